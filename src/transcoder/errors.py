@@ -1,0 +1,143 @@
+"""What can go wrong, as one tree.
+
+    TranscoderError
+    ├── ConfigError              at start: a proto, a rule or an option is wrong
+    │   └── TemplateError        a path template, with the column
+    └── StatusError              a request ended with this status
+        ├── InvalidRequest       400, names the field
+        ├── NotFound             404, no route fits the path
+        ├── MethodNotAllowed     405, a route fits the path under other methods
+        ├── PayloadTooLarge      413
+        └── UnsupportedMedia     415
+
+Everything a client is told comes out of a StatusError. Any other exception is a defect: it is
+logged, and the client is told INTERNAL and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2
+
+from transcoder.status import Code, Status, http_status, shortened
+
+Headers = Sequence[tuple[str, str]]
+
+
+class TranscoderError(Exception):
+    """Root of all errors of this package."""
+
+
+class ConfigError(TranscoderError):
+    """A proto, a rule or an option is wrong; raised at start, in one line."""
+
+
+class TemplateError(ConfigError):
+    """A path template is wrong.
+
+    Args:
+        template: the template as it was written.
+        column: where, counted from 1.
+        problem: what was expected or found there.
+    """
+
+    def __init__(self, template: str, column: int, problem: str) -> None:
+        super().__init__(f"{template!r}, column {column}: {problem}")
+        self.template = template
+        self.column = column
+        self.problem = problem
+
+
+class StatusError(TranscoderError):
+    """A request ended with a status other than OK.
+
+    Args:
+        code: the gRPC code.
+        message: what the client is told.
+        details: packed messages of `google/rpc/error_details.proto` or others.
+        http: the HTTP status; the default is the code's own.
+        headers: further HTTP headers of the answer.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str = "",
+        details: Sequence[any_pb2.Any] = (),
+        *,
+        http: int | None = None,
+        headers: Headers = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = Status(code, message, tuple(details))
+        self.http = http_status(code) if http is None else http
+        self.headers = tuple(headers)
+
+
+class InvalidRequest(StatusError):
+    """The client sent something that does not fit the method's request.
+
+    Args:
+        problem: what was expected, and found; never the whole value.
+        field: the path, query or JSON name the client used; it goes into `BadRequest` details.
+    """
+
+    def __init__(self, problem: str, field: str = "") -> None:
+        problem = shortened(problem)
+        details = []
+        if field:
+            field = shortened(field, 128)
+            violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
+            packed = any_pb2.Any()
+            packed.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+            details.append(packed)
+        message = f"{field}: {problem}" if field else problem
+        super().__init__(Code.INVALID_ARGUMENT, message, details)
+        self.problem = problem
+        self.field = field
+
+
+class NotFound(StatusError):
+    """No route fits the path."""
+
+    def __init__(self, message: str = "no route matches this path") -> None:
+        super().__init__(Code.NOT_FOUND, message)
+
+
+class MethodNotAllowed(StatusError):
+    """A route fits the path, but under other HTTP methods.
+
+    Args:
+        allow: those methods, for the `Allow` header (RFC 9110, section 10.2.1).
+        http: 405, or what the profile answers instead.
+    """
+
+    def __init__(self, allow: Sequence[str], http: int = 405) -> None:
+        listed = ", ".join(allow)
+        super().__init__(
+            Code.UNIMPLEMENTED,
+            f"this path answers {listed}",
+            http=http,
+            headers=[("allow", listed)],
+        )
+        self.allow = tuple(allow)
+
+
+class PayloadTooLarge(StatusError):
+    """The request's body is over the limit, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            Code.RESOURCE_EXHAUSTED,
+            f"the body is over the limit of {limit} bytes",
+            http=413,
+        )
+
+
+class UnsupportedMedia(StatusError):
+    """The request's body is of a media type that no marshaler takes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, message, http=415)

@@ -1,0 +1,81 @@
+"""How compatible systems differ, as one value with four named settings.
+
+A profile is plain options. Take a named one and replace what you need:
+
+>>> import dataclasses
+>>> dataclasses.replace(GOOGLE, unknown_query="ignore").unknown_query
+'ignore'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Order = Literal["specificity", "last-wins"]
+Unescape = Literal["except-reserved", "except-slash", "all", "legacy"]
+Strictness = Literal["reject", "ignore"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a compatible system does where the specification leaves room.
+
+    Args:
+        name: how it is called in messages and docs.
+        order: which of several matching routes answers.
+        wrong_method: HTTP status when only other methods fit the path.
+        unescape: what percent-decoding leaves alone in a multi-segment variable.
+        unknown_query: what happens to a query parameter that names no field.
+        unknown_body: what happens to a JSON key that names no field.
+        query_beside_body: what happens to the query when the rule says `body: "*"`.
+        print_defaults: whether fields without presence are printed when they hold their default.
+        trailing_slash: whether `/v1/users/` is another path than `/v1/users`, or the same.
+        missing_content_type: whether a body without a Content-Type is JSON or a 415.
+        system_parameters: whether `$alt`, `$prettyPrint`, `$fields` and their bare forms are
+            Google's system parameters.
+        form_fallback: whether a form POST falls back to the GET rule of its path.
+        method_override: whether a form POST may name its method in X-HTTP-Method-Override.
+    """
+
+    name: str
+    order: Order = "specificity"
+    wrong_method: Literal[405, 501, 404] = 405
+    unescape: Unescape = "except-reserved"
+    unknown_query: Strictness = "reject"
+    unknown_body: Strictness = "reject"
+    query_beside_body: Literal["reject", "ignore", "bind"] = "reject"
+    print_defaults: bool = False
+    trailing_slash: Literal["reject", "drop"] = "reject"
+    missing_content_type: Literal["json", "reject"] = "json"
+    system_parameters: bool = False
+    form_fallback: bool = False
+    method_override: bool = False
+
+
+GOOGLE = Profile(name="google", system_parameters=True)
+
+GRPC_GATEWAY = Profile(
+    name="grpc-gateway",
+    order="last-wins",
+    wrong_method=501,
+    unescape="legacy",
+    unknown_query="ignore",
+    unknown_body="ignore",
+    query_beside_body="ignore",
+    print_defaults=True,
+    form_fallback=True,
+    method_override=True,
+)
+
+ENVOY = Profile(
+    name="envoy",
+    wrong_method=404,
+    unknown_body="ignore",
+    query_beside_body="bind",
+    trailing_slash="drop",
+)
+
+STRICT = Profile(name="strict", missing_content_type="reject")
+
+PROFILES = {profile.name: profile for profile in (GOOGLE, GRPC_GATEWAY, ENVOY, STRICT)}

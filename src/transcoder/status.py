@@ -1,0 +1,112 @@
+"""Status codes: gRPC's names, their HTTP twins, and `google.rpc.Status` as JSON."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import any_pb2, json_format
+
+MESSAGE_LIMIT = 512
+"""Bytes of an error message that a client is shown."""
+
+
+class Code(enum.IntEnum):
+    """The canonical status codes of `google/rpc/code.proto`."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+_HTTP = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    # Not the like-named 412: that one speaks of If-Match and its kin.
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+
+def code_of(number: int) -> Code:
+    """Return the code of that number; a number outside the table is UNKNOWN."""
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.UNKNOWN
+
+
+def http_status(code: Code) -> int:
+    """Return the HTTP status that `google/rpc/code.proto` gives for a code."""
+    return _HTTP[code]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a call ended: `google.rpc.Status` as a value."""
+
+    code: Code
+    message: str = ""
+    details: Sequence[any_pb2.Any] = ()
+
+    def to_json(self) -> bytes:
+        """Return the JSON form of the status.
+
+        >>> Status(Code.NOT_FOUND, "no such user").to_json()
+        b'{"code":5,"message":"no such user","details":[]}'
+        """
+        body = {
+            "code": int(self.code),
+            "message": shortened(self.message),
+            "details": [_detail(packed) for packed in self.details],
+        }
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return `text` cut to `limit` bytes of UTF-8, with an ellipsis where it was cut."""
+    if len(text) * 4 <= limit:
+        return text
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - 3].decode("utf-8", "ignore") + "…"
+
+
+def _detail(packed: any_pb2.Any) -> dict[str, Any]:
+    try:
+        return json_format.MessageToDict(packed)
+    except Exception:  # noqa: BLE001  json_format raises anything it meets in a stranger's bytes
+        value = base64.b64encode(packed.value).decode("ascii")
+        return {"@type": packed.type_url, "value": value}
