@@ -1,0 +1,81 @@
+# Everything runs from .venv, which the first target that needs it makes.
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+VENV := .venv/.installed
+GOOGLEAPIS := build/googleapis/.copied
+TYPED := src/transcoder src/services tests $(wildcard benchmarks) scripts
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check bench generate format build clean constraints
+.PHONY: lint types contract fresh protos breaking
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
+	@$(BIN)/python -m services.user $(ARGS)
+
+test: $(VENV) $(GOOGLEAPIS) ## Run every test; choose with ARGS="-k routing"
+	$(BIN)/pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+
+check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
+
+bench: $(VENV) ## Run every benchmark
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+generate: $(VENV) ## Write the Python code of the protos
+	$(BIN)/python scripts/generate.py
+
+format: $(VENV) ## Format Python and protos
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format proto --write
+
+build: $(VENV) ## Build wheel and sdist into dist/
+	$(BIN)/python -m build --no-isolation
+
+constraints: ## Pin the newest versions that fit in constraints.txt
+	$(PYTHON) scripts/constraints.py
+
+clean: ## Remove what make built, and .venv
+	rm -rf .venv build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	  .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lint: $(VENV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)
+	$(BIN)/mypy $(TYPED)
+
+contract: $(VENV)
+	$(BIN)/lint-imports
+
+fresh: $(VENV)
+	$(BIN)/python scripts/generate.py --check
+
+protos: $(VENV) $(GOOGLEAPIS)
+	$(BIN)/buf lint proto
+	$(BIN)/buf format proto --diff --exit-code
+
+breaking: $(VENV) $(GOOGLEAPIS)
+	@$(BIN)/python scripts/breaking.py
+
+$(VENV): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+	  || $(PYTHON) -m venv .venv \
+	  || { echo 'venv is needed: on Debian, apt-get install python3-venv'; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable .
+	@touch $@
+
+$(GOOGLEAPIS): $(VENV) scripts/googleapis.py
+	@$(BIN)/python scripts/googleapis.py build/googleapis
+	@touch $@

@@ -1,0 +1,76 @@
+"""Write the Python code of every proto below `proto/` to `src/`, or check that it is fresh.
+
+    python scripts/generate.py            write
+    python scripts/generate.py --check    compare with a temporary folder; 1 if anything differs
+
+This is the one generator: protoc as grpcio-tools ships it, with the plugins for messages, their
+types, servicers and their types. buf.gen.yaml names the same four.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "proto"
+SOURCES = ROOT / "src"
+SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
+
+
+def generate(out: Path) -> None:
+    """Run protoc over all protos; the code lands in `out` under the protos' own paths."""
+    protos = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
+    if not protos:
+        return
+    site_packages = sysconfig.get_path("purelib")
+    plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
+    command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
+    command += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out=quiet:{out}"]
+    subprocess.run([*command, *protos], check=True)
+
+
+def differences(fresh: Path, committed: Path) -> Iterator[str]:
+    """Yield one line for each generated file that is missing, stale or without a proto."""
+    made, kept = _generated(fresh), _generated(committed)
+    yield from (f"{path}: not generated yet" for path in sorted(made - kept))
+    yield from (f"{path}: its proto is gone" for path in sorted(kept - made))
+    for path in sorted(made & kept):
+        if not filecmp.cmp(fresh / path, committed / path, shallow=False):
+            yield f"{path}: differs from what its proto gives"
+
+
+def _generated(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for suffix in SUFFIXES
+        for path in folder.rglob(f"*{suffix}")
+    }
+
+
+def main() -> int:
+    """Do what the arguments say and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--out", type=Path, default=SOURCES, help="where to write (src)")
+    arguments = parser.parse_args()
+    if not arguments.check:
+        generate(arguments.out)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        stale = list(differences(Path(folder), SOURCES))
+    for line in stale:
+        print(f"src/{line}; run `make generate`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
