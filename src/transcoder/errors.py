@@ -133,6 +133,8 @@ class PayloadTooLarge(StatusError):
             Code.RESOURCE_EXHAUSTED,
             f"the body is over the limit of {limit} bytes",
             http=413,
+            # The rest of the body is not read.
+            headers=[("connection", "close")],
         )
 
 

@@ -1,0 +1,75 @@
+"""gRPC and REST from one Python process.
+
+A request's way, one module for each step:
+
+    uvicorn → gateway.py → routing.py (Match) → request.py (message) → upstream/ (call)
+            → response.py (bytes) → gateway.py → uvicorn
+    errors from anywhere → errors.py → google.rpc.Status
+
+`Transcoder` is the pure core, `Gateway` the ASGI application around it, `Server` one process
+that listens for HTTP and for gRPC. Names are resolved when first used, so that the core can be
+imported without grpc and starlette.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
+    from transcoder.gateway import Gateway
+    from transcoder.listeners import Listening
+    from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, STRICT, Profile
+    from transcoder.server import Server
+    from transcoder.status import Code, Status
+    from transcoder.transcoder import Transcoder
+
+_HOME = {
+    "Code": "status",
+    "ConfigError": "errors",
+    "ENVOY": "profile",
+    "GOOGLE": "profile",
+    "GRPC_GATEWAY": "profile",
+    "Gateway": "gateway",
+    "InvalidRequest": "errors",
+    "Listening": "listeners",
+    "Profile": "profile",
+    "STRICT": "profile",
+    "Server": "server",
+    "Status": "status",
+    "StatusError": "errors",
+    "Transcoder": "transcoder",
+    "TranscoderError": "errors",
+}
+
+__all__ = [
+    "ENVOY",
+    "GOOGLE",
+    "GRPC_GATEWAY",
+    "STRICT",
+    "Code",
+    "ConfigError",
+    "Gateway",
+    "InvalidRequest",
+    "Listening",
+    "Profile",
+    "Server",
+    "Status",
+    "StatusError",
+    "Transcoder",
+    "TranscoderError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,326 @@
+"""The gateway as an ASGI application: match, call, answer.
+
+`Gateway` is a Starlette application: routes, mounts, middleware and lifespan work as Starlette
+documents them. Paths of transcoded methods are answered before Starlette's router is asked, and
+with no middleware configured they do not pass through Starlette at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import urllib.parse
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.routing import Match as Fit
+from starlette.types import Lifespan, Receive, Scope, Send
+
+from transcoder.body import Disconnected, read_body
+from transcoder.errors import ConfigError, InvalidRequest, NotFound, StatusError
+from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async
+from transcoder.metadata import RawHeaders, request_id, to_headers
+from transcoder.path_template import PathTemplate
+from transcoder.profile import GOOGLE, Profile
+from transcoder.response import JSON, Payload
+from transcoder.routing import Match, Miss, Route
+from transcoder.status import Code
+from transcoder.transcoder import Endpoint, Transcoder, method_path
+from transcoder.upstream import Call
+from transcoder.upstream.local import Local, Method
+
+_log = logging.getLogger(__name__)
+
+BuiltIn = Callable[[Scope], Payload]
+
+PATH_LIMIT = 8192
+"""Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
+
+
+class Gateway(Starlette):
+    """Serves the methods of registered servicers over HTTP, by their `google.api.http` rules.
+
+    Args:
+        profile: which compatible system to follow where they differ.
+        unbound: give methods without a rule the route `POST /package.Service/Method`.
+        body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
+        health: the path that answers `{"status":"SERVING"}`; None for none.
+        threads: how many plain (not `async`) servicer methods may run at once.
+        pool: where services are looked up by name; the default pool holds generated code.
+        routes, middleware, lifespan: as Starlette takes them.
+
+    >>> from google.longrunning import operations_pb2_grpc
+    >>> gateway = Gateway()
+    >>> operations = operations_pb2_grpc.OperationsServicer()
+    >>> operations_pb2_grpc.add_OperationsServicer_to_server(operations, gateway)
+    >>> gateway.services
+    ('google.longrunning.Operations',)
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: Profile = GOOGLE,
+        unbound: bool = False,
+        body_limit: int = 1 << 20,
+        health: str | None = "/healthz",
+        threads: int = 32,
+        pool: DescriptorPool | None = None,
+        routes: Sequence[BaseRoute] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+        lifespan: Lifespan[Any] | None = None,
+    ) -> None:
+        super().__init__(routes=routes, middleware=middleware, lifespan=lifespan)
+        self.router.redirect_slashes = False
+        self.router.default = self._not_found
+        self.router.routes.insert(0, _Transcoded(self))
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
+        self.draining = False
+        self.transcoder = Transcoder(profile=profile, unbound=unbound)
+        self._body_limit = body_limit
+        self._pool = pool or descriptor_pool.Default()
+        self._handlers: dict[str, GuardedHandlers] = {}
+        self._upstream = Local(self.executor)
+        if health is not None:
+            template = PathTemplate.parse(health)
+            self.transcoder.add_route(Route("GET", template, "the gateway's health", self._health))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Full names of the registered services."""
+        return tuple(name for name in self._handlers if name)
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
+        """Register servicers; generated `add_…Servicer_to_server` functions call this.
+
+        A service whose descriptor is not known, or which has no rules, is served on gRPC only.
+
+        Raises:
+            ConfigError: a rule is wrong, or the service is registered already.
+        """
+        for handler in generic_rpc_handlers:
+            name = getattr(handler, "service_name", str)()
+            if name in self._handlers:
+                msg = f"{name} is registered twice"
+                raise ConfigError(msg)
+            self._handlers[name] = GuardedHandlers(handler)
+            self._add_routes(name, handler)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, Handler]
+    ) -> None:
+        """Register a servicer, unless `add_generic_rpc_handlers` did; generated code calls both."""
+        if service_name not in self._handlers:
+            handlers = dict(method_handlers)
+            generic = grpc.method_handlers_generic_handler(service_name, handlers)
+            self.add_generic_rpc_handlers([generic])
+
+    def register_into(self, server: grpc.aio.Server) -> None:
+        """Add the registered services to a gRPC server, guarded.
+
+        An exception in a servicer, a deserializer or a serializer tells the client INTERNAL and
+        a request id; grpc.aio alone would send the exception's text.
+        """
+        server.add_generic_rpc_handlers(tuple(self._handlers.values()))
+
+    def compile(self) -> None:
+        """Build the router now, instead of at the first request.
+
+        Raises:
+            ConfigError: two routes conflict.
+        """
+        self.transcoder.compile()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection, as ASGI has it."""
+        kind = scope["type"]
+        if kind == "http" and not self.user_middleware:
+            found = self._match(scope)
+            if not isinstance(found, Miss):
+                await self._answer(found, scope, receive, send)
+                return
+        elif kind == "lifespan":
+            self.compile()
+        await super().__call__(scope, receive, send)
+
+    def _add_routes(self, service_name: str, handler: Any) -> None:
+        try:
+            service = self._pool.FindServiceByName(service_name)
+        except KeyError:
+            return
+        self.transcoder.add(service)
+        for rpc in service.methods:
+            path = method_path(rpc)
+            found = handler.service(HandlerDetails(path))
+            if found is not None and found.unary_unary is not None:
+                self._upstream.add(path, _method(rpc, found))
+
+    def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
+        path = _raw_path(scope)
+        if len(path) > PATH_LIMIT:
+            message = f"the path is over the limit of {PATH_LIMIT} bytes"
+            return StatusError(Code.INVALID_ARGUMENT, message, http=414)
+        try:
+            return self.transcoder.compile().match(scope["method"], path)
+        except InvalidRequest as error:
+            return error
+
+    async def _answer(
+        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            payload = await self._payload(found, scope, receive)
+        except asyncio.CancelledError:
+            if not self.draining:
+                raise
+            gone = StatusError(Code.UNAVAILABLE, "the server is shutting down")
+            payload = self._refuse(gone, scope)
+        except Disconnected:
+            return
+        except BaseException as error:  # noqa: BLE001  the one boundary that renders errors
+            payload = self._refuse(error, scope)
+        await _send(payload, scope["method"] == "HEAD", send)
+
+    async def _payload(
+        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive
+    ) -> Payload:
+        if isinstance(found, Match):
+            route = found.route
+            scope["route"] = route
+            endpoint = route.endpoint
+            if isinstance(endpoint, Endpoint):
+                return await self._call(found, endpoint, scope, receive)
+            built_in: BuiltIn = endpoint
+            return built_in(scope)
+        if isinstance(found, StatusError):
+            raise found
+        if scope["method"] == "OPTIONS" and found.allow:
+            return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
+        raise self.transcoder.refusal(found)
+
+    async def _call(
+        self, match: Match[Any], endpoint: Endpoint, scope: Scope, receive: Receive
+    ) -> Payload:
+        headers: RawHeaders = scope["headers"]
+        body, content_type = b"", ""
+        if endpoint.binding.body:
+            # A copy: the server may append trailers to the list while the body is read.
+            headers = list(headers)
+            body = await read_body(headers, receive, self._body_limit)
+            content_type = _content_type(headers)
+        request = endpoint.decode(match.values, scope["query_string"], body, content_type)
+        call = Call(endpoint.method, headers, scope.get("client"))
+        try:
+            reply = await self._upstream.unary(call, request)
+        except StatusError as error:
+            error.headers += tuple(_text(to_headers(_sent(call))))
+            raise
+        payload = endpoint.encode(reply)
+        if call.initial_metadata or call.trailing_metadata:
+            extra = to_headers(_sent(call))
+            return Payload(payload.status, payload.content_type, payload.body, extra)
+        return payload
+
+    def _refuse(self, error: BaseException, scope: Scope) -> Payload:
+        """Log an error, once, and return what the client is told."""
+        payload = self.transcoder.error(error)
+        name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
+        method, path = scope["method"], _raw_path(scope)[:256]
+        if isinstance(error, StatusError):
+            level = logging.INFO if payload.status < 500 else logging.WARNING
+            text = "%s %s answered %d: %.256r, request id %s"
+            _log.log(level, text, method, path, payload.status, error.status.message, name)
+        else:
+            _log.error("%s %s failed, request id %s", method, path, name, exc_info=error)
+        headers = [*payload.headers, (b"x-request-id", name.encode())]
+        return Payload(payload.status, payload.content_type, payload.body, headers)
+
+    def _health(self, scope: Scope) -> Payload:
+        query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
+        for name in query.get("service", []):
+            if name and name not in self._handlers:
+                raise NotFound("no such service")
+        if self.draining:
+            raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
+        return Payload(200, JSON, b'{"status":"SERVING"}')
+
+    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        else:
+            await self._answer(Miss(()), scope, receive, send)
+
+
+class _Transcoded(BaseRoute):
+    """All transcoded paths as one Starlette route, the first that its router asks."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def matches(self, scope: Scope) -> tuple[Fit, Scope]:
+        if scope["type"] != "http":
+            return Fit.NONE, {}
+        found = self._gateway._match(scope)  # noqa: SLF001  two halves of one class
+        if not isinstance(found, Miss):
+            return Fit.FULL, {"transcoder": found}
+        return (Fit.PARTIAL, {"transcoder": found}) if found.allow else (Fit.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = scope.pop("transcoder")
+        await self._gateway._answer(found, scope, receive, send)  # noqa: SLF001  as above
+
+
+def _method(rpc: MethodDescriptor, handler: Handler) -> Method:
+    return Method(
+        behaviour=handler.unary_unary,
+        is_async=is_async(handler.unary_unary),
+        response_class=GetMessageClass(rpc.output_type),
+    )
+
+
+def _raw_path(scope: Scope) -> str:
+    """Return the path as the client sent it, below the root path of a mount."""
+    raw = scope.get("raw_path")
+    path: str = raw.decode("latin-1") if raw else urllib.parse.quote(scope["path"])
+    root = scope.get("root_path")
+    if root:
+        prefix = urllib.parse.quote(root)
+        if path.startswith(prefix):
+            return path[len(prefix) :] or "/"
+    return path
+
+
+def _content_type(headers: RawHeaders) -> str:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.decode("latin-1")
+    return ""
+
+
+def _sent(call: Call) -> Iterable[Any]:
+    return (*call.initial_metadata, *call.trailing_metadata)
+
+
+def _text(headers: RawHeaders) -> Iterable[tuple[str, str]]:
+    return ((name.decode(), value.decode()) for name, value in headers)
+
+
+async def _send(payload: Payload, head: bool, send: Callable[[Any], Awaitable[None]]) -> None:
+    headers: list[tuple[bytes, bytes]] = []
+    if payload.status != 204:
+        headers += (
+            (b"content-type", payload.content_type),
+            (b"content-length", b"%d" % len(payload.body)),
+        )
+    headers += payload.headers
+    await send({"type": "http.response.start", "status": payload.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else payload.body})

@@ -1,0 +1,234 @@
+"""RPC method handlers for the gRPC port, with deserializer, behaviour and serializer guarded.
+
+grpc.aio answers an exception in any of the three with the exception's own text. Here the handler
+works on bytes, so that all three run inside one guard: the client learns INTERNAL and a request
+id, the log has the traceback under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from transcoder.errors import StatusError
+from transcoder.metadata import request_id
+from transcoder.response import INTERNAL
+from transcoder.status import Status
+
+_log = logging.getLogger(__name__)
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Codec = Callable[[Any], Any]
+
+
+def is_async(behaviour: Callable[..., Any]) -> bool:
+    """Say whether grpc.aio would call this behaviour on the loop rather than on a thread."""
+    while isinstance(behaviour, functools.partial):
+        behaviour = behaviour.func
+    candidates = (behaviour, getattr(behaviour, "__call__", None))  # noqa: B004  its kind is asked
+    return any(
+        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
+        for each in candidates
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerDetails:
+    """What a generic handler is asked with, as `grpc.HandlerCallDetails`."""
+
+    method: str
+    invocation_metadata: tuple[Any, ...] = ()
+
+
+class GuardedHandlers(grpc.ServiceRpcHandler):
+    """The handlers of one service, guarded; see `guarded`."""
+
+    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+        self._inner = inner
+        self._guarded: dict[str, Handler] = {}
+
+    def service_name(self) -> str:
+        """Return the full name of the service."""
+        name: str = getattr(self._inner, "service_name", str)()
+        return name
+
+    def service(self, handler_call_details: Any) -> Handler | None:
+        """Return the guarded handler of a method, or None when there is no such method."""
+        path = handler_call_details.method
+        known = self._guarded.get(path)
+        if known is None:
+            handler = self._inner.service(handler_call_details)
+            if handler is None:
+                return None
+            known = self._guarded[path] = guarded(path, handler)
+        return known
+
+
+def guarded(path: str, handler: Handler) -> Handler:
+    """Return a handler that behaves the same and tells nothing of an exception.
+
+    Args:
+        path: the gRPC path, for the log.
+        handler: of any of the four kinds, with a coroutine, async generator or plain behaviour.
+    """
+    guard = _Guard(path, handler)
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(guard.stream(handler.stream_stream))
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(guard.single(handler.stream_unary))
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(guard.stream(handler.unary_stream))
+    return grpc.unary_unary_rpc_method_handler(guard.single(handler.unary_unary))
+
+
+class _Guard:
+    def __init__(self, path: str, handler: Handler) -> None:
+        self.path = path
+        self.deserialize: Codec = handler.request_deserializer or _same
+        self.serialize: Codec = handler.response_serializer or _same
+        self.takes_stream = bool(handler.request_streaming)
+
+    def single(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        """Guard a behaviour that returns one reply."""
+
+        async def on_loop(data: Any, context: Any) -> bytes:
+            try:
+                request = self._requests(data) if self.takes_stream else self.deserialize(data)
+                reply = await behaviour(request, _Coded(context, self))
+                return b"" if context.code() else self.serialize(reply)
+            except BaseException as error:  # noqa: BLE001  the guard's one purpose
+                await self._told(error, context)
+
+        def on_thread(data: Any, context: Any) -> bytes:
+            try:
+                request = map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                reply = behaviour(request, context)
+                return b"" if context.code() else self.serialize(reply)
+            except BaseException as error:  # noqa: BLE001  the guard's one purpose
+                self._told_blocking(error, context)
+
+        return on_loop if is_async(behaviour) else on_thread
+
+    def stream(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        """Guard a behaviour that returns a stream, by yielding or by `context.write()`."""
+
+        async def yielding(data: Any, context: Any) -> AsyncIterator[bytes]:
+            try:
+                request = self._requests(data) if self.takes_stream else self.deserialize(data)
+                async for reply in behaviour(request, _Coded(context, self)):
+                    yield self.serialize(reply)
+            except BaseException as error:  # noqa: BLE001  the guard's one purpose
+                await self._told(error, context)
+
+        async def writing(data: Any, context: Any) -> None:
+            try:
+                request = self._requests(data) if self.takes_stream else self.deserialize(data)
+                await behaviour(request, _Coded(context, self))
+            except BaseException as error:  # noqa: BLE001  the guard's one purpose
+                await self._told(error, context)
+
+        def on_thread(data: Any, context: Any) -> Iterator[bytes]:
+            try:
+                request = map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                yield from map(self.serialize, behaviour(request, context))
+            except BaseException as error:  # noqa: BLE001  the guard's one purpose
+                self._told_blocking(error, context)
+
+        if inspect.isasyncgenfunction(behaviour):
+            return yielding
+        return writing if is_async(behaviour) else on_thread
+
+    async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for data in stream:
+            yield self.deserialize(data)
+
+    async def _told(self, error: BaseException, context: Any) -> NoReturn:
+        if _passes(error) or context.cancelled():
+            raise error
+        await context.abort(*self._answer(error, context))
+        raise error
+
+    def _told_blocking(self, error: BaseException, context: Any) -> NoReturn:
+        if _passes(error) or not context.is_active():
+            raise error
+        code, details, trailing = self._answer(error, context)
+        context.set_trailing_metadata(trailing)
+        context.abort(code, details)
+        raise error
+
+    def _answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
+        if isinstance(error, StatusError):
+            return _on_the_wire(error.status, ())
+        code = _status_code(context.code())
+        if code is not grpc.StatusCode.OK:
+            # A status set before an exception stands, as grpc.aio has it.
+            return code, _text(context.details()), tuple(context.trailing_metadata() or ())
+        metadata = context.invocation_metadata() or ()
+        name = request_id(value for key, value in metadata if key == "x-request-id")
+        _log.error("%s failed, request id %s", self.path, name, exc_info=error)
+        return _on_the_wire(INTERNAL.status, (("x-request-id", name),))
+
+
+class _Coded:
+    """A servicer context whose `read()` and `write()` speak messages over a handler of bytes."""
+
+    __slots__ = ("_context", "_guard")
+
+    def __init__(self, context: Any, guard: _Guard) -> None:
+        self._context = context
+        self._guard = guard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def read(self) -> Any:
+        data = await self._context.read()
+        return data if data is grpc.aio.EOF else self._guard.deserialize(data)
+
+    async def write(self, message: Any) -> None:
+        await self._context.write(self._guard.serialize(message))
+
+
+grpc.aio.ServicerContext.register(_Coded)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, grpc.aio.AbortError | asyncio.CancelledError | GeneratorExit)
+
+
+def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.StatusCode, str, Any]:
+    if not status.details:
+        return _status_code(int(status.code)), status.message, trailing
+    message = status_pb2.Status(code=int(status.code), message=status.message, details=status.details)
+    packed_status = rpc_status.to_status(message)
+    return (
+        packed_status.code,
+        packed_status.details,
+        (*trailing, *(packed_status.trailing_metadata or ())),
+    )
+
+
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _status_code(code: Any) -> grpc.StatusCode:
+    number = code.value[0] if isinstance(code, grpc.StatusCode) else code
+    return _STATUS_CODES.get(number, grpc.StatusCode.UNKNOWN)
+
+
+def _text(details: Any) -> str:
+    return details.decode("utf-8", "replace") if isinstance(details, bytes) else details or ""

@@ -1,0 +1,167 @@
+"""The pure core: requests to messages, replies to bytes. No sockets, no `await`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from transcoder.errors import MethodNotAllowed, NotFound
+from transcoder.http_rule import Binding, bindings, unbound
+from transcoder.profile import GOOGLE, Profile
+from transcoder.request import RequestDecoder
+from transcoder.response import Payload, ResponseEncoder, error_payload
+from transcoder.routing import Match, Miss, Route, Router
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What stands behind a route: one binding of a method, compiled."""
+
+    method: str
+    """The gRPC path, `/package.Service/Method`."""
+    binding: Binding
+    decode: RequestDecoder
+    encode: ResponseEncoder
+    response_class: type[Message]
+
+
+class Transcoder:
+    """Matches HTTP requests to methods and converts both ways.
+
+    Args:
+        services: their methods' `google.api.http` rules become routes.
+        profile: which compatible system to follow where they differ.
+        unbound: give methods without a rule the route `POST /package.Service/Method`.
+
+    Raises:
+        ConfigError: a rule is wrong; or, at the first match, two routes conflict.
+
+    >>> from google.longrunning import operations_pb2
+    >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
+    >>> transcoder = Transcoder([service])
+    >>> match = transcoder.match("GET", "/v1/operations/7")
+    >>> transcoder.request(match).name
+    'operations/7'
+    """
+
+    def __init__(
+        self,
+        services: Iterable[ServiceDescriptor] = (),
+        *,
+        profile: Profile = GOOGLE,
+        unbound: bool = False,
+    ) -> None:
+        self.profile = profile
+        self._unbound = unbound
+        self._routes: list[Route[Any]] = []
+        self._router: Router[Any] | None = None
+        for service in services:
+            self.add(service)
+
+    @property
+    def routes(self) -> tuple[Route[Any], ...]:
+        """All routes, in the order in which they were added."""
+        return tuple(self._routes)
+
+    def add(self, service: ServiceDescriptor) -> None:
+        """Add the routes of a service's methods."""
+        for rpc in service.methods:
+            found = bindings(rpc)
+            if not found and self._unbound:
+                found = (unbound(rpc),)
+            for binding in found:
+                self.add_route(
+                    Route(binding.method, binding.template, rpc.full_name, self._endpoint(binding))
+                )
+
+    def add_route(self, route: Route[Any]) -> None:
+        """Add one route; its endpoint need not be an Endpoint."""
+        self._routes.append(route)
+        self._router = None
+
+    def compile(self) -> Router[Any]:
+        """Return the router, built on first use.
+
+        Raises:
+            ConfigError: two routes conflict.
+        """
+        if self._router is None:
+            self._router = Router(
+                self._routes,
+                order=self.profile.order,
+                unescape=self.profile.unescape,
+                trailing_slash=self.profile.trailing_slash,
+            )
+        return self._router
+
+    def match(self, method: str, path: str) -> Match[Any]:
+        """Return the route that answers, with the values of its variables.
+
+        Args:
+            method: the HTTP method.
+            path: as the client sent it, percent-encoded, without the query.
+
+        Raises:
+            NotFound: no route fits the path.
+            MethodNotAllowed: one does, under another method.
+            InvalidRequest: the path is malformed.
+        """
+        found = self.compile().match(method, path)
+        if isinstance(found, Miss):
+            raise self.refusal(found)
+        return found
+
+    def refusal(self, miss: Miss) -> NotFound | MethodNotAllowed:
+        """Return the error for a path that no route answers, as the profile has it."""
+        if not miss.allow or self.profile.wrong_method == NotFound().http:
+            return NotFound()
+        return MethodNotAllowed(miss.allow, self.profile.wrong_method)
+
+    def request(
+        self,
+        match: Match[Any],
+        query: bytes = b"",
+        body: bytes = b"",
+        content_type: str = "",
+    ) -> Message:
+        """Return the request message that path, query and body make.
+
+        Raises:
+            InvalidRequest: a value does not fit its field; names the field.
+            UnsupportedMedia: the body is of a type that is not taken.
+        """
+        decode: RequestDecoder = match.route.endpoint.decode
+        return decode(match.values, query, body, content_type)
+
+    def response(self, match: Match[Any], reply: Message) -> Payload:
+        """Return the answer that carries the method's reply.
+
+        Raises:
+            ValueError: the reply has no JSON form.
+        """
+        encode: ResponseEncoder = match.route.endpoint.encode
+        return encode(reply)
+
+    def error(self, error: BaseException) -> Payload:
+        """Return the answer that tells the client of an error."""
+        return error_payload(error)
+
+    def _endpoint(self, binding: Binding) -> Endpoint:
+        rpc = binding.rpc
+        return Endpoint(
+            method=method_path(rpc),
+            binding=binding,
+            decode=RequestDecoder(binding, GetMessageClass(rpc.input_type), self.profile),
+            encode=ResponseEncoder(binding, self.profile),
+            response_class=GetMessageClass(rpc.output_type),
+        )
+
+
+def method_path(rpc: MethodDescriptor) -> str:
+    """Return the path of a method on the gRPC wire: `/package.Service/Method`."""
+    return f"/{rpc.containing_service.full_name}/{rpc.name}"
