@@ -1,0 +1,253 @@
+"""Field paths such as `user.address.city`: from a name to descriptors, and on to a setter.
+
+A setter is compiled once for each path and then given a message and a text:
+
+>>> from google.protobuf.descriptor_pb2 import FileDescriptorProto
+>>> set_package = setter(FieldPath.resolve(FileDescriptorProto.DESCRIPTOR, "options.goPackage"))
+>>> proto = FileDescriptorProto()
+>>> set_package(proto, "example.com/x")
+>>> proto.options.go_package
+'example.com/x'
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from transcoder.values import BadValue, scalar, suggestion, well_known
+
+Setter = Callable[[Message, str], None]
+"""Sets, or appends to, one field of a message from text; raises BadValue."""
+KeySetter = Callable[[Message, str, str], None]
+"""Sets one entry of a map from the texts of its key and its value; raises BadValue."""
+Guard = Callable[[Message], None]
+"""Refuses a message that has another member of the same oneof set; raises BadValue."""
+
+
+class FieldPathError(ValueError):
+    """A path does not lead to a field.
+
+    Args:
+        problem: what is wrong there.
+        depth: which name of the path, counted from 0.
+        unknown: whether that name names no field at all.
+    """
+
+    def __init__(self, problem: str, depth: int = 0, *, unknown: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.depth = depth
+        self.unknown = unknown
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPath:
+    """The fields from a message down to one of its leaves; singular messages all but the last."""
+
+    fields: tuple[FieldDescriptor, ...]
+
+    @classmethod
+    def resolve(cls, message: Descriptor, path: str, *, json_names: bool = True) -> FieldPath:
+        """Return the fields that a dotted path names.
+
+        Args:
+            message: where the path starts.
+            path: names joined by dots.
+            json_names: whether a name may also be the JSON name of its field.
+
+        Raises:
+            FieldPathError: a name is unknown, or the path goes on after a scalar, a list or a map.
+        """
+        fields: list[FieldDescriptor] = []
+        inside: Descriptor | None = message
+        for depth, name in enumerate(path.split(".")):
+            if inside is None:
+                raise FieldPathError("is not a message", depth - 1)
+            field = inside.fields_by_name.get(name)
+            if field is None and json_names:
+                field = _by_json_name(inside).get(name)
+            if field is None:
+                known = [each.name for each in inside.fields]
+                problem = f"no such field{suggestion(name, known)}"
+                raise FieldPathError(problem, depth, unknown=True)
+            fields.append(field)
+            inside = None if field.is_repeated else field.message_type
+        return cls(tuple(fields))
+
+    @property
+    def leaf(self) -> FieldDescriptor:
+        """The last field."""
+        return self.fields[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The proto names."""
+        return tuple(field.name for field in self.fields)
+
+    def __str__(self) -> str:
+        return ".".join(self.names)
+
+
+@functools.lru_cache(maxsize=1024)
+def _by_json_name(message: Descriptor) -> Mapping[str, FieldDescriptor]:
+    return {field.json_name: field for field in message.fields}
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Say whether a field is a map, which descriptors show as a repeated entry message."""
+    entry = field.message_type
+    return field.is_repeated and entry is not None and entry.GetOptions().map_entry
+
+
+def parent_of(path: FieldPath) -> Callable[[Message], Any]:
+    """Return the way from the message to the one that holds the leaf."""
+    if len(path.fields) == 1:
+        return _itself
+    return operator.attrgetter(".".join(path.names[:-1]))
+
+
+def _itself(message: Message) -> Any:
+    return message
+
+
+def setter(path: FieldPath) -> Setter:
+    """Compile the setter of a singular field, or the appender of a repeated one.
+
+    Raises:
+        FieldPathError: the leaf is a map, or a message that no text says.
+    """
+    field = path.leaf
+    depth = len(path.fields) - 1
+    if is_map(field):
+        raise FieldPathError(f"is a map: write {field.name}[key]=value", depth)
+    if field.message_type is not None:
+        fill = well_known(field.message_type)
+        if fill is None:
+            raise FieldPathError("is a message: set its fields one by one", depth)
+        return _fill_repeated(path, fill) if field.is_repeated else _fill_singular(path, fill)
+    read = scalar(field)
+    if field.is_repeated:
+        return _append(path, read)
+    return _set_nested(path, read) if depth else _set(field.name, read)
+
+
+def _set(name: str, read: Callable[[str], Any]) -> Setter:
+    def set_(message: Message, text: str) -> None:
+        setattr(message, name, read(text))
+
+    return set_
+
+
+def _set_nested(path: FieldPath, read: Callable[[str], Any]) -> Setter:
+    parent, name = parent_of(path), path.leaf.name
+
+    def set_(message: Message, text: str) -> None:
+        setattr(parent(message), name, read(text))
+
+    return set_
+
+
+def _append(path: FieldPath, read: Callable[[str], Any]) -> Setter:
+    values = operator.attrgetter(str(path))
+
+    def append(message: Message, text: str) -> None:
+        values(message).append(read(text))
+
+    return append
+
+
+def _fill_singular(path: FieldPath, fill: Setter) -> Setter:
+    value = operator.attrgetter(str(path))
+
+    def set_(message: Message, text: str) -> None:
+        target = value(message)
+        target.Clear()
+        # An empty duration is a duration: the field is there even when all in it is zero.
+        target.SetInParent()
+        fill(target, text)
+
+    return set_
+
+
+def _fill_repeated(path: FieldPath, fill: Setter) -> Setter:
+    values = operator.attrgetter(str(path))
+
+    def append(message: Message, text: str) -> None:
+        fill(values(message).add(), text)
+
+    return append
+
+
+def key_setter(path: FieldPath) -> KeySetter:
+    """Compile the setter of a map's entries.
+
+    Raises:
+        FieldPathError: the leaf is not a map, or its values are messages that no text says.
+    """
+    depth = len(path.fields) - 1
+    entry_type = path.leaf.message_type
+    if entry_type is None or not is_map(path.leaf):
+        raise FieldPathError("is not a map", depth)
+    entry = entry_type.fields_by_name
+    entries = operator.attrgetter(str(path))
+    read_key = scalar(entry["key"])
+    value = entry["value"]
+    message = value.message_type
+    put = _put_scalar(scalar(value)) if message is None else _put_message(message)
+    if put is None:
+        raise FieldPathError("is a map of messages: send it in the body", depth)
+
+    def set_(message: Message, key: str, text: str) -> None:
+        target = entries(message)
+        read = read_key(key)
+        if read in target:
+            raise BadValue("too many values: this key takes one")
+        put(target, read, text)
+
+    return set_
+
+
+def _put_scalar(read: Callable[[str], Any]) -> Callable[[Any, Any, str], None]:
+    def put(entries: Any, key: Any, text: str) -> None:
+        entries[key] = read(text)
+
+    return put
+
+
+def _put_message(message: Descriptor) -> Callable[[Any, Any, str], None] | None:
+    fill = well_known(message)
+    if fill is None:
+        return None
+
+    def put(entries: Any, key: Any, text: str) -> None:
+        # Reading a key that is not there makes its entry.
+        fill(entries[key], text)
+
+    return put
+
+
+def oneof_guard(path: FieldPath) -> Guard | None:
+    """Compile the check that no other member of a oneof on the path is set; None without oneofs."""
+    checks = []
+    for depth, field in enumerate(path.fields):
+        oneof = field.containing_oneof
+        # A proto3 `optional` is a oneof of one member, which nothing can be in conflict with.
+        if oneof is not None and len(oneof.fields) > 1:
+            checks.append((parent_of(FieldPath(path.fields[: depth + 1])), oneof.name, field.name))
+    if not checks:
+        return None
+
+    def guard(message: Message) -> None:
+        for parent, oneof_name, name in checks:
+            member = parent(message).WhichOneof(oneof_name)
+            if member is not None and member != name:
+                raise BadValue(f"only one of {member} and {name} may be set")
+
+    return guard
