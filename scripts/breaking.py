@@ -18,7 +18,7 @@ from pathlib import Path
 
 from googleapis import copy_protos
 
-BUF = Path(sys.executable).with_name("buf")
+BUF = str(Path(sys.executable).with_name("buf"))
 
 
 def last_tag() -> str | None:
@@ -54,7 +54,8 @@ def main() -> int:
         if not unpack(tag, Path(folder)):
             print(f"breaking changes: {tag} has no protos, nothing to compare with")
             return 0
-        compared = subprocess.run([BUF, "breaking", "proto", "--against", f"{folder}/proto"], check=False)
+        command = [BUF, "breaking", "proto", "--against", f"{folder}/proto"]
+        compared = subprocess.run(command, check=False)
     if compared.returncode:
         print(f"breaking changes: the lines above break what {tag} promised", file=sys.stderr)
     return 1 if compared.returncode else 0
