@@ -89,7 +89,9 @@ class InvalidRequest(StatusError):
         details = []
         if field:
             field = shortened(field, 128)
-            violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
+            violation = error_details_pb2.BadRequest.FieldViolation(
+                field=field, description=problem
+            )
             packed = any_pb2.Any()
             packed.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
             details.append(packed)

@@ -16,7 +16,6 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from starlette.applications import Starlette
@@ -161,8 +160,10 @@ class Gateway(Starlette):
         for rpc in service.methods:
             path = method_path(rpc)
             found = handler.service(HandlerDetails(path))
-            if found is not None and found.unary_unary is not None:
-                self._upstream.add(path, _method(rpc, found))
+            behaviour = None if found is None else found.unary_unary
+            if behaviour is not None:
+                replies = GetMessageClass(rpc.output_type)
+                self._upstream.add(path, Method(behaviour, is_async(behaviour), replies))
 
     def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
         path = _raw_path(scope)
@@ -188,7 +189,7 @@ class Gateway(Starlette):
             return
         except BaseException as error:  # noqa: BLE001  the one boundary that renders errors
             payload = self._refuse(error, scope)
-        await _send(payload, scope["method"] == "HEAD", send)
+        await _send(payload, scope["method"], send)
 
     async def _payload(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive
@@ -279,14 +280,6 @@ class _Transcoded(BaseRoute):
         await self._gateway._answer(found, scope, receive, send)  # noqa: SLF001  as above
 
 
-def _method(rpc: MethodDescriptor, handler: Handler) -> Method:
-    return Method(
-        behaviour=handler.unary_unary,
-        is_async=is_async(handler.unary_unary),
-        response_class=GetMessageClass(rpc.output_type),
-    )
-
-
 def _raw_path(scope: Scope) -> str:
     """Return the path as the client sent it, below the root path of a mount."""
     raw = scope.get("raw_path")
@@ -314,7 +307,7 @@ def _text(headers: RawHeaders) -> Iterable[tuple[str, str]]:
     return ((name.decode(), value.decode()) for name, value in headers)
 
 
-async def _send(payload: Payload, head: bool, send: Callable[[Any], Awaitable[None]]) -> None:
+async def _send(payload: Payload, method: str, send: Callable[[Any], Awaitable[None]]) -> None:
     headers: list[tuple[bytes, bytes]] = []
     if payload.status != 204:
         headers += (
@@ -323,4 +316,4 @@ async def _send(payload: Payload, head: bool, send: Callable[[Any], Awaitable[No
         )
     headers += payload.headers
     await send({"type": "http.response.start", "status": payload.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else payload.body})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})

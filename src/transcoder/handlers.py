@@ -37,8 +37,7 @@ def is_async(behaviour: Callable[..., Any]) -> bool:
         behaviour = behaviour.func
     candidates = (behaviour, getattr(behaviour, "__call__", None))  # noqa: B004  its kind is asked
     return any(
-        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
-        for each in candidates
+        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates
     )
 
 
@@ -82,13 +81,15 @@ def guarded(path: str, handler: Handler) -> Handler:
         handler: of any of the four kinds, with a coroutine, async generator or plain behaviour.
     """
     guard = _Guard(path, handler)
-    if handler.request_streaming and handler.response_streaming:
+    if handler.stream_stream is not None:
         return grpc.stream_stream_rpc_method_handler(guard.stream(handler.stream_stream))
-    if handler.request_streaming:
+    if handler.stream_unary is not None:
         return grpc.stream_unary_rpc_method_handler(guard.single(handler.stream_unary))
-    if handler.response_streaming:
+    if handler.unary_stream is not None:
         return grpc.unary_stream_rpc_method_handler(guard.stream(handler.unary_stream))
-    return grpc.unary_unary_rpc_method_handler(guard.single(handler.unary_unary))
+    if handler.unary_unary is not None:
+        return grpc.unary_unary_rpc_method_handler(guard.single(handler.unary_unary))
+    return handler
 
 
 class _Guard:
@@ -111,7 +112,9 @@ class _Guard:
 
         def on_thread(data: Any, context: Any) -> bytes:
             try:
-                request = map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                request = (
+                    map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                )
                 reply = behaviour(request, context)
                 return b"" if context.code() else self.serialize(reply)
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
@@ -139,7 +142,9 @@ class _Guard:
 
         def on_thread(data: Any, context: Any) -> Iterator[bytes]:
             try:
-                request = map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                request = (
+                    map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
+                )
                 yield from map(self.serialize, behaviour(request, context))
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 self._told_blocking(error, context)
@@ -213,7 +218,9 @@ def _passes(error: BaseException) -> bool:
 def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.StatusCode, str, Any]:
     if not status.details:
         return _status_code(int(status.code)), status.message, trailing
-    message = status_pb2.Status(code=int(status.code), message=status.message, details=status.details)
+    message = status_pb2.Status(
+        code=int(status.code), message=status.message, details=status.details
+    )
     packed_status = rpc_status.to_status(message)
     return (
         packed_status.code,

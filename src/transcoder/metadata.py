@@ -40,10 +40,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def to_metadata(headers: RawHeaders) -> tuple[Metadatum, ...]:
-    """Return the metadata that request headers become.
+    r"""Return the metadata that request headers become.
 
     >>> to_metadata([(b"x-tenant", b"a"), (b"connection", b"close"), (b"trace-bin", b"AAE=")])
-    (('x-tenant', 'a'), ('trace-bin', b'\\x00\\x01'))
+    (('x-tenant', 'a'), ('trace-bin', b'\x00\x01'))
     """
     return tuple(pair for name, value in headers if (pair := _incoming(name, value)) is not None)
 
@@ -68,11 +68,11 @@ def _binary(name: str, value: str) -> Metadatum | None:
 
 
 def to_headers(metadata: Iterable[Metadatum]) -> list[tuple[bytes, bytes]]:
-    """Return the response headers that a servicer's metadata become.
+    r"""Return the response headers that a servicer's metadata become.
 
     Binary values are base64; what could break the framing of the answer is left out.
 
-    >>> to_headers([("x-cost", "3"), ("content-length", "1"), ("seal-bin", b"\\x00")])
+    >>> to_headers([("x-cost", "3"), ("content-length", "1"), ("seal-bin", b"\x00")])
     [(b'x-cost', b'3'), (b'seal-bin', b'AA==')]
     """
     headers = []

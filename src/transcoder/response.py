@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -66,7 +67,7 @@ class ResponseEncoder:
         return Payload(200, JSON, self._field_json(reply, self._field))
 
     def _http_body(self, reply: Message) -> Payload:
-        body = reply if self._field is None else getattr(reply, self._field.name)
+        body: Any = reply if self._field is None else getattr(reply, self._field.name)
         return Payload(200, _media_type(body.content_type), body.data)
 
     def _field_json(self, reply: Message, field: FieldDescriptor) -> bytes:

@@ -91,7 +91,9 @@ class Status:
             "message": shortened(self.message),
             "details": [_detail(packed) for packed in self.details],
         }
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "replace"
+        )
 
 
 def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:

@@ -135,8 +135,8 @@ class Transcoder:
             InvalidRequest: a value does not fit its field; names the field.
             UnsupportedMedia: the body is of a type that is not taken.
         """
-        decode: RequestDecoder = match.route.endpoint.decode
-        return decode(match.values, query, body, content_type)
+        endpoint: Endpoint = match.route.endpoint
+        return endpoint.decode(match.values, query, body, content_type)
 
     def response(self, match: Match[Any], reply: Message) -> Payload:
         """Return the answer that carries the method's reply.
@@ -144,8 +144,8 @@ class Transcoder:
         Raises:
             ValueError: the reply has no JSON form.
         """
-        encode: ResponseEncoder = match.route.endpoint.encode
-        return encode(reply)
+        endpoint: Endpoint = match.route.endpoint
+        return endpoint.encode(reply)
 
     def error(self, error: BaseException) -> Payload:
         """Return the answer that tells the client of an error."""

@@ -8,7 +8,6 @@ from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-from transcoder.errors import InvalidRequest
 from transcoder.protojson.explain import explain
 
 M = TypeVar("M", bound=Message)
@@ -46,5 +45,5 @@ def from_json(
         )
     except Exception:  # noqa: BLE001  json_format lets TypeError, AttributeError and more through
         # Its own texts list all fields and repeat the value; the client is told less, and better.
-        raise explain(data, message_class.DESCRIPTOR, ignore_unknown=ignore_unknown) from None
+        raise explain(data, message_class, ignore_unknown=ignore_unknown) from None
     return message

@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest
@@ -42,8 +43,11 @@ _WELL_KNOWN = {
 _DEPTH = 100
 
 
-def explain(data: bytes, descriptor: Descriptor, *, ignore_unknown: bool = False) -> InvalidRequest:
+def explain(
+    data: bytes, message_class: type[Message], *, ignore_unknown: bool = False
+) -> InvalidRequest:
     """Return the error that tells a client why its document was refused."""
+    descriptor: Any = message_class.DESCRIPTOR
     try:
         document = json.loads(data.decode(), object_pairs_hook=_Pairs)
     except UnicodeDecodeError as error:
@@ -68,7 +72,9 @@ class _Walk:
     def __init__(self, *, ignore_unknown: bool) -> None:
         self.ignore_unknown = ignore_unknown
 
-    def message(self, value: Any, descriptor: Descriptor, path: str, depth: int) -> Iterator[Problem]:
+    def message(
+        self, value: Any, descriptor: Descriptor, path: str, depth: int
+    ) -> Iterator[Problem]:
         if depth > _DEPTH:
             yield path, f"nested over {_DEPTH} levels deep"
         elif descriptor.full_name.startswith("google.protobuf.") and _is_special(descriptor):
@@ -99,7 +105,9 @@ class _Walk:
             if value is not None or _takes_null(field):
                 yield from self._field(value, field, where, depth)
 
-    def _field(self, value: Any, field: FieldDescriptor, path: str, depth: int) -> Iterator[Problem]:
+    def _field(
+        self, value: Any, field: FieldDescriptor, path: str, depth: int
+    ) -> Iterator[Problem]:
         entry = field.message_type
         if entry is not None and entry.GetOptions().map_entry:
             yield from self._map(value, entry, path, depth)
@@ -127,8 +135,10 @@ class _Walk:
                 yield where, f"as a key, {problem}"
             yield from self._single(item, entry.fields_by_name["value"], where, depth)
 
-    def _single(self, value: Any, field: FieldDescriptor, path: str, depth: int) -> Iterator[Problem]:
-        if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+    def _single(
+        self, value: Any, field: FieldDescriptor, path: str, depth: int
+    ) -> Iterator[Problem]:
+        if field.message_type is not None:
             yield from self.message(value, field.message_type, path, depth + 1)
         else:
             yield from _scalar(value, field, path)
@@ -166,7 +176,7 @@ def _scalar(value: Any, field: FieldDescriptor, path: str) -> Iterator[Problem]:
     check = _CHECKS.get(kind)
     if kind in _RANGES:
         yield from _integer(value, kind, path)
-    elif kind == FieldDescriptor.CPPTYPE_ENUM:
+    elif field.enum_type is not None:
         yield from _enum(value, field.enum_type, path)
     elif check is not None and not check(value):
         yield path, f"expected {_EXPECTED[kind]}, got {_kind(value)}"

@@ -155,7 +155,7 @@ class LocalContext(_Context):
         msg = "read() is for methods that take a stream"
         raise grpc.aio.UsageError(msg)
 
-    async def write(self, message: Any) -> NoReturn:  # noqa: ARG002  the signature is gRPC's
+    async def write(self, message: Any) -> NoReturn:
         msg = "write() is for methods that return a stream"
         raise grpc.aio.UsageError(msg)
 

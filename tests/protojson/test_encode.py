@@ -1,0 +1,43 @@
+import pytest
+from google.api import http_pb2
+from google.protobuf import any_pb2, duration_pb2, struct_pb2, timestamp_pb2
+
+from transcoder.protojson import to_json
+
+RULE = http_pb2.HttpRule(get="/v1/é", response_body="a")
+
+
+def test_compact_utf8():
+    """The default is one line of UTF-8 with lowerCamelCase names."""
+    assert '{"get":"/v1/é","responseBody":"a"}'.encode() == to_json(RULE)
+
+
+def test_proto_names():
+    """Names are the proto's on request."""
+    assert b'"response_body":"a"' in to_json(RULE, proto_names=True)
+
+
+def test_print_defaults():
+    """Fields without presence are printed with their defaults on request."""
+    assert to_json(http_pb2.CustomHttpPattern(), print_defaults=True) == b'{"kind":"","path":""}'
+
+
+def test_indent():
+    """An indent spreads the document over lines."""
+    assert to_json(http_pb2.CustomHttpPattern(kind="a"), indent=2) == b'{\n  "kind": "a"\n}'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"\x08\x01"),
+        struct_pb2.Value(number_value=float("nan")),
+        timestamp_pb2.Timestamp(seconds=10**15),
+        duration_pb2.Duration(seconds=1, nanos=-1),
+    ],
+    ids=["unknown Any", "NaN in a Value", "year over 9999", "mixed signs"],
+)
+def test_no_json_form(message: any_pb2.Any):
+    """A message without a JSON form is a ValueError that names its type."""
+    with pytest.raises(ValueError, match=message.DESCRIPTOR.full_name):
+        to_json(message)

@@ -1,0 +1,73 @@
+import pytest
+from google.rpc import error_details_pb2
+
+from transcoder.errors import (
+    ConfigError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    StatusError,
+    TemplateError,
+    TranscoderError,
+    UnsupportedMedia,
+)
+from transcoder.status import Code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "http"),
+    [
+        (StatusError(Code.ABORTED, "stale"), Code.ABORTED, 409),
+        (StatusError(Code.INVALID_ARGUMENT, "long", http=414), Code.INVALID_ARGUMENT, 414),
+        (InvalidRequest("expected a number"), Code.INVALID_ARGUMENT, 400),
+        (NotFound(), Code.NOT_FOUND, 404),
+        (MethodNotAllowed(["GET"]), Code.UNIMPLEMENTED, 405),
+        (MethodNotAllowed(["GET"], 501), Code.UNIMPLEMENTED, 501),
+        (PayloadTooLarge(10), Code.RESOURCE_EXHAUSTED, 413),
+        (UnsupportedMedia("send JSON"), Code.INVALID_ARGUMENT, 415),
+    ],
+)
+def test_status(error: StatusError, code: Code, http: int):
+    """Each error of a request has its code and its HTTP status."""
+    assert (code, http) == (error.status.code, error.http)
+
+
+def test_one_root():
+    """Whoever catches TranscoderError catches all of them."""
+    assert issubclass(ConfigError, TranscoderError)
+    assert issubclass(TemplateError, ConfigError)
+    assert issubclass(StatusError, TranscoderError)
+
+
+def test_field_violation():
+    """An error that names a field carries a BadRequest detail with that name."""
+    error = InvalidRequest("expected a number", "user.age")
+
+    details = error_details_pb2.BadRequest()
+    assert error.status.details[0].Unpack(details)
+    assert (
+        details.field_violations[0].field,
+        details.field_violations[0].description,
+    ) == ("user.age", "expected a number")
+    assert error.status.message == "user.age: expected a number"
+
+
+def test_allow():
+    """The methods that fit are named in the header and in the message."""
+    error = MethodNotAllowed(["GET", "PUT"])
+
+    assert error.headers == (("allow", "GET, PUT"),)
+    assert error.status.message == "this path answers GET, PUT"
+
+
+def test_template_error_points():
+    """A template's error is one line with the template and the column."""
+    assert str(TemplateError("/v1/{", 6, "expected a name")) == (
+        "'/v1/{', column 6: expected a name"
+    )
+
+
+def test_long_problems_are_cut():
+    """However long a problem is, the client is told at most 512 bytes of it."""
+    assert len(InvalidRequest("x" * 10_000).status.message) <= 512
