@@ -69,7 +69,7 @@ class FieldPath:
         inside: Descriptor | None = message
         for depth, name in enumerate(path.split(".")):
             if inside is None:
-                raise FieldPathError("is not a message", depth - 1)
+                raise FieldPathError(f"{fields[-1].name} is not a message", depth - 1)
             field = inside.fields_by_name.get(name)
             if field is None and json_names:
                 field = _by_json_name(inside).get(name)
@@ -126,11 +126,11 @@ def setter(path: FieldPath) -> Setter:
     field = path.leaf
     depth = len(path.fields) - 1
     if is_map(field):
-        raise FieldPathError(f"is a map: write {field.name}[key]=value", depth)
+        raise FieldPathError(f"{field.name} is a map: write {field.name}[key]=value", depth)
     if field.message_type is not None:
         fill = well_known(field.message_type)
         if fill is None:
-            raise FieldPathError("is a message: set its fields one by one", depth)
+            raise FieldPathError(f"{field.name} is a message: set its fields one by one", depth)
         return _fill_repeated(path, fill) if field.is_repeated else _fill_singular(path, fill)
     read = scalar(field)
     if field.is_repeated:
@@ -194,7 +194,7 @@ def key_setter(path: FieldPath) -> KeySetter:
     depth = len(path.fields) - 1
     entry_type = path.leaf.message_type
     if entry_type is None or not is_map(path.leaf):
-        raise FieldPathError("is not a map", depth)
+        raise FieldPathError(f"{path.leaf.name} is not a map", depth)
     entry = entry_type.fields_by_name
     entries = operator.attrgetter(str(path))
     read_key = scalar(entry["key"])
@@ -202,7 +202,7 @@ def key_setter(path: FieldPath) -> KeySetter:
     message = value.message_type
     put = _put_scalar(scalar(value)) if message is None else _put_message(message)
     if put is None:
-        raise FieldPathError("is a map of messages: send it in the body", depth)
+        raise FieldPathError(f"{path.leaf.name} holds messages: send it in the body", depth)
 
     def set_(message: Message, key: str, text: str) -> None:
         target = entries(message)

@@ -152,13 +152,16 @@ def _path(message: Descriptor, text: str, where: str) -> FieldPath:
     try:
         return FieldPath.resolve(message, text, json_names=False)
     except FieldPathError as error:
-        name = text.split(".")[error.depth]
-        raise ConfigError(f"{where}: {name}: {error.problem}") from None
+        raise ConfigError(f"{where}: {_told(error, text)}") from None
 
 
-def _check_variable(
-    rpc: MethodDescriptor, template: PathTemplate, position: int, name: str
-) -> None:
+def _told(error: FieldPathError, path: str) -> str:
+    name = path.split(".")[error.depth]
+    return f"{name}: {error.problem}" if error.unknown else error.problem
+
+
+def _check_variable(rpc: MethodDescriptor, template: PathTemplate, position: int) -> None:
+    name = template.variables[position].name
     found = _variable_problem(rpc, name)
     if found is not None:
         depth, problem = found
@@ -175,7 +178,7 @@ def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | Non
     try:
         path = FieldPath.resolve(rpc.input_type, name, json_names=False)
     except FieldPathError as error:
-        return error.depth, f"{name.split('.')[error.depth]}: {error.problem}"
+        return error.depth, _told(error, name)
     depth, leaf = len(path.fields) - 1, path.leaf
     if leaf.is_repeated:
         kind = "a map" if is_map(leaf) else "repeated"

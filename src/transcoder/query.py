@@ -1,0 +1,328 @@
+"""The query string: its grammar, its limits, and the setters that its keys compile to.
+
+    query     = [ parameter *( "&" parameter ) ]
+    parameter = key [ "=" value ]
+    key       = name *( "." name ) [ "[" map-key "]" ]
+
+A name is the proto or the JSON name of a field. `+` is a space and `%XX` a byte, in keys and in
+values; `;` separates nothing; a parameter without a key says nothing. A key is compiled when it
+is first met, and kept.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from transcoder.errors import InvalidRequest
+from transcoder.fields import (
+    FieldPath,
+    FieldPathError,
+    KeySetter,
+    Setter,
+    is_map,
+    key_setter,
+    oneof_guard,
+    setter,
+)
+from transcoder.profile import Strictness
+from transcoder.values import BadValue
+
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_NAME_LIMIT = 64
+"""Characters of a parameter's name that an answer repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryLimits:
+    """What a query may hold.
+
+    Args:
+        size: bytes in all.
+        parameters: how many.
+        depth: names in one key.
+        compiled: keys whose setters are kept; further ones are compiled for each request.
+    """
+
+    size: int = 8192
+    parameters: int = 1000
+    depth: int = 32
+    compiled: int = 512
+
+
+DEFAULT_LIMITS = QueryLimits()
+
+
+def parameters(query: bytes, limits: QueryLimits) -> Iterator[tuple[str, str]]:
+    """Yield the decoded keys and values of a query, in order; empty keys are left out.
+
+    Raises:
+        InvalidRequest: over a limit, or not UTF-8 behind well-formed escapes.
+
+    >>> list(parameters(b"q=a+b&%6B=1%262&=x&&flag", QueryLimits()))
+    [('q', 'a b'), ('k', '1&2'), ('flag', '')]
+    """
+    text = _text(query, limits)
+    escaped = "%" in text or "+" in text
+    for pair in text.split("&"):
+        key, _, value = pair.partition("=")
+        if escaped:
+            key, value = _decoded(key), _decoded(value)
+        if key:
+            yield key, value
+
+
+def _text(query: bytes, limits: QueryLimits) -> str:
+    if len(query) > limits.size:
+        raise InvalidRequest(f"the query is over the limit of {limits.size} bytes")
+    if query.count(b"&") >= limits.parameters:
+        count = sum(map(bool, query.split(b"&")))
+        if count > limits.parameters:
+            raise InvalidRequest(f"over {limits.parameters} query parameters")
+    if b"\0" in query or b"%00" in query:
+        raise InvalidRequest("the query holds a NUL")
+    try:
+        return query.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the query is not UTF-8") from None
+
+
+def _decoded(text: str) -> str:
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    if _BAD_ESCAPE.search(text):
+        raise InvalidRequest("the query holds a % without two hexadecimal digits behind it")
+    try:
+        return urllib.parse.unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the query is not UTF-8") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemParameters:
+    """What a client said by Google's system parameters.
+
+    Args:
+        enum_numbers: print enum values as numbers, from `$alt=json;enum-encoding=int`.
+        pretty_print: indent the answer; None when not said.
+        fields: a field mask for the answer, as it was written.
+    """
+
+    enum_numbers: bool = False
+    pretty_print: bool | None = None
+    fields: str = ""
+
+
+def system_names(descriptor: Descriptor) -> frozenset[str]:
+    """Return the keys that are system parameters for a message: a field of that name is not."""
+    bare = {"alt", "prettyPrint", "fields"}
+    own = {name for field in descriptor.fields for name in (field.name, field.json_name)}
+    return frozenset({f"${name}" for name in bare} | (bare - own))
+
+
+def system_parameters(
+    query: bytes, names: Collection[str], limits: QueryLimits = DEFAULT_LIMITS
+) -> SystemParameters:
+    """Return the system parameters of a query.
+
+    Args:
+        query: as the client sent it.
+        names: the keys that count as such; see `system_names`.
+        limits: of the query.
+
+    Raises:
+        InvalidRequest: a value is none that is answered.
+
+    >>> system_parameters(b"$alt=json;enum-encoding=int&prettyPrint=true", {"$alt", "prettyPrint"})
+    SystemParameters(enum_numbers=True, pretty_print=True, fields='')
+    """
+    said = {}
+    for key, value in parameters(query, limits):
+        if key in names:
+            _check_system(key, value)
+            said[key.removeprefix("$")] = value
+    return SystemParameters(
+        enum_numbers=said.get("alt", "").endswith("enum-encoding=int"),
+        pretty_print=_FLAGS[said["prettyPrint"]] if "prettyPrint" in said else None,
+        fields=said.get("fields", ""),
+    )
+
+
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_ALTS = {"json", "json;enum-encoding=int", "json;enum-encoding=string"}
+
+
+def _check_system(key: str, value: str) -> None:
+    name = key.removeprefix("$")
+    if name == "alt" and value not in _ALTS:
+        raise InvalidRequest("expected json, or json;enum-encoding=int", key)
+    if name == "prettyPrint" and value not in _FLAGS:
+        raise InvalidRequest("expected true or false", key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    name: str
+    set: Setter
+    once: bool
+
+
+class QueryBinder:
+    """Sets the fields of a message from a query.
+
+    Args:
+        descriptor: the message's type.
+        bound: paths of the fields that the path or the body holds; keys at or under them say
+            nothing.
+        body_only: refuse all fields, because the body holds them.
+        unknown: what happens to a key that names no field.
+        ignored: keys that say nothing, whatever the fields.
+        system: keys that are system parameters, see `system_names`.
+        limits: of the query.
+
+    Raises (on call):
+        InvalidRequest: a parameter does not fit its field; names the parameter.
+    """
+
+    __slots__ = (
+        "_body_only",
+        "_bound",
+        "_descriptor",
+        "_ignored",
+        "_known",
+        "_limits",
+        "_maps",
+        "_system",
+        "_unknown",
+    )
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        *,
+        bound: Collection[tuple[str, ...]] = (),
+        body_only: bool = False,
+        unknown: Strictness = "reject",
+        ignored: Collection[str] = (),
+        system: Collection[str] = (),
+        limits: QueryLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._descriptor = descriptor
+        self._bound = bound
+        self._body_only = body_only
+        self._unknown = unknown
+        self._ignored = ignored
+        self._system = system
+        self._limits = limits
+        self._known: dict[str, _Parameter] = {}
+        self._maps: dict[str, KeySetter] = {}
+
+    def __call__(self, message: Message, query: bytes) -> None:
+        """Set what the query says; `query` comes without the question mark."""
+        known = self._known
+        seen: set[str] = set()
+        key = ""
+        try:
+            for key, value in parameters(query, self._limits):
+                parameter = known.get(key) or self._parameter(key)
+                if parameter.once:
+                    _note(parameter.name, seen)
+                parameter.set(message, value)
+        except (BadValue, FieldPathError) as error:
+            raise InvalidRequest(str(error), key[:_NAME_LIMIT]) from None
+
+    def _parameter(self, key: str) -> _Parameter:
+        """Compile what a key says, and keep it when any request may say it again."""
+        if key in self._ignored:
+            return _SILENT
+        if key in self._system:
+            return _Parameter(key, _system_setter(key), once=True)
+        if self._body_only:
+            raise BadValue("this method takes its fields from the body: send it there")
+        dotted, bracket, map_key = key.partition("[")
+        try:
+            path = self._resolve(dotted)
+        except FieldPathError as error:
+            if error.unknown and self._unknown == "ignore":
+                return _SILENT
+            raise
+        if self._is_bound(path):
+            return _SILENT
+        if bracket:
+            return self._map_entry(path, map_key)
+        parameter = _Parameter(str(path), _guarded(path), once=not path.leaf.is_repeated)
+        if len(self._known) < self._limits.compiled:
+            self._known[key] = parameter
+        return parameter
+
+    def _resolve(self, dotted: str) -> FieldPath:
+        if dotted.count(".") >= self._limits.depth:
+            raise BadValue(f"over {self._limits.depth} names in one path")
+        return FieldPath.resolve(self._descriptor, dotted)
+
+    def _is_bound(self, path: FieldPath) -> bool:
+        names = path.names
+        return any(names[: len(bound)] == bound for bound in self._bound)
+
+    def _map_entry(self, path: FieldPath, rest: str) -> _Parameter:
+        if not is_map(path.leaf):
+            raise BadValue(f"{path.leaf.name} is not a map")
+        map_key = rest[:-1]
+        if not map_key or not rest.endswith("]") or "[" in map_key or "]" in map_key:
+            raise BadValue(f"expected {path.leaf.name}[key]")
+        name = str(path)
+        set_ = self._maps.get(name)
+        if set_ is None:
+            set_ = self._maps[name] = _guarded_key(path)
+        return _Parameter(name, _entry_setter(set_, map_key), once=False)
+
+
+def _note(name: str, seen: set[str]) -> None:
+    if name in seen:
+        raise BadValue("too many values: this field takes one")
+    seen.add(name)
+
+
+def _system_setter(key: str) -> Setter:
+    return lambda _, value: _check_system(key, value)
+
+
+def _nothing(message: Message, text: str) -> None:
+    """Set nothing."""
+
+
+_SILENT = _Parameter("", _nothing, once=False)
+
+
+def _guarded(path: FieldPath) -> Setter:
+    set_, guard = setter(path), oneof_guard(path)
+    if guard is None:
+        return set_
+
+    def set_guarded(message: Message, text: str) -> None:
+        guard(message)
+        set_(message, text)
+
+    return set_guarded
+
+
+def _guarded_key(path: FieldPath) -> KeySetter:
+    set_, guard = key_setter(path), oneof_guard(path)
+    if guard is None:
+        return set_
+
+    def set_guarded(message: Message, key: str, text: str) -> None:
+        guard(message)
+        set_(message, key, text)
+
+    return set_guarded
+
+
+def _entry_setter(set_: KeySetter, map_key: str) -> Setter:
+    return lambda message, text: set_(message, map_key, text)

@@ -1,0 +1,182 @@
+"""Requests: path variables, query and body to the message of an RPC.
+
+The order of `google/api/http.proto`: the body first, then the path, which overwrites it, then
+from the query what neither of them holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from transcoder.errors import InvalidRequest
+from transcoder.fields import FieldPath, Setter, setter
+from transcoder.http_rule import Binding
+from transcoder.profile import Profile
+from transcoder.query import (
+    DEFAULT_LIMITS,
+    QueryBinder,
+    QueryLimits,
+    SystemParameters,
+    system_names,
+    system_parameters,
+)
+from transcoder.request_body import ReadBody, body_reader, is_http_body
+from transcoder.update_mask import mask_field, mask_paths
+from transcoder.values import BadValue, well_known
+
+
+class RequestDecoder:
+    """Makes the request messages of one binding; compiled once.
+
+    Args:
+        binding: which fields the path and the body hold.
+        message_class: of the request; of any descriptor pool.
+        profile: what happens where the specification leaves room.
+        ignored_parameters: query keys that say nothing, such as `utm_source`.
+        limits: of the query.
+
+    Raises (on call):
+        InvalidRequest: a value does not fit its field; names the field.
+        UnsupportedMedia: the body is of a type that is not taken.
+
+    >>> from google.longrunning import operations_pb2
+    >>> from transcoder.http_rule import bindings
+    >>> from transcoder.profile import GOOGLE
+    >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
+    >>> rule, = bindings(service.methods_by_name["ListOperations"])
+    >>> decode = RequestDecoder(rule, operations_pb2.ListOperationsRequest, GOOGLE)
+    >>> request = decode(("operations",), b"pageSize=2", b"", "")
+    >>> request.name, request.page_size
+    ('operations', 2)
+    """
+
+    __slots__ = (
+        "_body",
+        "_mask",
+        "_message_class",
+        "_names",
+        "_path",
+        "_query",
+        "_system",
+        "_weave",
+    )
+
+    def __init__(
+        self,
+        binding: Binding,
+        message_class: type[Message],
+        profile: Profile,
+        *,
+        ignored_parameters: Collection[str] = (),
+        limits: QueryLimits = DEFAULT_LIMITS,
+    ) -> None:
+        descriptor = binding.rpc.input_type
+        bound = {variable.field_path for variable in binding.template.variables}
+        self._message_class = message_class
+        self._names = tuple(variable.name for variable in binding.template.variables)
+        self._path = tuple(_path_setter(descriptor, name) for name in self._names)
+        self._body = _body_reader(binding, message_class, profile)
+        self._mask = _patch_mask(binding, descriptor)
+        self._system = system_names(descriptor) if profile.system_parameters else frozenset()
+        beside = profile.query_beside_body if binding.body == "*" else ""
+        self._weave = beside == "bind"
+        self._query: QueryBinder | None = None
+        if beside != "ignore":
+            self._query = QueryBinder(
+                descriptor,
+                bound=bound | ({tuple(binding.body.split("."))} if binding.body else set()),
+                body_only=beside == "reject",
+                unknown=profile.unknown_query,
+                ignored=frozenset(ignored_parameters),
+                system=self._system,
+                limits=limits,
+            )
+
+    def __call__(
+        self, values: Sequence[str], query: bytes, body: bytes, content_type: str
+    ) -> Message:
+        """Return the request message.
+
+        Args:
+            values: of the path variables, decoded, in the order of the template.
+            query: as the client sent it, without the question mark.
+            body: all of it.
+            content_type: the header, empty when there is none.
+        """
+        read = self._body
+        message = self._message_class() if read is None else read(body, content_type)
+        bind = self._query
+        if query and self._weave and bind is not None:
+            message = self._woven(message, query, bind)
+        for name, set_, value in zip(self._names, self._path, values, strict=True):
+            try:
+                set_(message, value)
+            except BadValue as error:
+                raise InvalidRequest(str(error), name) from None
+        if query and bind is not None and not self._weave:
+            bind(message, query)
+        if body and self._mask is not None:
+            _fill_mask(message, body, *self._mask)
+        return message
+
+    def _woven(self, body: Message, query: bytes, bind: QueryBinder) -> Message:
+        message = self._message_class()
+        bind(message, query)
+        _clear_what_both_say(message, body)
+        message.MergeFrom(body)
+        return message
+
+    def system_parameters(self, query: bytes) -> SystemParameters:
+        """Return the system parameters of a query; none under a profile without them.
+
+        Raises:
+            InvalidRequest: a value is none that is answered.
+        """
+        if not query or not self._system:
+            return SystemParameters()
+        return system_parameters(query, self._system)
+
+
+def _body_reader(
+    binding: Binding, message_class: type[Message], profile: Profile
+) -> ReadBody | None:
+    if not binding.body:
+        return None
+    return body_reader(binding.body, binding.rpc.input_type, message_class, profile)
+
+
+def _path_setter(message: Descriptor, name: str) -> Setter:
+    return setter(FieldPath.resolve(message, name, json_names=False))
+
+
+def _patch_mask(binding: Binding, message: Descriptor) -> tuple[str, Descriptor] | None:
+    """Return the mask's name and the body's type, for the rules whose mask we fill."""
+    mask = mask_field(message)
+    if mask is None or binding.method != "PATCH" or binding.body in {"", "*", mask.name}:
+        return None
+    leaf = FieldPath.resolve(message, binding.body, json_names=False).leaf
+    if leaf.message_type is None or leaf.is_repeated or is_http_body(leaf.message_type):
+        return None
+    return mask.name, leaf.message_type
+
+
+def _fill_mask(message: Message, body: bytes, name: str, body_type: Descriptor) -> None:
+    """Fill the update mask from the body, when the client gave none."""
+    if not message.HasField(name):
+        paths = mask_paths(body, body_type)
+        if paths:
+            getattr(message, name).paths.extend(paths)
+
+
+def _clear_what_both_say(message: Message, body: Message) -> None:
+    """Clear the well-known values that the body says too: a merge would mix their parts."""
+    for field, value in body.ListFields():
+        if field.message_type is None or field.is_repeated:
+            continue
+        if well_known(field.message_type) is not None:
+            message.ClearField(field.name)
+        elif message.HasField(field.name):
+            _clear_what_both_say(getattr(message, field.name), value)

@@ -1,0 +1,181 @@
+"""The request body: media types, and the message or the field that the bytes become."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from transcoder.errors import InvalidRequest, UnsupportedMedia
+from transcoder.fields import FieldPath, parent_of
+from transcoder.profile import Profile
+from transcoder.protojson import from_json
+
+ReadBody = Callable[[bytes, str], Message]
+"""Body and Content-Type to a message with nothing but the body in it; empty without a body.
+
+Raises InvalidRequest and UnsupportedMedia.
+"""
+
+_ADVICE = "send Content-Type: application/json (with curl: --json)"
+_JSON = re.compile(r"application/json|[!#$&^_.+\w-]+/[!#$&^_.+\w-]+\+json", re.ASCII)
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
+
+
+def is_http_body(descriptor: Descriptor | None) -> bool:
+    """Say whether a message is `google.api.HttpBody`: raw bytes, no JSON."""
+    return descriptor is not None and descriptor.full_name == "google.api.HttpBody"
+
+
+def body_reader(
+    body: str, descriptor: Descriptor, message_class: type[Message], profile: Profile
+) -> ReadBody:
+    """Compile the reader of a rule's body.
+
+    Args:
+        body: `*`, or a field by its dotted path of proto names.
+        descriptor: of the request.
+        message_class: of the request.
+        profile: what happens to unknown keys, and without a Content-Type.
+    """
+    read = _Json(profile, descriptor.file.pool)
+    if body == "*":
+        if is_http_body(descriptor):
+            return _raw(message_class, _itself)
+        return _whole(message_class, read)
+    path = FieldPath.resolve(descriptor, body, json_names=False)
+    field_type = path.leaf.message_type
+    if field_type is None or path.leaf.is_repeated:
+        return _wrapped(path, message_class, read)
+    if is_http_body(field_type):
+        return _raw(message_class, _value_of(path))
+    return _submessage(path, field_type, message_class, read)
+
+
+class _Json:
+    """Decodes JSON of an accepted media type."""
+
+    __slots__ = ("_ignore_unknown", "_json_by_default", "_pool")
+
+    def __init__(self, profile: Profile, pool: Any) -> None:
+        self._ignore_unknown = profile.unknown_body == "ignore"
+        self._json_by_default = profile.missing_content_type == "json"
+        self._pool = None if pool is Default() else pool
+
+    def __call__(self, data: bytes, content_type: str, message_class: type[Message]) -> Message:
+        self.check(content_type)
+        return from_json(data, message_class, ignore_unknown=self._ignore_unknown, pool=self._pool)
+
+    def check(self, content_type: str) -> None:
+        if content_type != "application/json" and not (
+            self._json_by_default if not content_type.strip() else is_json(content_type)
+        ):
+            raise UnsupportedMedia(_refusal(content_type))
+
+
+def is_json(content_type: str) -> bool:
+    """Say whether a Content-Type is JSON in UTF-8.
+
+    >>> is_json("application/vnd.api+json; charset=utf-8")
+    True
+    >>> is_json("application/json; charset=latin1")
+    False
+    """
+    media_type, _, options = content_type.partition(";")
+    charset = _CHARSET.search(options)
+    return _JSON.fullmatch(media_type.strip().lower()) is not None and (
+        charset is None or charset[1].lower() in {"utf-8", "utf8"}
+    )
+
+
+def _refusal(content_type: str) -> str:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not media_type:
+        return f"the body has no Content-Type: {_ADVICE}"
+    if _JSON.fullmatch(media_type):
+        return f"JSON is taken in UTF-8 only: {_ADVICE}"
+    return f"a body of this type is not taken: {_ADVICE}"
+
+
+def _itself(message: Message) -> Any:
+    return message
+
+
+def _value_of(path: FieldPath) -> Callable[[Message], Any]:
+    parent, name = parent_of(path), path.leaf.name
+    return lambda message: getattr(parent(message), name)
+
+
+def _raw(message_class: type[Message], target_of: Callable[[Message], Any]) -> ReadBody:
+    def read(data: bytes, content_type: str) -> Message:
+        message = message_class()
+        target = target_of(message)
+        target.SetInParent()
+        target.content_type = content_type
+        target.data = data
+        return message
+
+    return read
+
+
+def _whole(message_class: type[Message], read_json: _Json) -> ReadBody:
+    def read(data: bytes, content_type: str) -> Message:
+        return read_json(data, content_type, message_class) if data else message_class()
+
+    return read
+
+
+def _submessage(
+    path: FieldPath, descriptor: Descriptor, message_class: type[Message], read_json: _Json
+) -> ReadBody:
+    target_of = _value_of(path)
+    field_class = GetMessageClass(descriptor)
+    # null is a value of google.protobuf.Value, and "no value" for all others.
+    takes_null = descriptor.full_name == "google.protobuf.Value"
+
+    def read(data: bytes, content_type: str) -> Message:
+        message = message_class()
+        if not data:
+            return message
+        if data.strip() == b"null" and not takes_null:
+            read_json.check(content_type)
+            return message
+        value = read_json(data, content_type, field_class)
+        target_of(message).CopyFrom(value)
+        return message
+
+    return read
+
+
+def _wrapped(path: FieldPath, message_class: type[Message], read_json: _Json) -> ReadBody:
+    """Read a body that is no message as the one member of the object that it stands for."""
+    before = "".join(f'{{"{field.json_name}":' for field in path.fields).encode()
+    after = b"}" * len(path.fields)
+
+    def read(data: bytes, content_type: str) -> Message:
+        if not data:
+            return message_class()
+        read_json.check(content_type)
+        _check_one_value(data)
+        return read_json(before + data + after, content_type, message_class)
+
+    return read
+
+
+def _check_one_value(data: bytes) -> None:
+    """Refuse what is not one JSON value, so that none can step out of the object around it."""
+    try:
+        json.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the JSON is not UTF-8: bad byte at offset {error.start}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidRequest(f"not JSON: {where}: {error.msg[:1].lower()}{error.msg[1:]}") from None
+    except (RecursionError, ValueError):
+        raise InvalidRequest("the JSON is nested too deep, or holds too long a number") from None
