@@ -1,0 +1,221 @@
+"""The gRPC listener: grpc.aio with reflection, health and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from transcoder.errors import ConfigError
+from transcoder.gateway import Gateway
+from transcoder.listeners import Claim
+
+GOING_DOWN = "the server is shutting down"
+
+_REFLECTION = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
+_QUIET = 0.04
+_REFUSE_AT_MOST = 0.25
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class GrpcListener:
+    """Serves a gateway's services on one claimed address.
+
+    Args:
+        gateway: whose services, guarded, and whose threads for plain servicer methods.
+        claim: where to listen.
+        reuse_port: whether other processes listen there too.
+        max_concurrent_streams: calls at once on one connection.
+        max_message: bytes of one message, in and out.
+        max_connection_age: seconds until a client is asked to connect anew; None for never.
+        age_grace: seconds that calls on an aged connection get.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        claim: Claim,
+        *,
+        reuse_port: bool,
+        max_concurrent_streams: int,
+        max_message: int,
+        max_connection_age: float | None,
+        age_grace: float,
+    ) -> None:
+        options = [
+            ("grpc.so_reuseport", int(reuse_port)),
+            ("grpc.max_concurrent_streams", max_concurrent_streams),
+            ("grpc.max_receive_message_length", max_message),
+            ("grpc.max_send_message_length", max_message),
+        ]
+        if max_connection_age is not None:
+            options += [
+                ("grpc.max_connection_age_ms", round(max_connection_age * 1000)),
+                ("grpc.max_connection_age_grace_ms", round(age_grace * 1000)),
+            ]
+        self._gateway = gateway
+        self._claim = claim
+        self._calls = _Calls()
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            gateway.executor, interceptors=[self._calls], options=options
+        )
+        self._register()
+
+    async def open(self) -> None:
+        """Listen, and accept.
+
+        Raises:
+            ConfigError: another process listens there since the address was claimed.
+        """
+        for service in self._gateway.services:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        try:
+            self._server.add_insecure_port(self._claim.endpoint)
+        except RuntimeError as error:
+            raise ConfigError(f"grpc: {self._claim.address} is in use") from error
+        self._claim.socket.close()
+        await self._server.start()
+
+    async def ended(self) -> None:
+        """Wait until the listener no longer serves."""
+        await self._server.wait_for_termination()
+
+    async def settle(self) -> None:
+        """Go on serving, and tell those who watch health to look elsewhere."""
+        await self._health.enter_graceful_shutdown()
+
+    async def close(self, grace: float, stream_grace: float) -> bool:
+        """Stop listening and let calls end.
+
+        Args:
+            grace: seconds for calls with one reply; what is left is then cancelled.
+            stream_grace: seconds for calls with a stream of replies; they end with UNAVAILABLE.
+
+        Returns:
+            Whether every call ended by itself.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await self._calls.refuse()
+        ender = loop.call_later(stream_grace, self._calls.end_streams)
+        await self._server.stop(grace)
+        ender.cancel()
+        return loop.time() - start < max(grace, _REFUSE_AT_MOST)
+
+    def _register(self) -> None:
+        services = self._gateway.services
+        self._gateway.register_into(self._server)
+        if health.SERVICE_NAME not in services:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        listed = dict.fromkeys((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        servicer = reflection.aio.ReflectionServicer(tuple(listed))
+        # v1 differs from v1alpha in the name of its package alone.
+        method = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        self._server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
+                for name in _REFLECTION
+                if name not in services
+            ]
+        )
+
+
+class _Calls(grpc.aio.ServerInterceptor):
+    """Sees each call come, so that new ones can be refused and open streams ended.
+
+    Core cancels calls that it has read and not yet handed over when the server stops, and the
+    client cannot tell such a CANCELLED from a call that ran. So calls are refused with UNAVAILABLE
+    first, unexecuted, until no more come.
+    """
+
+    def __init__(self) -> None:
+        self._refusing = False
+        self._ending = False
+        self._last = 0.0
+        self._streams: set[asyncio.Task[Any] | None] = set()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Pass a call on, or refuse it."""
+        if self._refusing:
+            self._last = asyncio.get_running_loop().time()
+            return _REFUSAL
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler.response_streaming:
+            return handler
+        return self._followed(handler)
+
+    async def refuse(self) -> None:
+        """Refuse new calls; return when there are none, or after a quarter of a second."""
+        loop = asyncio.get_running_loop()
+        self._refusing = True
+        start = self._last = loop.time()
+        until = start + _REFUSE_AT_MOST
+        while (now := loop.time()) < min(until, self._last + _QUIET):  # noqa: ASYNC110  a clock has no event
+            await asyncio.sleep(min(until, self._last + _QUIET) - now)
+
+    def end_streams(self) -> None:
+        """End the streams of replies that are still open."""
+        self._ending = True
+        for task in filter(None, self._streams):
+            task.cancel()
+
+    def _followed(self, handler: Handler) -> Handler:
+        make, behaviour = (
+            (grpc.stream_stream_rpc_method_handler, handler.stream_stream)
+            if handler.request_streaming
+            else (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
+        )
+        if inspect.isasyncgenfunction(behaviour):
+            run: Callable[..., Awaitable[None]] = functools.partial(_write_all, behaviour)
+        elif inspect.iscoroutinefunction(behaviour):
+            run = behaviour
+        else:
+            return handler
+
+        async def followed(request: Any, context: Any) -> None:
+            task = asyncio.current_task()
+            self._streams.add(task)
+            try:
+                await run(request, context)
+            except asyncio.CancelledError:
+                if task is None or not self._ending or context.cancelled():
+                    raise
+                task.uncancel()
+                await context.abort(grpc.StatusCode.UNAVAILABLE, GOING_DOWN)
+            finally:
+                self._streams.discard(task)
+
+        return make(followed, handler.request_deserializer, handler.response_serializer)
+
+
+async def _write_all(behaviour: Callable[..., Any], request: Any, context: Any) -> None:
+    # Not handed to grpc.aio as a generator: a cancellation must arrive here even in mid-write.
+    async with contextlib.aclosing(behaviour(request, context)) as replies:
+        async for reply in replies:
+            await context.write(reply)
+
+
+async def _refuse(_requests: Any, context: Any) -> None:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, GOING_DOWN)
+
+
+# Of this kind because it is answered before a message is read; the client's kind is its own.
+_REFUSAL: Handler = grpc.stream_stream_rpc_method_handler(_refuse)

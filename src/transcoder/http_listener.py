@@ -1,0 +1,192 @@
+"""The HTTP listener: uvicorn, without its signals, its logging and its way of stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from transcoder.errors import ConfigError
+from transcoder.lifespan import App
+from transcoder.listeners import Claim
+
+LINGER = 0.5
+"""Seconds that an idle connection gets, once the listener is closed, for a request on its way."""
+
+_TICK = 0.05
+
+
+class _State(ServerState):
+    draining = False
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. While the server drains, an answer is the connection's last."""
+
+    server_state: _State
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, as the parser has its headers."""
+        earlier = self.cycle
+        super().on_headers_complete()
+        if self.server_state.draining and self.cycle is not earlier:
+            if self.pipeline and not earlier.response_started:
+                # The last of pipelined requests closes, or those after the first would be lost.
+                earlier.keep_alive = True
+            self.cycle.keep_alive = False
+
+
+class HttpListener(uvicorn.Server):
+    """Serves an ASGI application, whose lifespan is somebody else's, on one claimed address.
+
+    Args:
+        app: the application.
+        state: its lifespan's state.
+        claim: where to listen.
+        keep_alive: seconds until an idle connection is closed.
+        backlog: connections that the system keeps until they are accepted.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        state: dict[str, Any],
+        claim: Claim,
+        *,
+        keep_alive: int,
+        backlog: int,
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=keep_alive,
+            backlog=backlog,
+            workers=1,
+        )
+        config.load()
+        super().__init__(config)
+        self.server_state: _State = _State()
+        self.lifespan = config.lifespan_class(config)
+        self.lifespan.state = state
+        self._claim = claim
+        self._main: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Listen, and accept.
+
+        Raises:
+            ConfigError: another process listens there since the address was claimed.
+        """
+        try:
+            # The copy is for uvicorn to close.
+            await self.startup(sockets=[self._claim.socket.dup()])
+        except OSError as error:
+            raise ConfigError(f"http: {self._claim.address} is in use") from error
+        self._main = asyncio.create_task(self.main_loop())
+
+    async def ended(self) -> None:
+        """Wait until the listener no longer serves."""
+        while self._main and not self._main.done():
+            if not all(server.is_serving() for server in self.servers):
+                return
+            await asyncio.sleep(0.25)
+
+    def settle(self) -> None:
+        """Go on accepting; each answer from now on closes its connection."""
+        self.server_state.draining = True
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol) and _is_busy(connection):
+                connection.cycle.keep_alive = False
+
+    async def close(self, grace: float, stream_grace: float) -> bool:
+        """Stop listening, let requests end, close the connections.
+
+        Args:
+            grace: seconds for requests; what is left is then cancelled.
+            stream_grace: seconds for WebSockets.
+
+        Returns:
+            Whether every request ended by itself.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        self.settle()
+        await self._stop_listening()
+        await self._wait(start + min(LINGER, grace), idle_too=True)
+        self._close_idle()
+        ender = loop.call_later(stream_grace, self._close_websockets)
+        in_time = await self._wait(start + grace)
+        ender.cancel()
+        if not in_time:
+            await self._cancel()
+        self.should_exit = True
+        if self._main:
+            await self._main
+        return in_time
+
+    async def _stop_listening(self) -> None:
+        for server in self.servers:
+            server.close()
+        listener = self._claim.socket
+        backlog = []
+        # Clients whose connections the system has made, and nobody has accepted yet.
+        with contextlib.suppress(OSError):
+            while True:
+                backlog.append(listener.accept()[0])
+        listener.close()
+        loop = asyncio.get_running_loop()
+        for connection in backlog:
+            connection.settimeout(0)
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> Protocol:
+        return Protocol(self.config, self.server_state, self.lifespan.state)
+
+    async def _wait(self, until: float, *, idle_too: bool = False) -> bool:
+        loop = asyncio.get_running_loop()
+        state = self.server_state
+        while state.connections or state.tasks:
+            if idle_too and all(_is_busy(connection) for connection in state.connections):
+                return True
+            if loop.time() >= until:
+                return False
+            await asyncio.sleep(_TICK)
+        return True
+
+    def _close_idle(self) -> None:
+        for connection in list(self.server_state.connections):
+            if not _is_busy(connection):
+                connection.shutdown()
+
+    def _close_websockets(self) -> None:
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, HttpToolsProtocol):
+                connection.shutdown()
+
+    async def _cancel(self) -> None:
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LINGER)
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _is_busy(connection: object) -> bool:
+    if isinstance(connection, HttpToolsProtocol):
+        # The annotation of `cycle` leaves out the time before the first request.
+        cycle: Any = connection.cycle
+        return cycle is not None and not cycle.response_complete
+    return True

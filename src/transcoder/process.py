@@ -1,0 +1,80 @@
+"""What belongs to a process rather than to a server: the event loop, the signals, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(
+    serving: Coroutine[Any, Any, int],
+    on_signal: Callable[[int], object],
+    on_end: Callable[[], object] | None = None,
+) -> int:
+    """Run a server to its end in an event loop, and return its exit code.
+
+    Args:
+        serving: what to run.
+        on_signal: called with the first SIGTERM or SIGINT. A second one ends the process at once.
+        on_end: called before it does.
+    """
+    factory = None
+    if sys.platform != "win32":
+        import uvloop  # noqa: PLC0415  it is not made for Windows
+
+        factory = uvloop.new_event_loop
+    with _handled(on_signal, on_end), asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(serving)
+
+
+def end_within(seconds: float, code: int) -> None:
+    """End this process with that exit code, unless it has ended by then.
+
+    A thread that never returns keeps an interpreter from ending, and a blocked loop anything else.
+    """
+    timer = threading.Timer(seconds, end, [code])
+    timer.daemon = True
+    timer.start()
+
+
+def end(code: int) -> None:
+    """End this process at once."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def _handled(
+    on_signal: Callable[[int], object], on_end: Callable[[], object] | None
+) -> Iterator[None]:
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            if on_end is not None:
+                on_end()
+            end(128 + number)
+        on_signal(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Not by the loop: a second signal must get through when something blocks the loop.
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

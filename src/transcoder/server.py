@@ -1,0 +1,319 @@
+"""One process that listens twice: uvicorn for HTTP and grpc.aio for gRPC, in one event loop.
+
+Start: the addresses are claimed, the application's lifespan starts, both listeners open.
+
+Drain, on SIGTERM or `stop()`: not ready, and for `settle` seconds everything is still served, while
+load balancers look elsewhere and answers close their connections; then both listeners close, what
+runs gets its grace, the lifespan stops, the process ends with 0. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import operator
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transcoder import process
+from transcoder.errors import ConfigError
+from transcoder.gateway import Gateway
+from transcoder.grpc_listener import GrpcListener
+from transcoder.http_listener import HttpListener
+from transcoder.lifespan import Lifespan
+from transcoder.listeners import Address, Claim, Listening
+from transcoder.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+_LATE = 0.7
+"""Seconds between an end that did not go well and the end of the process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The numbers of a server; `Server` describes them."""
+
+    settle: float
+    grace: float
+    stream_grace: float
+    max_concurrent_streams: int
+    max_message: int
+    max_connection_age: float
+    keep_alive: int
+    backlog: int
+
+
+class Server:
+    """Serves a gateway over HTTP and gRPC.
+
+    Args:
+        app: the gateway, or the import string of one ("module:attribute") or of a function that
+            returns one ("module:create" or "module:create()").
+        settle: seconds of a drain in which new connections are still served.
+        grace: seconds that calls with one reply get once the listeners are closed.
+        stream_grace: seconds that streams of replies get then.
+        max_concurrent_streams: calls at once on one gRPC connection.
+        max_message: bytes of one gRPC message, in and out.
+        max_connection_age: seconds until a gRPC client of one of several workers is asked to
+            connect anew, so that calls reach workers that were started later.
+        keep_alive: seconds until an idle HTTP connection is closed.
+        backlog: HTTP connections that the system keeps until they are accepted.
+        on_ready: called with the real addresses when both listeners are open.
+    """
+
+    def __init__(
+        self,
+        app: Gateway | str,
+        *,
+        settle: float = 5.0,
+        grace: float = 30.0,
+        stream_grace: float = 5.0,
+        max_concurrent_streams: int = 100,
+        max_message: int = 4 << 20,
+        max_connection_age: float = 300.0,
+        keep_alive: int = 75,
+        backlog: int = 2048,
+        on_ready: Callable[[Listening], object] | None = None,
+    ) -> None:
+        self._app = app
+        self._options = Options(
+            settle=settle,
+            grace=grace,
+            stream_grace=stream_grace,
+            max_concurrent_streams=max_concurrent_streams,
+            max_message=max_message,
+            max_connection_age=max_connection_age,
+            keep_alive=keep_alive,
+            backlog=backlog,
+        )
+        self._on_ready = on_ready
+        self._settle = settle
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owns_process = False
+
+    def run(self, http: str = ":8080", grpc: str = ":50051", *, workers: int = 1) -> None:
+        """Serve until a signal ends the process; return after a drain without trouble.
+
+        Args:
+            http: HOST:PORT, :PORT for all interfaces, or unix:/path.
+            grpc: the same; with several workers not a Unix socket.
+            workers: how many processes serve; with several, the app is an import string.
+
+        Raises:
+            SystemExit: with 1, when the server did not start or a listener died.
+        """
+        try:
+            addresses = Address.parse(http), Address.parse(grpc)
+            code = self._supervise(*addresses, workers) if workers > 1 else self._run(*addresses)
+        except ConfigError as error:
+            print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201  no log is set up yet
+            code = 1
+        if code:
+            raise SystemExit(code)
+
+    async def serve(self, http: str = ":8080", grpc: str = ":50051") -> int:
+        """Serve in the running event loop until `stop()`; return the exit code.
+
+        Raises:
+            ConfigError: the server cannot start; nothing listens then.
+        """
+        return await self._claim_and_serve(Address.parse(http), Address.parse(grpc))
+
+    async def serve_claimed(self, http: Claim, grpc: Claim, *, one_of_several: bool = False) -> int:
+        """Serve on addresses that this process holds; return the exit code.
+
+        Args:
+            http: where to listen for HTTP.
+            grpc: where to listen for gRPC.
+            one_of_several: whether other processes listen there too.
+
+        Raises:
+            ConfigError: the server cannot start; nothing listens then.
+        """
+        self._loop = asyncio.get_running_loop()
+        gateway = load(self._app)
+        lifespan = Lifespan(gateway)
+        await lifespan.start()
+        doors = _Doors(
+            gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
+        )
+        try:
+            alive = await self._keep_open(doors)
+        finally:
+            stopped = await lifespan.stop()
+        code = 0 if alive and stopped else 1
+        if not doors.ended_in_time:
+            self._end_within(_LATE, code)
+        return code
+
+    def stop(self, settle: float | None = None) -> None:
+        """Begin the drain; may be called from any thread.
+
+        Args:
+            settle: seconds in which new connections are still served, if not the server's own.
+        """
+        if settle is not None:
+            self._settle = settle
+        if self._loop is None:
+            self._stopping.set()
+        else:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def run_claimed(self, http: Claim, grpc: Claim) -> int:
+        """Serve as one of several processes on the same addresses; return the exit code.
+
+        Raises:
+            ConfigError: the server cannot start.
+        """
+        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True))
+
+    def _run(self, http: Address, grpc: Address) -> int:
+        return self._own_process(self._claim_and_serve(http, grpc))
+
+    def _own_process(self, serving: Coroutine[Any, Any, int]) -> int:
+        self._owns_process = True
+        return process.run(serving, self._on_signal)
+
+    def _on_signal(self, number: int) -> None:
+        self.stop(settle=0 if number == signal.SIGINT else None)
+
+    def _supervise(self, http: Address, grpc: Address, workers: int) -> int:
+        if not isinstance(self._app, str):
+            wanted = "an import string, such as 'package.module:app'"
+            raise ConfigError(f"with {workers} workers the app is given as {wanted}")
+        if grpc.path:
+            raise ConfigError(f"grpc: {grpc} cannot be shared by {workers} workers: use HOST:PORT")
+        options = asdict(self._options)
+        return Supervisor(self._app, options, workers, self._on_ready).run(http, grpc)
+
+    async def _claim_and_serve(self, http: Address, grpc: Address) -> int:
+        with Claim.take("http", http) as http_claim, Claim.take("grpc", grpc) as grpc_claim:
+            return await self.serve_claimed(http_claim, grpc_claim)
+
+    async def _keep_open(self, doors: _Doors) -> bool:
+        if self._stopping.is_set():
+            return True
+        listening = await doors.open()
+        try:
+            _log.info("http on %s, grpc on %s", listening.http, listening.grpc)
+            if self._on_ready is not None:
+                self._on_ready(listening)
+            dead = await self._until_stopped(doors)
+        except BaseException:
+            await doors.close(0, 0)
+            raise
+        if dead:
+            _log.error("the %s listener ended by itself, the process goes down", dead)
+            self._end_within(_LATE, 1)
+            await doors.close(0, 0)
+            return False
+        await doors.settle(self._settle)
+        await doors.close(self._options.grace, self._options.stream_grace)
+        return True
+
+    async def _until_stopped(self, doors: _Doors) -> str:
+        """Wait for `stop()`; return the name of a listener that ended before."""
+        stop = asyncio.create_task(self._stopping.wait())
+        waiting = {stop, *doors.watch()}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return "" if stop in done else done.pop().get_name()
+
+    def _end_within(self, seconds: float, code: int) -> None:
+        if self._owns_process:
+            process.end_within(seconds, code)
+
+
+class _Doors:
+    """Both listeners, which open and close together."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        state: dict[str, Any],
+        http: Claim,
+        grpc: Claim,
+        options: Options,
+        *,
+        one_of_several: bool,
+    ) -> None:
+        self.ended_in_time = True
+        self._gateway = gateway
+        self._listening = Listening(http.address, grpc.address)
+        self._http = HttpListener(
+            gateway, state, http, keep_alive=options.keep_alive, backlog=options.backlog
+        )
+        self._grpc = GrpcListener(
+            gateway,
+            grpc,
+            reuse_port=one_of_several,
+            max_concurrent_streams=options.max_concurrent_streams,
+            max_message=options.max_message,
+            max_connection_age=options.max_connection_age if one_of_several else None,
+            age_grace=options.grace,
+        )
+
+    async def open(self) -> Listening:
+        await self._grpc.open()
+        try:
+            await self._http.open()
+        except BaseException:
+            await self._grpc.close(0, 0)
+            raise
+        return self._listening
+
+    def watch(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        """Return a task for each listener, of its name, that is done when that has ended."""
+        return (
+            asyncio.create_task(self._http.ended(), name="http"),
+            asyncio.create_task(self._grpc.ended(), name="grpc"),
+        )
+
+    async def settle(self, seconds: float) -> None:
+        """Go on serving, and tell everybody to look elsewhere."""
+        self._gateway.draining = True
+        self._http.settle()
+        await self._grpc.settle()
+        await asyncio.sleep(seconds)
+
+    async def close(self, grace: float, stream_grace: float) -> None:
+        self._gateway.draining = True
+        ended = await asyncio.gather(
+            self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
+        )
+        self.ended_in_time = all(ended)
+        if not self.ended_in_time:
+            _log.warning("requests were cancelled that took more than %g s to end", grace)
+
+
+def load(app: Gateway | str) -> Gateway:
+    """Return the gateway that `app` is, or names as "module:attribute".
+
+    Raises:
+        ConfigError: there is no such module or attribute, it fails, or it is no gateway.
+    """
+    if isinstance(app, Gateway):
+        return app
+    module, colon, attribute = app.partition(":")
+    if not (module and colon and attribute):
+        raise ConfigError(f"{app!r} is no import string: write 'package.module:app'")
+    try:
+        found = operator.attrgetter(attribute.removesuffix("()"))(importlib.import_module(module))
+        loaded = found if isinstance(found, Gateway) else found()
+    except ConfigError:
+        raise
+    except Exception as error:
+        _log.debug("%s cannot be loaded", app, exc_info=error)
+        raise ConfigError(f"{app} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(loaded, Gateway):
+        raise ConfigError(f"{app} is of type {type(loaded).__name__}, not a Gateway")
+    return loaded

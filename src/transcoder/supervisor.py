@@ -1,0 +1,226 @@
+"""Several processes on the same two addresses, and the one that starts them.
+
+The parent holds both addresses and serves nothing. For HTTP it holds the one socket that all
+workers accept from, so that a worker's end refuses nobody. gRPC opens its own sockets: there the
+parent holds one that is bound with SO_REUSEPORT and does not listen, which keeps the port, and
+the workers listen beside it.
+
+A worker is a new interpreter, never a fork: gRPC does not survive one. A socket pair joins it to
+the parent. The worker is told what to serve, and then "drain"; it says "ready" or why it is not.
+When the other end closes, the other process is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from transcoder import process
+from transcoder.errors import ConfigError
+from transcoder.listeners import Address, Claim, Listening
+
+_log = logging.getLogger(__name__)
+
+_WORK = "import sys; sys.path[:] = {}; from transcoder.worker import work; work({})"
+
+QUICK = 5.0
+"""Seconds of life under which a worker's end counts as one of a row."""
+
+BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds until a worker is replaced, by how many ended quickly in a row."""
+
+_OVERTIME = 10.0
+
+
+class Supervisor:
+    """Starts workers, replaces those that end, and drains them together.
+
+    Args:
+        app: import string of the gateway.
+        options: keyword arguments of each worker's `Server`.
+        workers: how many.
+        on_ready: called with the real addresses when all workers serve.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        options: Mapping[str, float],
+        workers: int,
+        on_ready: Callable[[Listening], object] | None = None,
+    ) -> None:
+        self._app = app
+        self._options = options
+        self._count = workers
+        self._on_ready = on_ready
+        self._settle = options["settle"]
+        self._stopping = asyncio.Event()
+        self._workers: set[_Worker] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, http: Address, grpc: Address) -> int:
+        """Serve until a signal ends the process; return the exit code.
+
+        Raises:
+            ConfigError: an address is in use, or a worker cannot start.
+        """
+        return process.run(self._claim_and_run(http, grpc), self._on_signal, self._kill)
+
+    async def _claim_and_run(self, http: Address, grpc: Address) -> int:
+        self._loop = asyncio.get_running_loop()
+        with (
+            Claim.take("http", http) as http_claim,
+            Claim.take("grpc", grpc, reuse_port=True) as grpc_claim,
+        ):
+            try:
+                return await self._run(http_claim, grpc_claim)
+            finally:
+                self._kill()
+
+    async def _run(self, http: Claim, grpc: Claim) -> int:
+        workers = [self._spawn(http, grpc) for _ in range(self._count)]
+        if await self._all_ready(workers):
+            _log.info("%d workers: http on %s, grpc on %s", self._count, http.address, grpc.address)
+            if self._on_ready is not None:
+                self._on_ready(Listening(http.address, grpc.address))
+        kept = [asyncio.create_task(self._keep(worker, http, grpc)) for worker in workers]
+        await self._stopping.wait()
+        # The workers listen on until the last of them has closed its own.
+        http.socket.close()
+        for worker in self._workers:
+            worker.drain(self._settle)
+        limit = self._settle + self._options["grace"] + _OVERTIME
+        done, late = await asyncio.wait(kept, timeout=limit)
+        if late:
+            _log.error("%d workers did not end within %g s", len(late), limit)
+        return 0 if not late and all(task.result() == 0 for task in done) else 1
+
+    def _spawn(self, http: Claim, grpc: Claim) -> _Worker:
+        worker = _Worker(self._app, self._options, http, grpc)
+        self._workers.add(worker)
+        return worker
+
+    async def _all_ready(self, workers: Iterable[_Worker]) -> bool:
+        """Wait for the first workers; whether they are ready, and no signal came before."""
+        ready = asyncio.gather(*(worker.ready() for worker in workers))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        waiting: set[asyncio.Future[Any]] = {ready, stop}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if ready.done():
+            ready.result()
+        return ready.done()
+
+    async def _keep(self, worker: _Worker, http: Claim, grpc: Claim) -> int:
+        """Replace a worker whenever it ends, until the drain; return the last one's exit code."""
+        loop = asyncio.get_running_loop()
+        quick = 0
+        while True:
+            started = loop.time()
+            code = await worker.ended()
+            self._workers.discard(worker)
+            if self._stopping.is_set():
+                return code
+            quick = quick + 1 if loop.time() - started < QUICK else 0
+            delay = BACKOFF[min(quick, len(BACKOFF) - 1)]
+            why = worker.failure or f"exit code {code}"
+            _log.warning("worker %d ended, %s; the next starts in %g s", worker.pid, why, delay)
+            if await self._stops_within(delay):
+                return 0
+            worker = self._spawn(http, grpc)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGINT:
+            self._settle = 0
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def _kill(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+
+
+class _Worker:
+    """One worker process, as its parent sees it."""
+
+    def __init__(self, app: str, options: Mapping[str, float], http: Claim, grpc: Claim) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            passed = theirs.fileno(), http.socket.fileno(), grpc.socket.fileno()
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
+                [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=passed,
+                # Ctrl-C reaches the parent alone, which tells the workers once.
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self.failure = ""
+        self._told = asyncio.Event()
+        self._control = ours
+        self._tell(
+            {
+                "app": app,
+                "options": dict(options),
+                "http": [asdict(http.address), passed[1]],
+                "grpc": [asdict(grpc.address), passed[2]],
+            }
+        )
+        self._end = asyncio.ensure_future(self._listen())
+
+    async def ready(self) -> None:
+        """Wait until the worker serves.
+
+        Raises:
+            ConfigError: it said why it does not, or ended.
+        """
+        await self._told.wait()
+        if self.failure:
+            raise ConfigError(self.failure)
+
+    async def ended(self) -> int:
+        """Wait until the process is gone; return its exit code."""
+        return await self._end
+
+    def drain(self, settle: float) -> None:
+        """Tell the worker to end."""
+        self._tell({"drain": settle})
+
+    def kill(self) -> None:
+        """End the worker at once, if it still runs."""
+        self._process.kill()
+
+    def _tell(self, order: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            self._control.sendall(json.dumps(order).encode() + b"\n")
+
+    async def _listen(self) -> int:
+        reader, writer = await asyncio.open_connection(sock=self._control)
+        try:
+            while line := await reader.readline():
+                self.failure = json.loads(line).get("failed", "")
+                self._told.set()
+        except OSError:
+            pass  # A killed worker that had not read all: the end, as well.
+        code = await asyncio.to_thread(self._process.wait)
+        if not self._told.is_set():
+            self.failure = f"a worker ended with exit code {code} before it was ready"
+            self._told.set()
+        writer.close()
+        return code

@@ -1,0 +1,57 @@
+"""What runs in each process that a supervisor starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from transcoder import process
+from transcoder.errors import ConfigError
+from transcoder.listeners import Address, Claim
+from transcoder.server import Server
+
+ORPHAN = 4.0
+"""Seconds that a worker has to end once its parent is gone."""
+
+
+def work(descriptor: int) -> None:
+    """Serve as the process at the other end of this socket says, until it says drain or is gone.
+
+    Raises:
+        SystemExit: with the exit code.
+    """
+    control = socket.socket(fileno=descriptor)
+    control.set_inheritable(False)
+
+    def say(**message: object) -> None:
+        with contextlib.suppress(OSError):
+            control.sendall(json.dumps(message).encode() + b"\n")
+
+    orders = control.makefile()
+    told = json.loads(orders.readline())
+    server = Server(told["app"], **told["options"], on_ready=lambda _: say(ready=True))
+    threading.Thread(target=_obey, args=(orders, server), daemon=True).start()
+    try:
+        code = server.run_claimed(_inherited(told["http"]), _inherited(told["grpc"]))
+    except ConfigError as error:
+        say(failed=str(error))
+        code = 1
+    raise SystemExit(code)
+
+
+def _inherited(passed: tuple[dict[str, Any], int]) -> Claim:
+    address, descriptor = passed
+    return Claim.inherit(Address(**address), descriptor)
+
+
+def _obey(orders: Iterable[str], server: Server) -> None:
+    """Follow the parent's orders; in a thread, for a blocked loop must not outlive the parent."""
+    with contextlib.suppress(OSError):
+        for order in orders:
+            server.stop(json.loads(order)["drain"])
+    process.end_within(ORPHAN, 1)
+    server.stop(settle=0)
