@@ -135,12 +135,21 @@ def setter(path: FieldPath) -> Setter:
     read = scalar(field)
     if field.is_repeated:
         return _append(path, read)
+    if field.type == FieldDescriptor.TYPE_STRING and not depth:
+        return _set_text(field.name)
     return _set_nested(path, read) if depth else _set(field.name, read)
 
 
 def _set(name: str, read: Callable[[str], Any]) -> Setter:
     def set_(message: Message, text: str) -> None:
         setattr(message, name, read(text))
+
+    return set_
+
+
+def _set_text(name: str) -> Setter:
+    def set_(message: Message, text: str) -> None:
+        setattr(message, name, text)
 
     return set_
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NoReturn
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -58,38 +59,34 @@ class QueryLimits:
 DEFAULT_LIMITS = QueryLimits()
 
 
-def parameters(query: bytes, limits: QueryLimits) -> Iterator[tuple[str, str]]:
-    """Yield the decoded keys and values of a query, in order; empty keys are left out.
+def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
+    """Return the decoded parameters of a query in order, as key, `=` and value.
 
     Raises:
         InvalidRequest: over a limit, or not UTF-8 behind well-formed escapes.
 
-    >>> list(parameters(b"q=a+b&%6B=1%262&=x&&flag", QueryLimits()))
-    [('q', 'a b'), ('k', '1&2'), ('flag', '')]
+    >>> parameters(b"q=a+b&%6B=1%262&flag", QueryLimits())
+    [('q', '=', 'a b'), ('k', '=', '1&2'), ('flag', '', '')]
     """
-    text = _text(query, limits)
-    escaped = "%" in text or "+" in text
-    for pair in text.split("&"):
-        key, _, value = pair.partition("=")
-        if escaped:
-            key, value = _decoded(key), _decoded(value)
-        if key:
-            yield key, value
-
-
-def _text(query: bytes, limits: QueryLimits) -> str:
-    if len(query) > limits.size:
-        raise InvalidRequest(f"the query is over the limit of {limits.size} bytes")
-    if query.count(b"&") >= limits.parameters:
-        count = sum(map(bool, query.split(b"&")))
-        if count > limits.parameters:
-            raise InvalidRequest(f"over {limits.parameters} query parameters")
-    if b"\0" in query or b"%00" in query:
-        raise InvalidRequest("the query holds a NUL")
+    if len(query) > limits.size or query.count(b"&") >= limits.parameters:
+        _check_size(query, limits)
     try:
-        return query.decode()
+        text = query.decode()
     except UnicodeDecodeError:
         raise InvalidRequest("the query is not UTF-8") from None
+    if "\0" in text:
+        raise InvalidRequest("the query holds a NUL")
+    pairs = [pair.partition("=") for pair in text.split("&")]
+    if "%" in text or "+" in text:
+        return [(_decoded(key), equals, _decoded(value)) for key, equals, value in pairs]
+    return pairs
+
+
+def _check_size(query: bytes, limits: QueryLimits) -> None:
+    if len(query) > limits.size:
+        raise InvalidRequest(f"the query is over the limit of {limits.size} bytes")
+    if sum(map(bool, query.split(b"&"))) > limits.parameters:
+        raise InvalidRequest(f"over {limits.parameters} query parameters")
 
 
 def _decoded(text: str) -> str:
@@ -98,6 +95,8 @@ def _decoded(text: str) -> str:
         return text
     if _BAD_ESCAPE.search(text):
         raise InvalidRequest("the query holds a % without two hexadecimal digits behind it")
+    if "%00" in text:
+        raise InvalidRequest("the query holds a NUL")
     try:
         return urllib.parse.unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
@@ -143,7 +142,7 @@ def system_parameters(
     SystemParameters(enum_numbers=True, pretty_print=True, fields='')
     """
     said = {}
-    for key, value in parameters(query, limits):
+    for key, _, value in parameters(query, limits):
         if key in names:
             _check_system(key, value)
             said[key.removeprefix("$")] = value
@@ -220,7 +219,7 @@ class QueryBinder:
         self._ignored = ignored
         self._system = system
         self._limits = limits
-        self._known: dict[str, _Parameter] = {}
+        self._known: dict[str, _Parameter] = {"": _SILENT}
         self._maps: dict[str, KeySetter] = {}
 
     def __call__(self, message: Message, query: bytes) -> None:
@@ -229,10 +228,11 @@ class QueryBinder:
         seen: set[str] = set()
         key = ""
         try:
-            for key, value in parameters(query, self._limits):
+            for key, _, value in parameters(query, self._limits):
                 parameter = known.get(key) or self._parameter(key)
-                if parameter.once:
-                    _note(parameter.name, seen)
+                if parameter.once and parameter.name in seen:
+                    _refuse_second()
+                seen.add(parameter.name)
                 parameter.set(message, value)
         except (BadValue, FieldPathError) as error:
             raise InvalidRequest(str(error), key[:_NAME_LIMIT]) from None
@@ -283,10 +283,8 @@ class QueryBinder:
         return _Parameter(name, _entry_setter(set_, map_key), once=False)
 
 
-def _note(name: str, seen: set[str]) -> None:
-    if name in seen:
-        raise BadValue("too many values: this field takes one")
-    seen.add(name)
+def _refuse_second() -> NoReturn:
+    raise BadValue("too many values: this field takes one")
 
 
 def _system_setter(key: str) -> Setter:

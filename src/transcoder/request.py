@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from transcoder.errors import InvalidRequest
@@ -76,8 +76,9 @@ class RequestDecoder:
         descriptor = binding.rpc.input_type
         bound = {variable.field_path for variable in binding.template.variables}
         self._message_class = message_class
-        self._names = tuple(variable.name for variable in binding.template.variables)
-        self._path = tuple(_path_setter(descriptor, name) for name in self._names)
+        self._path = tuple(
+            _path_setter(descriptor, variable.name) for variable in binding.template.variables
+        )
         self._body = _body_reader(binding, message_class, profile)
         self._mask = _patch_mask(binding, descriptor)
         self._system = system_names(descriptor) if profile.system_parameters else frozenset()
@@ -111,11 +112,8 @@ class RequestDecoder:
         bind = self._query
         if query and self._weave and bind is not None:
             message = self._woven(message, query, bind)
-        for name, set_, value in zip(self._names, self._path, values, strict=True):
-            try:
-                set_(message, value)
-            except BadValue as error:
-                raise InvalidRequest(str(error), name) from None
+        for set_, value in zip(self._path, values, strict=True):
+            set_(message, value)
         if query and bind is not None and not self._weave:
             bind(message, query)
         if body and self._mask is not None:
@@ -149,7 +147,18 @@ def _body_reader(
 
 
 def _path_setter(message: Descriptor, name: str) -> Setter:
-    return setter(FieldPath.resolve(message, name, json_names=False))
+    path = FieldPath.resolve(message, name, json_names=False)
+    set_ = setter(path)
+    if path.leaf.type == FieldDescriptor.TYPE_STRING:
+        return set_
+
+    def set_checked(message: Message, text: str) -> None:
+        try:
+            set_(message, text)
+        except BadValue as error:
+            raise InvalidRequest(str(error), name) from None
+
+    return set_checked
 
 
 def _patch_mask(binding: Binding, message: Descriptor) -> tuple[str, Descriptor] | None:

@@ -78,9 +78,10 @@ def fits_path(descriptor: Descriptor) -> bool:
 
 def _integer(low: int, high: int, kind: str) -> Read:
     def read(text: str) -> int:
-        digits = text.removeprefix("-")
-        # 20 digits hold every 64-bit number; `int` of a long text takes quadratic time.
-        if not (digits.isdigit() and digits.isascii()) or len(digits) > 20:
+        digits = text if text.isdigit() else text.removeprefix("-")
+        # `int` takes other scripts, blanks and underscores too, and quadratic time for a long text;
+        # 20 digits hold every 64-bit number.
+        if len(digits) > 20 or not digits.isascii() or not digits.isdigit():
             raise BadValue(f"expected {kind}")
         number = int(text)
         if low <= number <= high:
