@@ -53,7 +53,7 @@ types: $(VENV)
 	$(BIN)/mypy $(TYPED)
 
 contract: $(VENV)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fresh: $(VENV)
 	$(BIN)/python scripts/generate.py --check

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "proto"
 SOURCES = ROOT / "src"
 SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
+# Concrete: a servicer may leave methods to the base class, which answers UNIMPLEMENTED.
+STUBS = "quiet,generate_concrete_servicer_stubs"
 
 
 def generate(out: Path) -> None:
@@ -33,7 +35,7 @@ def generate(out: Path) -> None:
     plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
     command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
-    command += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out=quiet:{out}"]
+    command += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out={STUBS}:{out}"]
     subprocess.run([*command, *protos], check=True)
 
 

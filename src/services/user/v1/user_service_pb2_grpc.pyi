@@ -112,14 +112,13 @@ class UserServiceAsyncStub(UserServiceStub):
     DownloadAvatar: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DownloadAvatarRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the picture of a user under its own content type."""
 
-class UserServiceServicer(metaclass=_abc_1.ABCMeta):
+class UserServiceServicer:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
     `BadRequest` that lists all of them.
     """
 
-    @_abc_1.abstractmethod
     def GetUser(
         self,
         request: _user_service_pb2.GetUserRequest,
@@ -127,7 +126,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
         """Returns one user, by id or by email."""
 
-    @_abc_1.abstractmethod
     def ListUsers(
         self,
         request: _user_service_pb2.ListUsersRequest,
@@ -135,7 +133,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_service_pb2.ListUsersResponse, _abc.Awaitable[_user_service_pb2.ListUsersResponse]]:
         """Lists users, page by page."""
 
-    @_abc_1.abstractmethod
     def CreateUser(
         self,
         request: _user_service_pb2.CreateUserRequest,
@@ -146,7 +143,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         ALREADY_EXISTS if the id or the email is taken.
         """
 
-    @_abc_1.abstractmethod
     def UpdateUser(
         self,
         request: _user_service_pb2.UpdateUserRequest,
@@ -157,7 +153,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED if `user.etag` is given and someone else has changed the user since.
         """
 
-    @_abc_1.abstractmethod
     def DeleteUser(
         self,
         request: _user_service_pb2.DeleteUserRequest,
@@ -165,7 +160,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a user and the avatar for good."""
 
-    @_abc_1.abstractmethod
     def DeactivateUser(
         self,
         request: _user_service_pb2.DeactivateUserRequest,
@@ -176,7 +170,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION if the user is inactive already.
         """
 
-    @_abc_1.abstractmethod
     def WatchUsers(
         self,
         request: _user_service_pb2.WatchUsersRequest,
@@ -184,7 +177,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.WatchUsersResponse], _abc.AsyncIterator[_user_service_pb2.WatchUsersResponse]]:
         """Tells of every change to a user as it happens, until the caller hangs up."""
 
-    @_abc_1.abstractmethod
     def ImportUsers(
         self,
         request_iterator: _MaybeAsyncIterator[_user_service_pb2.ImportUsersRequest],
@@ -192,7 +184,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_service_pb2.ImportUsersResponse, _abc.Awaitable[_user_service_pb2.ImportUsersResponse]]:
         """Creates many users; one that cannot be created does not stop the others."""
 
-    @_abc_1.abstractmethod
     def Chat(
         self,
         request_iterator: _MaybeAsyncIterator[_user_service_pb2.ChatRequest],
@@ -200,7 +191,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_user_service_pb2.ChatResponse], _abc.AsyncIterator[_user_service_pb2.ChatResponse]]:
         """Joins a room: sends what the caller says, receives what everybody there says."""
 
-    @_abc_1.abstractmethod
     def UploadAvatar(
         self,
         request: _user_service_pb2.UploadAvatarRequest,
@@ -208,7 +198,6 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_user_service_pb2.User, _abc.Awaitable[_user_service_pb2.User]]:
         """Sets the picture of a user, in place of any former one."""
 
-    @_abc_1.abstractmethod
     def DownloadAvatar(
         self,
         request: _user_service_pb2.DownloadAvatarRequest,
