@@ -1,0 +1,147 @@
+"""The database behind the store: SQLite by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from services.user.schema import METADATA
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+# Held by one transaction at a time while it writes a log, or the tables at the start.
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(8314205)")
+_PRAGMAS = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+
+
+class Unavailable(Exception):
+    """The database cannot be reached, or is too busy to answer."""
+
+
+class Database:
+    """Connections to one database.
+
+    Args:
+        url: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://user@host/name`.
+        connections: how many at most; in memory it is one.
+
+    Raises:
+        ValueError: the URL names another kind of database, or is none.
+    """
+
+    def __init__(self, url: str, *, connections: int = 10) -> None:
+        self._url = _url(url)
+        self._embedded = self._url.get_backend_name() == "sqlite"
+        # Each connection to a database in memory would have one of its own.
+        in_memory = self._embedded and self._url.database in {None, "", ":memory:"}
+        self._engine = create_async_engine(
+            self._url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=1 if in_memory else connections,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=not self._embedded,
+            skip_autocommit_rollback=True,
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        if self._embedded:
+            sa.event.listen(self._engine.sync_engine, "connect", _set_pragmas)
+        self._writer = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect, and create the tables that are missing.
+
+        Raises:
+            Unavailable: the database cannot be reached; the message has its URL and the reason.
+        """
+        try:
+            async with self.writing() as connection:
+                await self.serialize(connection)
+                for table in METADATA.sorted_tables:
+                    await connection.execute(CreateTable(table, if_not_exists=True))
+                    for index in sorted(table.indexes, key=lambda index: index.name or ""):
+                        await connection.execute(CreateIndex(index, if_not_exists=True))
+        except Unavailable as error:
+            await self.close()
+            raise Unavailable(f"{self._url.render_as_string()}: {error.__cause__}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection whose statements each stand alone."""
+        with _availability():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction, committed at the end, or rolled back by an exception."""
+        # SQLite has one writer, and those who wait for it poll: a queue is fair, and faster.
+        turn = self._writer if self._embedded else contextlib.nullcontext()
+        with _availability():
+            async with turn, self._engine.begin() as connection:
+                yield connection
+
+    async def serialize(self, connection: AsyncConnection) -> None:
+        """Let no other transaction write a log until this one ends.
+
+        Numbers of rows are then seen in the order in which they were given; without it a reader
+        could meet row 5 while 4 is not yet committed, and never come back for it.
+        """
+        if not self._embedded:
+            await connection.execute(_LOCK)
+
+
+def _url(text: str) -> URL:
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError):
+        # Not the text itself: it may hold a password.
+        raise ValueError("the database is not a URL such as sqlite:///users.db") from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        raise ValueError(f"{url.drivername} is not a database of this service: sqlite, postgresql")
+    sslmode = url.query.get("sslmode")
+    if sslmode is not None:
+        # libpq's name for what asyncpg calls ssl.
+        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    return url.set(drivername=driver)
+
+
+def _set_pragmas(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextlib.contextmanager
+def _availability() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable("the database failed") from error.orig
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise Unavailable("the connection was lost") from error.orig
+    except (PoolTimeout, OSError) as error:
+        raise Unavailable("no connection") from error
