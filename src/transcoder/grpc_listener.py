@@ -69,6 +69,7 @@ class GrpcListener:
         self._server = grpc.aio.server(
             gateway.executor, interceptors=[self._calls], options=options
         )
+        self._end: asyncio.Task[bool] | None = None
         self._register()
 
     async def open(self) -> None:
@@ -79,16 +80,21 @@ class GrpcListener:
         """
         for service in self._gateway.services:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        endpoint = self._claim.endpoint
+        # gRPC makes a socket of its own, and the claim refuses a port to everybody else's.
+        self._claim.socket.close()
         try:
-            self._server.add_insecure_port(self._claim.endpoint)
+            self._server.add_insecure_port(endpoint)
         except RuntimeError as error:
             raise ConfigError(f"grpc: {self._claim.address} is in use") from error
-        self._claim.socket.close()
         await self._server.start()
+        self._end = asyncio.create_task(self._server.wait_for_termination())
 
     async def ended(self) -> None:
         """Wait until the listener no longer serves."""
-        await self._server.wait_for_termination()
+        if self._end is not None:
+            # To cancel a wait for the server's end would cancel what the server itself waits for.
+            await asyncio.shield(self._end)
 
     async def settle(self) -> None:
         """Go on serving, and tell those who watch health to look elsewhere."""
