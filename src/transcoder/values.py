@@ -259,15 +259,14 @@ def _field_mask(message: Any, text: str) -> None:
 def _snake(path: str) -> str:
     if path.islower():
         return path
-    parts = re.findall(_SEGMENT, path)
-    return ".".join(
-        part if part.startswith("`") or "_" in part else re.sub("[A-Z]", _lowered, part)
-        for part in parts
-    )
+    return ".".join(_snake_segment(part) for part in re.findall(_SEGMENT, path))
 
 
-def _lowered(capital: re.Match[str]) -> str:
-    return f"_{capital.group().lower()}" if capital.start() else capital.group()
+def _snake_segment(segment: str) -> str:
+    # Neither a proto name such as HTTP_port nor a map key is in lowerCamelCase.
+    if "_" in segment or not segment[0].islower():
+        return segment
+    return re.sub("[A-Z]", lambda capital: f"_{capital.group().lower()}", segment)
 
 
 def _json(message: Message, text: str) -> None:
