@@ -1,14 +1,13 @@
 """What happens, as it happens: changes of users, and messages of the chat.
 
-Both are logs in the database with growing numbers, and every process reads on from the number it
-has seen: whoever watches or chats hears of all processes, not of its own alone.
+Both are logs in the database with growing numbers, and a reader reads on from the number it has
+seen: whoever watches or chats hears of all processes, not of its own alone.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,51 +22,51 @@ LOG_LIMIT = 10_000
 _BATCH = 100
 
 
-class Forgotten(Exception):
-    """The log does not hold what follows that number: too old, or not of this log."""
-
-
 class Feed(Protocol):
-    """Tells what happens, from now on or from a number on, without an end."""
+    """Tells what happened since a number. Every method raises `Unavailable` if that fails."""
 
-    def changes(self, after: int | None, user_id: str) -> AsyncIterator[WatchUsersResponse]:
-        """Yield the changes of one user, or of all; raise Forgotten if some are gone."""
+    async def newest_change(self) -> int:
+        """Return the number of the newest change; 0 if there was none."""
 
-    def messages(self, room: str) -> AsyncIterator[ChatResponse]:
-        """Yield what is said in a room from now on."""
+    async def changes(self, after: int, user_id: str) -> Sequence[WatchUsersResponse]:
+        """Return the next changes, of one user or of all; none if there are none yet."""
+
+    async def newest_message(self) -> int:
+        """Return the number of the newest message in any room; 0 if there was none."""
+
+    async def messages(self, after: int, room: str) -> Sequence[tuple[int, ChatResponse]]:
+        """Return the next messages in a room with their numbers; none if there are none yet."""
 
     async def say(self, room: str, message: ChatResponse) -> None:
-        """Send a message to all who are in a room."""
+        """Add a message to a room."""
 
 
 class SqlFeed:
-    """The `Feed` of a SQL database.
+    """The `Feed` of a SQL database."""
 
-    Args:
-        interval: seconds between two looks at the database for one who waits.
-    """
-
-    def __init__(self, database: Database, *, interval: float = 0.2) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._interval = interval
 
-    async def changes(  # noqa: D102  described by Feed
-        self, after: int | None, user_id: str
-    ) -> AsyncIterator[WatchUsersResponse]:
-        newest = await self._newest(CHANGES)
-        seen = newest if after is None else after
-        if not newest - LOG_LIMIT <= seen <= newest:
-            raise Forgotten
-        condition = CHANGES.c.user_id == user_id if user_id else sa.true()
-        async for row in self._tail(CHANGES, seen, condition):
-            yield WatchUsersResponse(
+    async def newest_change(self) -> int:  # noqa: D102  described by Feed
+        return await self._newest(CHANGES)
+
+    async def changes(self, after: int, user_id: str) -> Sequence[WatchUsersResponse]:  # noqa: D102
+        rows = await self._rows(CHANGES, after, CHANGES.c.user_id == user_id if user_id else None)
+        return [
+            WatchUsersResponse(
                 sequence=row.sequence, change=row.change, user=User.FromString(row.document)
             )
+            for row in rows
+        ]
 
-    async def messages(self, room: str) -> AsyncIterator[ChatResponse]:  # noqa: D102
-        seen = await self._newest(MESSAGES)
-        async for row in self._tail(MESSAGES, seen, MESSAGES.c.room == room):
-            yield ChatResponse.FromString(row.document)
+    async def newest_message(self) -> int:  # noqa: D102
+        return await self._newest(MESSAGES)
+
+    async def messages(  # noqa: D102
+        self, after: int, room: str
+    ) -> Sequence[tuple[int, ChatResponse]]:
+        rows = await self._rows(MESSAGES, after, MESSAGES.c.room == room)
+        return [(row.sequence, ChatResponse.FromString(row.document)) for row in rows]
 
     async def say(self, room: str, message: ChatResponse) -> None:  # noqa: D102
         async with self._database.writing() as connection:
@@ -80,23 +79,15 @@ class SqlFeed:
             newest = await connection.scalar(sa.select(sa.func.max(log.c.sequence)))
         return newest or 0
 
-    async def _tail(
-        self, log: sa.Table, seen: int, condition: sa.ColumnElement[bool]
-    ) -> AsyncIterator[sa.Row[tuple[object, ...]]]:
-        while True:
-            statement = sa.select(log).where(log.c.sequence > seen, condition)
-            rows = await self._rows(statement.order_by(log.c.sequence).limit(_BATCH))
-            for row in rows:
-                seen = row.sequence
-                yield row
-            if len(rows) < _BATCH:
-                await asyncio.sleep(self._interval)
-
     async def _rows(
-        self, statement: sa.Select[tuple[object, ...]]
-    ) -> Sequence[sa.Row[tuple[object, ...]]]:
+        self, log: sa.Table, after: int, condition: sa.ColumnElement[bool] | None
+    ) -> Sequence[sa.Row[Any]]:
+        statement = sa.select(log).where(log.c.sequence > after)
+        if condition is not None:
+            statement = statement.where(condition)
         async with self._database.reading() as connection:
-            return (await connection.execute(statement)).all()
+            found = await connection.execute(statement.order_by(log.c.sequence).limit(_BATCH))
+        return found.all()
 
 
 async def append_change(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -54,9 +53,9 @@ def invalid(*violations: Violation) -> Refused:
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, message, BadRequest(field_violations=fields))
 
 
-def missing(name: str, problem: str = "no such user") -> Refused:
+def missing(problem: str = "no such user") -> Refused:
     """Return the refusal of a call for something that is not there."""
-    info = ResourceInfo(resource_type=_USER, resource_name=name[:64], description=problem)
+    info = ResourceInfo(resource_type=_USER, description=problem)
     return Refused(grpc.StatusCode.NOT_FOUND, problem, info)
 
 
@@ -69,7 +68,7 @@ def taken(field: str) -> Refused:
 
 def changed() -> Refused:
     """Return the refusal of a change to a user that someone else has changed since."""
-    message = "the user has changed since this etag: read it again, and repeat the change"
+    message = "someone else changed the user meanwhile: read it again, and repeat the change"
     return Refused(grpc.StatusCode.ABORTED, message)
 
 

@@ -1,4 +1,4 @@
-"""What the fields of a user must be. Each function yields what is wrong, and nothing if all is well.
+"""What the fields of a user must be; each function yields what is wrong with its part.
 
 No text of the client is repeated in an answer but the first characters of a label's key, which
 tell one label from another.
