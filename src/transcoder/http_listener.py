@@ -88,8 +88,7 @@ class HttpListener(uvicorn.Server):
             ConfigError: another process listens there since the address was claimed.
         """
         try:
-            # The copy is for uvicorn to close.
-            await self.startup(sockets=[self._claim.socket.dup()])
+            await self.startup(sockets=[self._claim.to_listen()])
         except OSError as error:
             raise ConfigError(f"http: {self._claim.address} is in use") from error
         self._main = asyncio.create_task(self.main_loop())

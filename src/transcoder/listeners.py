@@ -125,6 +125,13 @@ class Claim:
         host = self.socket.getsockname()[0]
         return str(Address(host, self.address.port))
 
+    def to_listen(self) -> socket.socket:
+        """Return a copy of the socket, for a server that is about to listen and will close it."""
+        if not self.address.path:
+            # Connections inherit it, and the port of one in TIME_WAIT can be had only with it.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return self.socket.dup()
+
     def close(self) -> None:
         """Let go of the address."""
         self.socket.close()

@@ -308,7 +308,7 @@ def load(app: Gateway | str) -> Gateway:
         raise ConfigError(f"{app!r} is no import string: write 'package.module:app'")
     try:
         found = operator.attrgetter(attribute.removesuffix("()"))(importlib.import_module(module))
-        loaded = found if isinstance(found, Gateway) else found()
+        loaded = found() if callable(found) and not isinstance(found, Gateway) else found
     except ConfigError:
         raise
     except Exception as error:

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import google.api
+import grpc
+import grpc_tools
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_tools import protoc
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def protos(tmp_path_factory: pytest.TempPathFactory) -> DescriptorPool:
+    """The protos of `tests/protos`, compiled, in a pool of their own."""
+    compiled = tmp_path_factory.mktemp("protos") / "descriptor_set"
+    include = [
+        HERE / "protos",
+        Path(grpc_tools.__path__[0]) / "_proto",
+        Path(google.api.__path__[0]).parents[1],
+    ]
+    arguments = [
+        "protoc",
+        *(f"--proto_path={folder}" for folder in include),
+        "--include_imports",
+        f"--descriptor_set_out={compiled}",
+        *(str(file) for file in sorted((HERE / "protos").glob("*.proto"))),
+    ]
+    assert protoc.main(arguments) == 0
+    pool = DescriptorPool()
+    for file in FileDescriptorSet.FromString(compiled.read_bytes()).file:
+        pool.Add(file)
+    return pool
+
+
+SCRIPT = """
+import json, sys
+from transcoder import Server
+told = json.loads(sys.argv[1])
+def ready(listening):
+    print(json.dumps([listening.http.target, listening.grpc.target]), flush=True)
+    exec(told["then"])
+Server(told["app"], on_ready=ready, **told["options"]).run(
+    told["http"], told["grpc"], workers=told["workers"]
+)
+"""
+
+
+class Connection(http.client.HTTPConnection):
+    """An HTTP connection to HOST:PORT or unix:/path."""
+
+    def __init__(self, target: str) -> None:
+        self.path = target.removeprefix("unix:") if target.startswith("unix:") else ""
+        super().__init__("localhost" if self.path else target, timeout=20)
+
+    def connect(self) -> None:
+        if self.path:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(20)
+            self.sock.connect(self.path)
+        else:
+            super().connect()
+
+    def get(self, path: str) -> tuple[int, dict[str, str], Any]:
+        """Return status, headers and JSON of an answer."""
+        self.request("GET", path)
+        answer = self.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, headers, json.loads(answer.read())
+
+
+@dataclass
+class Served:
+    """A server process that the test started."""
+
+    process: subprocess.Popen[str]
+    http_target: str
+    grpc_target: str
+    ledger: Path
+
+    def get(self, path: str) -> tuple[int, dict[str, str], Any]:
+        """Answer one GET on a connection of its own."""
+        connection = Connection(self.http_target)
+        try:
+            return connection.get(path)
+        finally:
+            connection.close()
+
+    def channel(self) -> grpc.Channel:
+        """Return a gRPC channel that shares its connection with no other."""
+        return grpc.insecure_channel(self.grpc_target, [("grpc.use_local_subchannel_pool", 1)])
+
+    def signal(self, number: int = signal.SIGTERM) -> float:
+        """Send a signal; return the time."""
+        self.process.send_signal(number)
+        return time.monotonic()
+
+    def ended(self, timeout: float = 20) -> int:
+        """Wait for the process's end; return the exit code."""
+        return self.process.wait(timeout)
+
+    def noted(self) -> list[str]:
+        """Return what the application noted so far."""
+        return self.ledger.read_text().splitlines() if self.ledger.exists() else []
+
+
+class Start(Protocol):
+    def __call__(
+        self,
+        app: str = ...,
+        http: str = ...,
+        grpc: str = ...,
+        *,
+        workers: int = ...,
+        then: str = ...,
+        wait: bool = ...,
+        **options: float,
+    ) -> Served: ...
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start servers of `tests/apps`; no target is known of one that did not become ready."""
+    processes = []
+
+    def start(
+        app: str = "operations:create",
+        http: str = "127.0.0.1:0",
+        grpc: str = "127.0.0.1:0",
+        *,
+        workers: int = 1,
+        then: str = "",
+        wait: bool = True,
+        **options: float,
+    ) -> Served:
+        told = {"app": app, "http": http, "grpc": grpc, "workers": workers, "then": then}
+        ledger = tmp_path / "ledger"
+        path = os.pathsep.join([str(HERE.parent / "src"), str(HERE / "apps")])
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, json.dumps({**told, "options": options})],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path, "LEDGER": str(ledger)},
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        timeout = 20 if wait else 0
+        answered, _, _ = select.select([process.stdout], [], [], timeout)
+        line = process.stdout.readline() if answered else ""
+        http_target, grpc_target = json.loads(line) if line else ("", "")
+        return Served(process, http_target, grpc_target, ledger)
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,575 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from transcoder import ConfigError, Gateway, Listening, Server
+from transcoder.server import load
+
+if TYPE_CHECKING:
+    from conftest import Served, Start
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def get_operation(channel: grpc.Channel, name: str) -> operations_pb2.Operation:
+    stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+    reply: operations_pb2.Operation = stub.GetOperation(
+        operations_pb2.GetOperationRequest(name=name), timeout=20
+    )
+    return reply
+
+
+def health_of(channel: grpc.Channel, service: str = "") -> int:
+    stub = health_pb2_grpc.HealthStub(channel)
+    return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10).status
+
+
+def is_refused(target: str) -> bool:
+    host, _, port = target.rpartition(":")
+    with socket.socket() as client:
+        return client.connect_ex((host, int(port))) != 0
+
+
+def wait_until(true: Callable[[], bool], within: float) -> float:
+    """Return the seconds until something is true."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < within, "not in time"
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def errors_of(served: Served) -> str:
+    assert served.process.stderr is not None
+    return served.process.stderr.read()
+
+
+def test_one_process_answers_rest_and_grpc(start: Start) -> None:
+    """The same method answers on both ports, out of one process."""
+    served = start()
+
+    status, _, body = served.get("/v1/operations/0/a")
+    with served.channel() as channel:
+        reply = get_operation(channel, "operations/0/a")
+
+    assert (status, body["name"]) == (200, f"operations/0/a/{served.process.pid}")
+    assert reply.name == f"operations/0/a/{served.process.pid}"
+
+
+def test_plain_servicer_methods_run_off_the_loop(start: Start) -> None:
+    """While a method that is not async blocks its thread, others are answered."""
+    served = start()
+    with served.channel() as channel, ThreadPoolExecutor() as pool:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        request = operations_pb2.DeleteOperationRequest(name="operations/1000/a")
+        slow = pool.submit(stub.DeleteOperation, request, timeout=10)
+
+        began = time.monotonic()
+        get_operation(channel, "operations/0/b")
+        took = time.monotonic() - began
+
+        assert not slow.done()
+        slow.result()
+    assert took < 0.5
+
+
+def test_health_speaks_for_each_service(start: Start) -> None:
+    """grpc.health.v1 is SERVING for the server and for each service of the gateway."""
+    with start().channel() as channel:
+        assert health_of(channel) == SERVING
+        assert health_of(channel, "google.longrunning.Operations") == SERVING
+        assert health_of(channel, "test.Numbers") == SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            health_of(channel, "no.such.Service")
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_lists_the_services(start: Start, version: str) -> None:
+    """Both versions of reflection list the gateway's services."""
+    from grpc_reflection.v1alpha import reflection_pb2  # noqa: PLC0415  v1 has the same messages
+
+    with start().channel() as channel:
+        call = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        asked = reflection_pb2.ServerReflectionRequest(list_services="*")
+        (answer,) = call(iter([asked]), timeout=10)
+
+    assert [service.name for service in answer.list_services_response.service] == [
+        "google.longrunning.Operations",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "test.Numbers",
+    ]
+
+
+def test_unix_sockets(start: Start, tmp_path: Path) -> None:
+    """Both listeners serve on Unix sockets, and remove them at the end."""
+    http, rpc = tmp_path / "http", tmp_path / "grpc"
+    served = start(http=f"unix:{http}", grpc=f"unix:{rpc}", settle=0)
+
+    assert served.get("/v1/operations/0/a")[0] == 200
+    with served.channel() as channel:
+        assert health_of(channel) == SERVING
+    served.signal()
+
+    assert served.ended() == 0
+    assert not http.exists()
+    assert not rpc.exists()
+
+
+@pytest.mark.parametrize("door", ["http", "grpc"])
+def test_port_in_use_is_one_line(start: Start, door: str) -> None:
+    """A second process on either port of the first says so in one line, exits with 1, holds nothing."""
+    first = start()
+    taken = first.http_target if door == "http" else first.grpc_target
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        other = "127.0.0.1:%d" % free.getsockname()[1]
+
+    second = start(**{"http": other, "grpc": other, door: taken})  # type: ignore[arg-type]
+
+    assert second.ended() == 1
+    assert errors_of(second) == f"{door}: {taken} is in use\n"
+    assert second.noted() == ["started"]  # the first's; the second's application never started
+    assert is_refused(other)
+    assert first.get("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("app", "line"),
+    [
+        (
+            "operations:create_failing",
+            "the application failed to start: RuntimeError: no database at all",
+        ),
+        (
+            "operations:nothing",
+            "operations:nothing cannot be loaded: AttributeError: "
+            "module 'operations' has no attribute 'nothing'",
+        ),
+        (
+            "no_such_module:app",
+            "no_such_module:app cannot be loaded: ModuleNotFoundError: "
+            "No module named 'no_such_module'",
+        ),
+        ("operations:not_a_gateway", "operations:not_a_gateway is of type int, not a Gateway"),
+        ("operations", "'operations' is no import string: write 'package.module:app'"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_application_that_fails_is_one_line(
+    start: Start, app: str, line: str, workers: int
+) -> None:
+    """A start that fails is told in one line, with exit code 1 and within two seconds."""
+    began = time.monotonic()
+
+    served = start(app, workers=workers)
+
+    assert served.ended() == 1
+    assert time.monotonic() - began < 2
+    assert errors_of(served) == f"{line}\n"
+
+
+def test_server_takes_a_gateway() -> None:
+    """A gateway is served in the running loop until `stop()`, without signals."""
+    states = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> Any:
+        states.append("started")
+        yield
+        states.append("stopped")
+
+    async def main() -> int:
+        ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
+        server = Server(Gateway(lifespan=lifespan), settle=0, on_ready=ready.set_result)
+        serving = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
+        listening = await ready
+        assert states == ["started"]
+        assert not is_refused(listening.http.target)
+        server.stop()
+        code = await serving
+        assert is_refused(listening.http.target)
+        assert is_refused(listening.grpc.target)
+        return code
+
+    assert asyncio.run(main()) == 0
+    assert states == ["started", "stopped"]
+
+
+def test_failed_lifespan_opens_nothing() -> None:
+    """A lifespan that fails is a ConfigError, and the addresses are free."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        http = "127.0.0.1:%d" % free.getsockname()[1]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> Any:
+        assert is_refused(http)
+        raise ConfigError("no database")
+        yield
+
+    with pytest.raises(ConfigError, match="^no database$"):
+        asyncio.run(Server(Gateway(lifespan=lifespan)).serve(http, "127.0.0.1:0"))
+
+    socket.create_server(("127.0.0.1", int(http.rpartition(":")[2]))).close()
+
+
+def test_factory_may_be_written_as_a_call() -> None:
+    """The import string of a factory may end with parentheses."""
+    assert isinstance(load("transcoder:Gateway()"), Gateway)
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT]])
+def test_signal_ends_the_process_with_zero(start: Start, signals: list[int]) -> None:
+    """SIGTERM and SIGINT drain; the lifespan stops last; the exit code is 0."""
+    served = start(settle=0.2)
+
+    served.signal(signals[0])
+
+    assert served.ended() == 0
+    assert served.noted() == ["started", "stopped"]
+    assert errors_of(served) == ""
+
+
+def test_drain_goes_by_its_stages(start: Start) -> None:
+    """While settling, all is served but readiness; then both listeners close together."""
+    served = start(settle=1)
+    with served.channel() as channel:
+        get_operation(channel, "operations/0/warm")
+        began = served.signal()
+        wait_until(lambda: health_of(channel) == NOT_SERVING, 0.5)
+
+        status, headers, _ = served.get("/v1/operations/0/a")
+        assert (status, headers["connection"]) == (200, "close")
+        assert served.get("/healthz")[0] == 503
+        with served.channel() as new:
+            assert get_operation(new, "operations/0/b").name
+            assert health_of(new, "google.longrunning.Operations") == NOT_SERVING
+
+    wait_until(lambda: is_refused(served.http_target), 3)
+    closed = time.monotonic() - began
+    later = wait_until(lambda: is_refused(served.grpc_target), 3)
+    assert 0.9 < closed < 1.5
+    assert later < 0.5
+    assert served.ended() == 0
+
+
+def test_sigint_does_not_settle(start: Start) -> None:
+    """Ctrl-C closes the listeners at once."""
+    served = start(settle=30)
+
+    began = served.signal(signal.SIGINT)
+
+    assert served.ended() == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_running_calls_get_their_grace(start: Start) -> None:
+    """Calls that run when the listeners close are answered on both ports."""
+    served = start(settle=0)
+    with served.channel() as channel, ThreadPoolExecutor() as pool:
+        answers = [
+            pool.submit(get_operation, channel, "operations/1000/a"),
+            pool.submit(lambda: served.get("/v1/operations/1000/b")),
+        ]
+        wait_until(lambda: len(served.noted()) == 3, 5)
+        served.signal()
+
+        assert answers[0].result().name == f"operations/1000/a/{served.process.pid}"
+        assert answers[1].result()[0] == 200
+    assert served.ended() == 0
+    assert served.noted()[-1] == "stopped"
+
+
+def test_calls_beyond_their_grace_are_cancelled(start: Start) -> None:
+    """What still runs after the grace is told UNAVAILABLE, and the process ends with 0."""
+    served = start(settle=0, grace=0.5)
+    with served.channel() as channel, ThreadPoolExecutor() as pool:
+        rpc = pool.submit(get_operation, channel, "operations/10000/a")
+        rest = pool.submit(lambda: served.get("/v1/operations/10000/b"))
+        wait_until(lambda: len(served.noted()) == 3, 5)
+        began = served.signal()
+
+        assert rest.result()[0] == 503
+        assert isinstance(rpc.exception(), grpc.RpcError)
+    assert served.ended() == 0
+    assert time.monotonic() - began < 2.5
+
+
+def test_stuck_thread_does_not_keep_the_process(start: Start) -> None:
+    """A plain method that outlasts its grace does not keep the process from its end."""
+    served = start(settle=0, grace=0.3)
+    with served.channel() as channel, ThreadPoolExecutor() as pool:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        request = operations_pb2.DeleteOperationRequest(name="operations/20000/a")
+        stuck = pool.submit(stub.DeleteOperation, request, timeout=10)
+        time.sleep(0.3)
+        served.signal()
+
+        assert served.ended(5) == 0
+        assert stuck.exception() is not None
+
+
+def test_streams_end_with_unavailable(start: Start) -> None:
+    """A stream of replies ends with UNAVAILABLE when its own, shorter grace is over."""
+    served = start(settle=0, stream_grace=0.5)
+    with served.channel() as channel:
+        replies = channel.unary_stream("/test.Numbers/Count")(b"", timeout=20)
+        assert next(replies) == b"0"
+        began = served.signal()
+
+        with pytest.raises(grpc.RpcError) as caught:
+            list(replies)
+        took = time.monotonic() - began
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "the server is shutting down"
+    assert 0.4 < took < 1.5
+    assert served.ended() == 0
+
+
+def test_health_watchers_are_told_and_let_go(start: Start) -> None:
+    """Who watches health sees NOT_SERVING at once, and does not hold the drain."""
+    served = start(settle=0.3, stream_grace=0.2)
+    with served.channel() as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == SERVING
+        served.signal()
+        assert next(watch).status == NOT_SERVING
+
+        with pytest.raises(grpc.RpcError):
+            next(watch)
+    assert served.ended(3) == 0
+
+
+def test_idle_connection_does_not_hold_the_drain(start: Start) -> None:
+    """An HTTP connection without a request is closed half a second after the listener."""
+    served = start(settle=0)
+    host, _, port = served.http_target.rpartition(":")
+    with socket.create_connection((host, int(port))) as idle:
+        began = served.signal()
+
+        assert idle.recv(1) == b""
+        assert served.ended() == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_connection_of_the_last_moment_is_served(start: Start) -> None:
+    """A request that arrives after the close, on a connection made before it, is answered."""
+    served = start(settle=0)
+    host, _, port = served.http_target.rpartition(":")
+    with socket.create_connection((host, int(port))) as late:
+        served.signal()
+        wait_until(lambda: is_refused(served.http_target), 1)
+        late.sendall(b"GET /v1/operations/0/a HTTP/1.1\r\nhost: a\r\n\r\n")
+        answer = late.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer
+
+
+def test_pipelined_requests_are_all_answered(start: Start) -> None:
+    """While the server drains, the last of the pipelined requests closes, not the first."""
+    served = start(settle=1)
+    host, _, port = served.http_target.rpartition(":")
+    with socket.create_connection((host, int(port))) as client:
+        served.signal()
+        wait_until(lambda: served.get("/healthz")[0] == 503, 1)
+        client.sendall(b"GET /v1/operations/50/a HTTP/1.1\r\nhost: a\r\n\r\n" * 3)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+    assert answer.count(b"connection: close") == 1
+
+
+def test_second_signal_ends_at_once(start: Start) -> None:
+    """A second signal ends the process within a second, whatever runs."""
+    served = start()
+    with served.channel() as channel, ThreadPoolExecutor() as pool:
+        running = pool.submit(get_operation, channel, "operations/10000/a")
+        wait_until(lambda: len(served.noted()) == 2, 5)
+        served.signal()
+        time.sleep(0.2)
+        again = served.signal()
+
+        assert served.ended() == 128 + signal.SIGTERM
+        assert time.monotonic() - again < 1
+        assert running.exception() is not None
+
+
+def test_second_signal_reaches_a_blocked_loop(start: Start) -> None:
+    """A second signal ends the process when a servicer blocks the event loop."""
+    served = start(then="import time; time.sleep(30)")
+    served.signal()
+    time.sleep(0.2)
+    again = served.signal()
+
+    assert served.ended() == 128 + signal.SIGTERM
+    assert time.monotonic() - again < 1
+
+
+FIND = """
+import asyncio, gc, grpc, uvicorn
+def kill():
+    {}
+def one(kind):
+    return next(found for found in gc.get_objects() if isinstance(found, kind))
+asyncio.get_running_loop().call_later(0.2, kill)
+globals().update(one=one, asyncio=asyncio, grpc=grpc, uvicorn=uvicorn, gc=gc, print=print)
+"""
+
+
+@pytest.mark.parametrize(
+    ("door", "fault"),
+    [
+        ("grpc", "globals().update(t=asyncio.ensure_future(one(grpc.aio.Server).stop(None)))"),
+        ("http", "one(uvicorn.Server).servers[0].close()"),
+        ("http", "one(uvicorn.Server).should_exit = True"),
+    ],
+)
+def test_process_goes_when_a_listener_dies(start: Start, door: str, fault: str) -> None:
+    """If either listener ends by itself, the process ends with 1 within a second."""
+    served = start(then=FIND.format(fault))
+
+    ready = time.monotonic()
+
+    assert served.ended() == 1
+    assert time.monotonic() - ready < 0.2 + 1
+    line = f"the {door} listener ended by itself, the process goes down\n"
+    assert errors_of(served) == line
+
+
+class Ledger:
+    """What became of each request that was sent."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.unanswered: list[str] = []
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def name(self, client: str) -> str:
+        with self._lock:
+            self._number += 1
+            return f"operations/5/{client}-{self._number}"
+
+    def enter(self, outcome: str, name: str = "") -> None:
+        with self._lock:
+            self.outcomes[outcome] += 1
+            if name:
+                self.unanswered.append(name)
+
+
+async def keep_alive_client(target: str, ledger: Ledger, requests: int) -> None:
+    """Send requests, `requests` on a connection or until it is closed, until refused."""
+    host, _, port = target.rpartition(":")
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(host, int(port))
+        except ConnectionRefusedError:
+            ledger.enter("rest refused")
+            return
+        for _ in range(requests):
+            name = ledger.name("rest")
+            try:
+                writer.write(f"GET /v1/{name} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head)
+                assert length is not None
+                body = await reader.readexactly(int(length[1]))
+            except (OSError, EOFError) as error:
+                ledger.enter(f"rest lost: {type(error).__name__}", name)
+                break
+            answered = head.startswith(b"HTTP/1.1 200 ") and name.encode() in body
+            ledger.enter("rest answered" if answered else "rest wrong")
+            if b"connection: close" in head:
+                break
+        writer.close()
+
+
+async def grpc_client(channel: grpc.aio.Channel, ledger: Ledger) -> None:
+    """Send calls until one is refused."""
+    stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+    while True:
+        name = ledger.name("grpc")
+        try:
+            reply = await stub.GetOperation(operations_pb2.GetOperationRequest(name=name))
+        except grpc.aio.AioRpcError as error:
+            refused = error.code() is grpc.StatusCode.UNAVAILABLE
+            ledger.enter("grpc refused" if refused else f"grpc lost: {error.code()}", name)
+            return
+        ledger.enter("grpc answered" if reply.name.startswith(name) else "grpc wrong")
+
+
+async def load_until_refused(served: Served, ledger: Ledger, drain: Callable[[], object]) -> None:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.aio.insecure_channel(served.grpc_target, options) for _ in range(3)]
+    clients = [grpc_client(channel, ledger) for channel in channels for _ in range(4)]
+    clients += [keep_alive_client(served.http_target, ledger, 1 << 30) for _ in range(8)]
+    clients += [keep_alive_client(served.http_target, ledger, 1) for _ in range(4)]
+    asyncio.get_running_loop().call_later(1, drain)
+    await asyncio.wait_for(asyncio.gather(*clients), 30)
+    for channel in channels:
+        await channel.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_lost_when_a_loaded_server_drains(start: Start, workers: int) -> None:
+    """SIGTERM under load: each request that was begun is answered, on both ports, to the end."""
+    served = start(workers=workers, settle=0.7)
+    ledger = Ledger()
+
+    asyncio.run(load_until_refused(served, ledger, served.signal))
+
+    assert served.ended() == 0
+    assert set(ledger.outcomes) == {
+        "rest answered",
+        "rest refused",
+        "grpc answered",
+        "grpc refused",
+    }, ledger.outcomes
+    # A refused call may be sent elsewhere: it must not have run here.
+    assert not {f"ran {name}" for name in ledger.unanswered} & set(served.noted())
+    assert ledger.outcomes["rest answered"] > 200
+    assert ledger.outcomes["grpc answered"] > 200
+    print(ledger.outcomes)
+
+
+def test_connections_are_served_throughout_the_settle_window(start: Start) -> None:
+    """New connections are answered from the signal until the listener closes."""
+    served = start(settle=0.7)
+    ledger = Ledger()
+    began = served.signal()
+
+    asyncio.run(keep_alive_client(served.http_target, ledger, 1))
+
+    assert time.monotonic() - began > 0.6
+    assert set(ledger.outcomes) == {"rest answered", "rest refused"}
+    assert ledger.outcomes["rest answered"] > 20
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    yield

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.longrunning import operations_pb2, operations_pb2_grpc
+
+from transcoder import Gateway, Server
+
+if TYPE_CHECKING:
+    from conftest import Served, Start
+
+CHILDREN = "/proc/{0}/task/{0}/children"
+
+
+def rest_pid(served: Served) -> int:
+    return int(served.get("/v1/operations/0/a")[2]["name"].rpartition("/")[2])
+
+
+def grpc_pid(served: Served) -> int:
+    with served.channel() as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        request = operations_pb2.GetOperationRequest(name="operations/0/a")
+        return int(stub.GetOperation(request, timeout=10).name.rpartition("/")[2])
+
+
+def workers_of(served: Served) -> set[int]:
+    """Return the process ids of the parent's children."""
+    children = Path(CHILDREN.format(served.process.pid)).read_text()
+    return {int(pid) for pid in children.split()}
+
+
+def seen(pid: Callable[[], int], wanted: int, within: float = 10) -> set[int]:
+    """Ask until that many processes have answered; return their ids."""
+    found: set[int] = set()
+    until = time.monotonic() + within
+    while len(found) < wanted and time.monotonic() < until:
+        found.add(pid())
+    return found
+
+
+def is_free(target: str) -> bool:
+    host, _, port = target.rpartition(":")
+    try:
+        socket.create_server((host, int(port))).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(true: Callable[[], Any], within: float) -> float:
+    """Return the seconds until something is true."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < within, "not in time"
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def errors_of(served: Served) -> str:
+    assert served.process.stderr is not None
+    return served.process.stderr.read()
+
+
+def test_workers_serve_both_ports(start: Start) -> None:
+    """Each worker answers on the one HTTP port and on the one gRPC port; the parent on none."""
+    served = start(workers=2)
+    workers = workers_of(served)
+
+    assert len(workers) == 2
+    assert seen(lambda: rest_pid(served), 2) == workers
+    assert seen(lambda: grpc_pid(served), 2) == workers
+
+
+def test_workers_share_a_unix_socket_for_http(start: Start, tmp_path: Path) -> None:
+    """HTTP workers share a Unix socket, which goes with the parent."""
+    path = tmp_path / "http"
+    served = start(http=f"unix:{path}", workers=2, settle=0)
+
+    assert rest_pid(served) in workers_of(served)
+    served.signal()
+
+    assert served.ended() == 0
+    assert not path.exists()
+
+
+def test_killed_worker_is_replaced(start: Start) -> None:
+    """When a worker is killed another serves within a second, and meanwhile nobody is refused."""
+    served = start(workers=2)
+    before = workers_of(served)
+    killed = min(before)
+
+    os.kill(killed, signal.SIGKILL)
+    began = time.monotonic()
+    after: set[int] = set()
+    while len(after - {killed}) < 2 and time.monotonic() - began < 5:
+        after.add(rest_pid(served))
+
+    assert time.monotonic() - began < 1
+    assert killed not in workers_of(served)
+    assert seen(lambda: grpc_pid(served), 2) == workers_of(served)
+
+
+def test_worker_that_drains_alone_is_replaced(start: Start) -> None:
+    """A worker that is told to end drains, and another takes its place."""
+    served = start(workers=2, settle=0.1)
+    drained = min(workers_of(served))
+
+    os.kill(drained, signal.SIGTERM)
+
+    wait_until(lambda: drained not in workers_of(served) and len(workers_of(served)) == 2, 3)
+    assert served.noted().count("stopped") == 1
+
+
+def test_workers_that_die_in_a_row_are_replaced_ever_slower(start: Start) -> None:
+    """A worker that dies again and again does not keep the parent busy."""
+    served = start(workers=1 + 1)
+    stable = max(workers_of(served))
+    deaths = 0
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until:
+        for worker in workers_of(served) - {stable}:
+            os.kill(worker, signal.SIGKILL)
+            deaths += 1
+        time.sleep(0.01)
+
+    served.signal()
+    assert served.ended() == 0
+    assert errors_of(served).count("exit code -9") <= 5
+    assert deaths >= 3
+
+
+def test_drain_ends_all_workers(start: Start) -> None:
+    """SIGTERM to the parent drains every worker; all lifespans stop; the exit code is 0."""
+    served = start(workers=2, settle=0.2)
+    workers = workers_of(served)
+
+    served.signal()
+
+    assert served.ended() == 0
+    assert sorted(served.noted()) == ["started", "started", "stopped", "stopped"]
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert is_free(served.http_target)
+    assert is_free(served.grpc_target)
+
+
+def test_signal_to_all_processes_is_one_drain(start: Start) -> None:
+    """A service manager that signals parent and workers alike gets the same drain."""
+    served = start(workers=2, settle=0.3)
+
+    for process in (*workers_of(served), served.process.pid):
+        os.kill(process, signal.SIGTERM)
+
+    assert served.ended() == 0
+    assert served.noted().count("stopped") == 2
+
+
+def test_second_signal_ends_parent_and_workers(start: Start) -> None:
+    """A second signal to the parent ends all processes within a second."""
+    served = start(workers=2)
+    workers = workers_of(served)
+    served.signal()
+    time.sleep(0.2)
+    again = served.signal()
+
+    assert served.ended() == 128 + signal.SIGTERM
+    wait_until(lambda: is_free(served.http_target) and is_free(served.grpc_target), 1)
+    assert time.monotonic() - again < 1
+    assert not any(is_running(worker) for worker in workers)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_workers_end_with_a_killed_parent(start: Start) -> None:
+    """When the parent is killed the workers end, and both ports are free."""
+    served = start(workers=2)
+    workers = workers_of(served)
+
+    served.process.kill()
+
+    wait_until(lambda: is_free(served.http_target) and is_free(served.grpc_target), 5)
+    wait_until(lambda: not any(is_running(worker) for worker in workers), 5)
+
+
+def test_blocked_worker_ends_with_a_killed_parent(start: Start) -> None:
+    """A worker whose event loop is blocked does not outlive its parent."""
+    served = start("operations:create_blocked", workers=2)
+    workers = workers_of(served)
+    time.sleep(0.3)
+
+    served.process.kill()
+
+    wait_until(lambda: not any(is_running(worker) for worker in workers), 5)
+
+
+@pytest.mark.parametrize("door", ["http", "grpc"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_port_of_workers_is_refused_to_others(start: Start, door: str, workers: int) -> None:
+    """A second server, with workers or without, is refused either port of the first's workers."""
+    first = start(workers=2)
+    taken = first.http_target if door == "http" else first.grpc_target
+
+    second = start(**{door: taken}, workers=workers)  # type: ignore[arg-type]
+
+    assert second.ended() == 1
+    assert errors_of(second) == f"{door}: {taken} is in use\n"
+
+
+def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
+    """Workers do not share the gRPC port of a process that never meant to share it."""
+    first = start()
+
+    second = start(grpc=first.grpc_target, workers=2)
+
+    assert second.ended() == 1
+    assert errors_of(second) == f"grpc: {first.grpc_target} is in use\n"
+
+
+def test_signal_before_workers_are_ready_ends_them(start: Start) -> None:
+    """A signal while the application starts ends all without serving, with 0."""
+    served = start("operations:create_slow", workers=2, wait=False)
+    wait_until(lambda: served.noted().count("starting") == 2, 5)
+
+    served.signal()
+
+    assert served.ended() == 0
+    assert served.noted().count("stopped") == 2
+
+
+def test_workers_want_an_import_string(capsys: pytest.CaptureFixture[str]) -> None:
+    """An object cannot be handed to other processes: exit code 1, and the line says what can."""
+    with pytest.raises(SystemExit) as caught:
+        Server(Gateway()).run("127.0.0.1:0", "127.0.0.1:0", workers=2)
+
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == (
+        "with 2 workers the app is given as an import string, such as 'package.module:app'\n"
+    )
+
+
+def test_workers_do_not_share_a_unix_socket_for_grpc(capsys: pytest.CaptureFixture[str]) -> None:
+    """gRPC on a Unix socket with workers is refused: SO_REUSEPORT is for ports."""
+    with pytest.raises(SystemExit) as caught:
+        Server("operations:app").run("127.0.0.1:0", "unix:/tmp/grpc", workers=2)
+
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == (
+        "grpc: unix:/tmp/grpc cannot be shared by 2 workers: use HOST:PORT\n"
+    )
+
+
+def test_clients_are_asked_to_connect_anew(start: Start) -> None:
+    """A gRPC connection to one of several workers has an age; calls go on over the next one."""
+    served = start(workers=2, max_connection_age=0.2)
+    found = set()
+    with served.channel() as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        until = time.monotonic() + 8
+        while len(found) < 2 and time.monotonic() < until:
+            request = operations_pb2.GetOperationRequest(name="operations/1/a")
+            try:
+                found.add(stub.GetOperation(request, timeout=10).name.rpartition("/")[2])
+            except grpc.RpcError as error:
+                assert error.code() is grpc.StatusCode.UNAVAILABLE  # noqa: PT017  a rare, fair end
+
+    assert found == {str(worker) for worker in workers_of(served)}
