@@ -37,14 +37,30 @@ class FieldPathError(ValueError):
     Args:
         problem: what is wrong there.
         depth: which name of the path, counted from 0.
-        unknown: whether that name names no field at all.
     """
 
-    def __init__(self, problem: str, depth: int = 0, *, unknown: bool = False) -> None:
+    def __init__(self, problem: str, depth: int = 0) -> None:
         super().__init__(problem)
-        self.problem = problem
         self.depth = depth
-        self.unknown = unknown
+
+
+class UnknownField(FieldPathError):
+    """A name of a path names no field.
+
+    Args:
+        name: as it was written.
+        message: where it was looked for.
+        depth: which name of the path, counted from 0.
+    """
+
+    def __init__(self, name: str, message: Descriptor, depth: int) -> None:
+        super().__init__("no such field", depth)
+        self.name = name
+        self.message = message
+
+    def __str__(self) -> str:
+        # Asked for only by who tells it: to find the nearest name takes longer than all else.
+        return f"no such field{suggestion(self.name, self.message.fields_by_name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,8 @@ class FieldPath:
             json_names: whether a name may also be the JSON name of its field.
 
         Raises:
-            FieldPathError: a name is unknown, or the path goes on after a scalar, a list or a map.
+            UnknownField: a name is no field's.
+            FieldPathError: the path goes on after a scalar, a list or a map.
         """
         fields: list[FieldDescriptor] = []
         inside: Descriptor | None = message
@@ -74,9 +91,7 @@ class FieldPath:
             if field is None and json_names:
                 field = _by_json_name(inside).get(name)
             if field is None:
-                known = [each.name for each in inside.fields]
-                problem = f"no such field{suggestion(name, known)}"
-                raise FieldPathError(problem, depth, unknown=True)
+                raise UnknownField(name, inside, depth)
             fields.append(field)
             inside = None if field.is_repeated else field.message_type
         return cls(tuple(fields))

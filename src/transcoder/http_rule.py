@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from transcoder.errors import ConfigError, TemplateError
-from transcoder.fields import FieldPath, FieldPathError, is_map
+from transcoder.fields import FieldPath, FieldPathError, UnknownField, is_map
 from transcoder.path_template import PathTemplate
 from transcoder.values import fits_path
 
@@ -152,12 +152,11 @@ def _path(message: Descriptor, text: str, where: str) -> FieldPath:
     try:
         return FieldPath.resolve(message, text, json_names=False)
     except FieldPathError as error:
-        raise ConfigError(f"{where}: {_told(error, text)}") from None
+        raise ConfigError(f"{where}: {_told(error)}") from None
 
 
-def _told(error: FieldPathError, path: str) -> str:
-    name = path.split(".")[error.depth]
-    return f"{name}: {error.problem}" if error.unknown else error.problem
+def _told(error: FieldPathError) -> str:
+    return f"{error.name}: {error}" if isinstance(error, UnknownField) else str(error)
 
 
 def _check_variable(rpc: MethodDescriptor, template: PathTemplate, position: int) -> None:
@@ -178,7 +177,7 @@ def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | Non
     try:
         path = FieldPath.resolve(rpc.input_type, name, json_names=False)
     except FieldPathError as error:
-        return error.depth, _told(error, name)
+        return error.depth, _told(error)
     depth, leaf = len(path.fields) - 1, path.leaf
     if leaf.is_repeated:
         kind = "a map" if is_map(leaf) else "repeated"

@@ -26,6 +26,7 @@ from transcoder.fields import (
     FieldPathError,
     KeySetter,
     Setter,
+    UnknownField,
     is_map,
     key_setter,
     oneof_guard,
@@ -62,6 +63,8 @@ DEFAULT_LIMITS = QueryLimits()
 def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
     """Return the decoded parameters of a query in order, as key, `=` and value.
 
+    The key may be empty, the whole parameter may not.
+
     Raises:
         InvalidRequest: over a limit, or not UTF-8 behind well-formed escapes.
 
@@ -76,7 +79,7 @@ def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
         raise InvalidRequest("the query is not UTF-8") from None
     if "\0" in text:
         raise InvalidRequest("the query holds a NUL")
-    pairs = [pair.partition("=") for pair in text.split("&")]
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
     if "%" in text or "+" in text:
         return [(_decoded(key), equals, _decoded(value)) for key, equals, value in pairs]
     return pairs
@@ -248,8 +251,8 @@ class QueryBinder:
         dotted, bracket, map_key = key.partition("[")
         try:
             path = self._resolve(dotted)
-        except FieldPathError as error:
-            if error.unknown and self._unknown == "ignore":
+        except UnknownField:
+            if self._unknown == "ignore":
                 return _SILENT
             raise
         if self._is_bound(path):

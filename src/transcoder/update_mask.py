@@ -68,7 +68,7 @@ def _field(message: Descriptor, key: str, prefix: str) -> FieldDescriptor:
     try:
         return FieldPath.resolve(message, key).leaf
     except FieldPathError as error:
-        raise InvalidRequest(error.problem, f"{prefix}{key}") from None
+        raise InvalidRequest(str(error), f"{prefix}{key}") from None
 
 
 def _is_open(field: FieldDescriptor) -> bool:
