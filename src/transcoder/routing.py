@@ -1,0 +1,506 @@
+"""Which route answers a method and a path: one trie over all templates.
+
+**The trie.** A node is a prefix of templates. It has a child for each literal, one for `*`, and,
+where a template goes on with `**`, the root of a second trie that holds what follows the `**`,
+written backwards. Since `**` stands once in a template, a path is read from its front down the
+first trie and from its end down the second, and whatever lies between is the `**`'s. No step
+depends on how long that is: the work is bounded by the templates, never by the path.
+
+**Which route wins.** Under "specificity" the verb decides first: if the last segment ends with
+`:verb` and that verb is known, routes with it come before those that take the colon as text, a
+longer verb before a shorter. Then, segment by segment from the left, literal > `*` > `**`, and a
+path that ends comes before one where `**` matches nothing. Routes that share their `**` are
+compared from the end in the same way. At the same template a method by name comes before "*".
+A branch that fits the path but not the method is left again, so a route is missed only if no
+branch has it. Two routes of the same segments, method and verb are an error at start, and so is a
+route all of whose paths go to one other. Where it takes several to shadow a route, as
+`/v1/{name=a/*/**}` by `/v1/{parent=a/*/**}/{id}` and `/v1/a/{id}`, it is only noted: Firestore's
+published rules do that.
+
+Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared.
+
+**What a path is.** The text of the request line, still percent-encoded. It is split at `/`, then
+decoded, once. Nothing is normalised: a dot segment, in whatever spelling, is refused, and an
+empty segment matches nothing ("last-wins": it matches as any other). `%2F` is data, and no
+literal equals it; "all" splits at `%2F` as well, though not at `%2f`, as grpc-gateway does, and
+"legacy" decodes before it splits. `%3A` is data too, and no verb begins at it. The other modes
+differ in what they leave encoded in a variable of several segments: "except-reserved" the
+reserved characters of RFC 6570, "except-slash" the slash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from transcoder.errors import ConfigError, InvalidRequest
+from transcoder.path_template import Kind, PathTemplate, Segment
+from transcoder.profile import Order, Unescape
+
+T = TypeVar("T")
+
+_DOT_SEGMENTS: Final = (".", "..")
+_new = tuple.__new__
+_MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_KEPT: Final = {
+    "except-reserved": re.compile("(%(?:2[1346-9A-CF]|3[ABDF]|40|5[BD]))", re.IGNORECASE),
+    "except-slash": re.compile("(%2F)", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[T]):
+    """A template under an HTTP method, and what answers there.
+
+    Args:
+        method: as HTTP spells it, or "*" for any.
+        template: the paths.
+        name: what messages call it, such as the full name of an rpc.
+        endpoint: handed back with a match; the router does not look into it.
+    """
+
+    method: str
+    template: PathTemplate
+    name: str
+    endpoint: T
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.method} {self.template})"
+
+
+class Match(NamedTuple, Generic[T]):
+    """The route that answers, and a value for each of its template's variables, decoded."""
+
+    route: Route[T]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """No route answers; `allow` has the methods under which one would, if there are any."""
+
+    allow: tuple[str, ...] = ()
+
+
+class Shadowed(NamedTuple, Generic[T]):
+    """A route that never answers, because more specific ones share all its paths among them."""
+
+    route: Route[T]
+    takers: tuple[Route[T], ...]
+
+
+_NOT_FOUND: Final = Miss()
+
+
+class Router(Generic[T]):
+    """Finds the route for a request.
+
+    >>> get = Route("GET", PathTemplate.parse("/v1/{name=users/*}"), "Users.Get", "get")
+    >>> router = Router([get])
+    >>> router.match("GET", "/v1/users/4%32").values
+    ('users/42',)
+    >>> router.match("PUT", "/v1/users/42")
+    Miss(allow=('GET', 'HEAD', 'OPTIONS'))
+    >>> router.match("GET", "/v1/books/42")
+    Miss(allow=())
+
+    Args:
+        routes: in the order in which they were declared.
+        order: which of several fitting routes answers.
+        unescape: what percent-decoding leaves alone in a variable of several segments.
+        trailing_slash: whether empty segments at the end of a path are dropped.
+
+    Raises:
+        ConfigError: two routes are the same, or one takes all paths of another; it names both.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route[T]],
+        *,
+        order: Order = "specificity",
+        unescape: Unescape = "except-reserved",
+        trailing_slash: Literal["reject", "drop"] = "reject",
+    ) -> None:
+        self.routes: Final = tuple(routes)
+        self._newest = order == "last-wins"
+        self._unescape = unescape
+        self._drop_slash = trailing_slash == "drop"
+        self._root: _Node[T] = _Node()
+        entries = [_Entry(route, age) for age, route in enumerate(self.routes)]
+        for entry in entries:
+            self._add(entry)
+        verbs = {route.template.verb for route in self.routes} - {""}
+        self._verbs = frozenset(verbs)
+        self._verb_parts = range(max((verb.count(":") + 1 for verb in verbs), default=0))
+        self.shadowed: Final = () if self._newest else tuple(self._shadowed(entries))
+
+    def match(self, method: str, path: str) -> Match[T] | Miss:
+        """Return the route for a request and its values, or what was missing.
+
+        HEAD goes where GET goes, unless the same template has a HEAD route.
+
+        Args:
+            method: as the client sent it.
+            path: percent-encoded, without the query.
+
+        Raises:
+            InvalidRequest: the path does not start with `/`, is not ASCII, holds a malformed
+                escape, a NUL or a dot segment, or is not UTF-8 once decoded.
+        """
+        keys = path.split("/")
+        last = keys[-1]
+        # Only what is out of the ordinary pays for being looked at closely.
+        if (
+            "%" in path
+            or not last
+            or "//" in path
+            or "\0" in path
+            or keys[0]
+            or not path.isascii()
+            or ("." in path and "/." in path)
+        ):
+            return self._match_odd(method, path)
+        if ":" in last or self._newest:
+            return self._select(method, keys, keys)
+        leaves = _fitting(self._root, keys, "")
+        for leaf in leaves:
+            entry = leaf.methods.get(method, leaf.any)
+            if entry is not None:
+                return _new(Match, (entry.route, entry.bind(keys)))
+        return _miss(leaves)
+
+    def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
+        text = _decoded(path)
+        if self._unescape == "legacy":
+            path = text
+        elif self._unescape == "all":
+            path = path.replace("%2F", "/")
+        if self._drop_slash:
+            path = path.rstrip("/") or "/"
+        if path == "/":
+            return self._select(method, [""], [""])
+        if not self._newest and ("//" in path or path.endswith("/")):
+            return _NOT_FOUND
+        raw = keys = path.split("/")
+        if self._unescape != "legacy" and "%" in path:
+            slashes = "%2F" in path or "%2f" in path
+            keys = (_key(path) if slashes else text).split("/")[: len(raw)]
+        return self._select(method, keys, raw)
+
+    def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
+        passed: list[_Leaf[T]] = []
+        newest: tuple[_Entry[T], _Reading] | None = None
+        for reading in self._readings(keys, raw):
+            verb, compared, _ = reading
+            for leaf in _fitting(self._root, compared, verb):
+                entry = leaf.methods.get(method, leaf.any)
+                if entry is None:
+                    passed.append(leaf)
+                elif not self._newest:
+                    return self._matched(entry, reading)
+                elif newest is None or entry.age > newest[0].age:
+                    newest = entry, reading
+        return _miss(passed) if newest is None else self._matched(*newest)
+
+    def _readings(self, keys: list[str], raw: list[str]) -> Iterable[_Reading]:
+        """Return the ways to read a path: with each known verb it may end in, then without."""
+        readings: list[_Reading] = [("", keys, raw)]
+        plain = keys is raw
+        base, written = raw[-1], ""
+        for _ in self._verb_parts:
+            base, colon, part = base.rpartition(":")
+            if not colon:
+                break
+            written = f"{part}:{written}" if written else part
+            verb = written if plain else _key(written)
+            if verb in self._verbs:
+                if not base:
+                    return ()
+                compared = keys.copy()
+                compared[-1] = key = base if plain else _key(base)
+                # The check of the whole path has seen the verb behind the dots.
+                if key.endswith(".") and key.rpartition("\0")[2] in _DOT_SEGMENTS:
+                    raise InvalidRequest("the path holds a dot segment")
+                readings.append((verb, compared, compared if plain else [*raw[:-1], base]))
+        return reversed(readings)
+
+    def _matched(self, entry: _Entry[T], reading: _Reading) -> Match[T]:
+        _, keys, raw = reading
+        if keys is raw:
+            return _new(Match, (entry.route, entry.bind(keys)))
+        kept = _KEPT.get(self._unescape)
+        values = []
+        for variable, place in zip(entry.route.template.variables, entry.places, strict=True):
+            if variable.multi:
+                values.append(_unquoted("/".join(raw[place]), kept))
+            else:
+                values.append(keys[place][0].replace("\0", "/"))
+        return Match(entry.route, tuple(values))
+
+    def _add(self, entry: _Entry[T]) -> None:
+        template, method = entry.route.template, entry.route.method
+        deep = template.deep
+        node = self._root.descend(template.segments[:deep])
+        if deep is not None:
+            node = node.descend_deep(reversed(template.segments[deep + 1 :]))
+        leaf = node.leaves.setdefault(template.verb, _Leaf())
+        other = leaf.explicit(method)
+        if other and (not self._newest or other.route.name == entry.route.name):
+            raise ConfigError(
+                f"{other.route} and {entry.route} answer the same requests: remove one of them"
+            )
+        leaf.add(entry)
+
+    def _shadowed(self, entries: Sequence[_Entry[T]]) -> Iterator[Shadowed[T]]:
+        longest = max((len(route.template.segments) for route in self.routes), default=0)
+        for entry in entries:
+            takers = self._takers(entry, longest)
+            if len(takers) == 1:
+                raise ConfigError(
+                    f"{entry.route} can never answer: {takers[0]} takes all its paths"
+                )
+            if takers:
+                yield Shadowed(entry.route, takers)
+
+    def _takers(self, entry: _Entry[T], longest: int) -> tuple[Route[T], ...]:
+        """Return the routes that take all of a route's paths; none if some path is left to it.
+
+        Among its paths of one length, the one in which no wildcard meets a known literal fits the
+        fewest other routes, so it stands for all of them; and beyond the longest template another
+        segment under `**` changes nothing.
+        """
+        route = entry.route
+        takers: list[Route[T]] = []
+        for keys in _samples(route.template.segments, longest):
+            leaves = _fitting(self._root, keys, route.template.verb)
+            fitting = (leaf.methods.get(route.method, leaf.any) for leaf in leaves)
+            winner = next(candidate for candidate in fitting if candidate)
+            if winner is entry:
+                return ()
+            if winner.route not in takers:
+                takers.append(winner.route)
+        return tuple(takers)
+
+
+_Bind = Callable[[list[str]], tuple[str, ...]]
+_Reading = tuple[str, list[str], list[str]]
+"""A verb, the segments that are compared, and the segments as they came.
+
+Both lists begin with the empty text in front of the first slash. They are one object if there is
+nothing to decode. In the former `%2F` is NUL, which no literal holds and no request may send.
+"""
+
+
+class _Entry(Generic[T]):
+    """A route in the trie."""
+
+    __slots__ = ("age", "bind", "places", "route")
+
+    def __init__(self, route: Route[T], age: int) -> None:
+        self.route = route
+        self.age = age
+        self.places = _places(route.template)
+        self.bind = _binder(route.template, self.places)
+
+
+class _Leaf(Generic[T]):
+    """The routes of one template, variables aside."""
+
+    __slots__ = ("any", "methods", "miss")
+
+    def __init__(self) -> None:
+        self.methods: dict[str, _Entry[T]] = {}
+        self.any: _Entry[T] | None = None
+        self.miss = _NOT_FOUND
+
+    def explicit(self, method: str) -> _Entry[T] | None:
+        entry = self.any if method == "*" else self.methods.get(method)
+        return entry if entry and entry.route.method == method else None
+
+    def add(self, entry: _Entry[T]) -> None:
+        method = entry.route.method
+        if method == "*":
+            self.any = entry
+            return
+        self.methods[method] = entry
+        if method == "GET" and not self.explicit("HEAD"):
+            self.methods["HEAD"] = entry
+        self.miss = Miss(tuple(sorted({*self.methods, "OPTIONS"})))
+
+
+class _Node(Generic[T]):
+    """A prefix of templates; under a `**`, an end of templates."""
+
+    __slots__ = ("forks", "leaves", "literal", "literals", "lone", "tails", "wildcard")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node[T]] = {}
+        self.literal = self.literals.get
+        self.wildcard: _Node[T] | None = None
+        self.tails: _Node[T] | None = None
+        self.lone: _Node[T] | None = None
+        self.forks = False
+        self.leaves: dict[str, _Leaf[T]] = {}
+
+    def descend(self, segments: Iterable[Segment]) -> _Node[T]:
+        """Return the node at the end of these segments, made if it is new."""
+        node = self
+        for segment in segments:
+            if segment.kind is Kind.LITERAL:
+                child = node.literals.setdefault(segment.text, _Node())
+            else:
+                child = node.wildcard = node.wildcard or _Node()
+            node.forks = node.forks or bool(node.literals and node.wildcard)
+            node.lone = None if node.literals else node.wildcard
+            node = child
+        return node
+
+    def descend_deep(self, segments: Iterable[Segment]) -> _Node[T]:
+        """Return the node for these segments behind a `**`."""
+        self.forks = True
+        self.tails = self.tails or _Node()
+        return self.tails.descend(segments)
+
+
+def _fitting(node: _Node[T], keys: list[str], verb: str) -> list[_Leaf[T]]:
+    """Return what fits the segments and the verb, the most specific first."""
+    found: list[_Leaf[T]] = []
+    waiting: list[tuple[_Node[T], int]] = []
+    end = len(keys)
+    depth = 1
+    while True:
+        if node.forks:
+            if node.tails is not None:
+                # A negative depth says that a `**` begins there.
+                waiting.append((node.tails, -depth))
+            if node.wildcard is not None and depth != end and keys[depth] in node.literals:
+                waiting.append((node.wildcard, depth + 1))
+        if depth == end:
+            leaf = node.leaves.get(verb)
+            if leaf is not None:
+                found.append(leaf)
+        else:
+            child = node.lone or node.literal(keys[depth], node.wildcard)
+            if child is not None:
+                node = child
+                depth += 1
+                continue
+        while waiting:
+            node, depth = waiting.pop()
+            if depth > 0:
+                break
+            found += _fitting_tails(node, keys, -depth, verb)
+        else:
+            return found
+
+
+def _fitting_tails(node: _Node[T], keys: list[str], start: int, verb: str) -> Iterator[_Leaf[T]]:
+    """Return what fits behind a `**` that begins at `start`, the most specific first."""
+    found = []
+    waiting = [(node, len(keys))]
+    # Walked from the least specific, because a node's own leaf comes behind all below it.
+    while waiting:
+        node, end = waiting.pop()
+        leaf = node.leaves.get(verb)
+        if leaf is not None:
+            found.append(leaf)
+        if end > start:
+            child = node.literals.get(keys[end - 1])
+            if child is not None:
+                waiting.append((child, end - 1))
+            if node.wildcard is not None:
+                waiting.append((node.wildcard, end - 1))
+    return reversed(found)
+
+
+def _miss(leaves: Sequence[_Leaf[T]]) -> Miss:
+    if not leaves:
+        return _NOT_FOUND
+    if len(leaves) == 1:
+        return leaves[0].miss
+    return _merged(*[leaf.miss.allow for leaf in leaves])
+
+
+@lru_cache(maxsize=1024)
+def _merged(*allowed: tuple[str, ...]) -> Miss:
+    return Miss(tuple(sorted(set().union(*allowed))))
+
+
+def _samples(segments: Sequence[Segment], longest: int) -> Iterator[list[str]]:
+    """Yield a path of each length that a template can tell apart, its wildcards matching NUL."""
+    parts = [[segment.text] if segment.kind is Kind.LITERAL else ["\0"] for segment in segments]
+    deep = [segment.kind is Kind.DEEP_WILDCARD for segment in segments]
+    for repeat in range(longest + 2 if any(deep) else 1):
+        keys = [""]
+        for part, repeated in zip(parts, deep, strict=True):
+            keys += part * repeat if repeated else part
+        yield keys
+
+
+def _places(template: PathTemplate) -> tuple[slice, ...]:
+    """Return where each variable lies in a split path; behind `**` it is counted from the end."""
+    deep = len(template.segments) if template.deep is None else template.deep
+    places = []
+    for variable in template.variables:
+        start, end = variable.start + 1, variable.end + 1
+        if variable.start > deep:
+            start -= len(template.segments) + 1
+        if variable.end > deep:
+            end -= len(template.segments) + 1
+        places.append(slice(start, end or None))
+    return tuple(places)
+
+
+def _binder(template: PathTemplate, places: Sequence[slice]) -> _Bind:
+    """Return what cuts the values out of a path in which nothing is encoded."""
+    if not places:
+        return lambda _: ()
+    first = places[0]
+    start = first.start
+    match [variable.multi for variable in template.variables]:
+        case [True]:
+            return lambda keys: ("/".join(keys[first]),)
+        case [False]:
+            return lambda keys: (keys[start],)
+        case multis if not any(multis):
+            return itemgetter(*[place.start for place in places])
+        case _:
+            return lambda keys: tuple(["/".join(keys[place]) for place in places])
+
+
+def _decoded(path: str) -> str:
+    """Return a path all decoded, for what is forbidden to show in it."""
+    if not path.startswith("/"):
+        raise InvalidRequest("the path must start with '/'")
+    if not path.isascii():
+        raise InvalidRequest("the path is not ASCII: percent-encode it")
+    if _MALFORMED.search(path):
+        raise InvalidRequest("the path holds a malformed percent escape")
+    text = _unquoted(path)
+    if "\0" in text:
+        raise InvalidRequest("the path holds a NUL")
+    if "/." in text and not set(_DOT_SEGMENTS).isdisjoint(text.split("/")):
+        raise InvalidRequest("the path holds a dot segment")
+    return text
+
+
+def _key(text: str) -> str:
+    return _unquoted(text.replace("%2F", "%00").replace("%2f", "%00")) if "%" in text else text
+
+
+def _unquoted(text: str, kept: re.Pattern[str] | None = None) -> str:
+    """Decode a text once, all but the escapes that `kept` finds."""
+    if kept is not None:
+        parts = kept.split(text)
+        parts[::2] = [_unquoted(part) for part in parts[::2]]
+        return "".join(parts)
+    try:
+        return unquote_to_bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest("the path is not UTF-8 once it is decoded") from None
