@@ -1,21 +1,14 @@
-"""Which route answers a method and a path: one trie over all templates.
-
-**The trie.** A node is a prefix of templates. It has a child for each literal, one for `*`, and,
-where a template goes on with `**`, the root of a second trie that holds what follows the `**`,
-written backwards. Since `**` stands once in a template, a path is read from its front down the
-first trie and from its end down the second, and whatever lies between is the `**`'s. No step
-depends on how long that is: the work is bounded by the templates, never by the path.
+"""Which route answers a method and a path.
 
 **Which route wins.** Under "specificity" the verb decides first: if the last segment ends with
 `:verb` and that verb is known, routes with it come before those that take the colon as text, a
-longer verb before a shorter. Then, segment by segment from the left, literal > `*` > `**`, and a
-path that ends comes before one where `**` matches nothing. Routes that share their `**` are
-compared from the end in the same way. At the same template a method by name comes before "*".
-A branch that fits the path but not the method is left again, so a route is missed only if no
-branch has it. Two routes of the same segments, method and verb are an error at start, and so is a
-route all of whose paths go to one other. Where it takes several to shadow a route, as
-`/v1/{name=a/*/**}` by `/v1/{parent=a/*/**}/{id}` and `/v1/a/{id}`, it is only noted: Firestore's
-published rules do that.
+longer verb before a shorter. Then comes the order of the trie: literal > `*` > `**`. At the same
+template a method by name comes before "*". A branch that fits the path but not the method is left
+again, so a route is missed only if no branch has it.
+
+Two routes of the same segments, method and verb are an error at start, and so is a route all of
+whose paths go to one other. Where it takes several to shadow a route, as `/v1/{name=a/*/**}` by
+`/v1/{parent=a/*/**}/{id}` and `/v1/a/{id}`, it is only noted: Firestore's published rules do that.
 
 Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared.
 
@@ -39,8 +32,9 @@ from typing import Final, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from transcoder.errors import ConfigError, InvalidRequest
-from transcoder.path_template import Kind, PathTemplate, Segment
+from transcoder.path_template import PathTemplate
 from transcoder.profile import Order, Unescape
+from transcoder.trie import Node, fitting, samples
 
 T = TypeVar("T")
 
@@ -131,7 +125,7 @@ class Router(Generic[T]):
         self._newest = order == "last-wins"
         self._unescape = unescape
         self._drop_slash = trailing_slash == "drop"
-        self._root: _Node[T] = _Node()
+        self._root: Node[_Leaf[T]] = Node()
         entries = [_Entry(route, age) for age, route in enumerate(self.routes)]
         for entry in entries:
             self._add(entry)
@@ -168,7 +162,7 @@ class Router(Generic[T]):
             return self._match_odd(method, path)
         if ":" in last or self._newest:
             return self._select(method, keys, keys)
-        leaves = _fitting(self._root, keys, "")
+        leaves = fitting(self._root, keys, "")
         for leaf in leaves:
             entry = leaf.methods.get(method, leaf.any)
             if entry is not None:
@@ -198,7 +192,7 @@ class Router(Generic[T]):
         newest: tuple[_Entry[T], _Reading] | None = None
         for reading in self._readings(keys, raw):
             verb, compared, _ = reading
-            for leaf in _fitting(self._root, compared, verb):
+            for leaf in fitting(self._root, compared, verb):
                 entry = leaf.methods.get(method, leaf.any)
                 if entry is None:
                     passed.append(leaf)
@@ -245,11 +239,7 @@ class Router(Generic[T]):
 
     def _add(self, entry: _Entry[T]) -> None:
         template, method = entry.route.template, entry.route.method
-        deep = template.deep
-        node = self._root.descend(template.segments[:deep])
-        if deep is not None:
-            node = node.descend_deep(reversed(template.segments[deep + 1 :]))
-        leaf = node.leaves.setdefault(template.verb, _Leaf())
+        leaf = self._root.place(template.segments).setdefault(template.verb, _Leaf())
         other = leaf.explicit(method)
         if other and (not self._newest or other.route.name == entry.route.name):
             raise ConfigError(
@@ -277,10 +267,10 @@ class Router(Generic[T]):
         """
         route = entry.route
         takers: list[Route[T]] = []
-        for keys in _samples(route.template.segments, longest):
-            leaves = _fitting(self._root, keys, route.template.verb)
-            fitting = (leaf.methods.get(route.method, leaf.any) for leaf in leaves)
-            winner = next(candidate for candidate in fitting if candidate)
+        for keys in samples(route.template.segments, longest):
+            leaves = fitting(self._root, keys, route.template.verb)
+            candidates = (leaf.methods.get(route.method, leaf.any) for leaf in leaves)
+            winner = next(candidate for candidate in candidates if candidate)
             if winner is entry:
                 return ()
             if winner.route not in takers:
@@ -334,91 +324,6 @@ class _Leaf(Generic[T]):
         self.miss = Miss(tuple(sorted({*self.methods, "OPTIONS"})))
 
 
-class _Node(Generic[T]):
-    """A prefix of templates; under a `**`, an end of templates."""
-
-    __slots__ = ("forks", "leaves", "literal", "literals", "lone", "tails", "wildcard")
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Node[T]] = {}
-        self.literal = self.literals.get
-        self.wildcard: _Node[T] | None = None
-        self.tails: _Node[T] | None = None
-        self.lone: _Node[T] | None = None
-        self.forks = False
-        self.leaves: dict[str, _Leaf[T]] = {}
-
-    def descend(self, segments: Iterable[Segment]) -> _Node[T]:
-        """Return the node at the end of these segments, made if it is new."""
-        node = self
-        for segment in segments:
-            if segment.kind is Kind.LITERAL:
-                child = node.literals.setdefault(segment.text, _Node())
-            else:
-                child = node.wildcard = node.wildcard or _Node()
-            node.forks = node.forks or bool(node.literals and node.wildcard)
-            node.lone = None if node.literals else node.wildcard
-            node = child
-        return node
-
-    def descend_deep(self, segments: Iterable[Segment]) -> _Node[T]:
-        """Return the node for these segments behind a `**`."""
-        self.forks = True
-        self.tails = self.tails or _Node()
-        return self.tails.descend(segments)
-
-
-def _fitting(node: _Node[T], keys: list[str], verb: str) -> list[_Leaf[T]]:
-    """Return what fits the segments and the verb, the most specific first."""
-    found: list[_Leaf[T]] = []
-    waiting: list[tuple[_Node[T], int]] = []
-    end = len(keys)
-    depth = 1
-    while True:
-        if node.forks:
-            if node.tails is not None:
-                # A negative depth says that a `**` begins there.
-                waiting.append((node.tails, -depth))
-            if node.wildcard is not None and depth != end and keys[depth] in node.literals:
-                waiting.append((node.wildcard, depth + 1))
-        if depth == end:
-            leaf = node.leaves.get(verb)
-            if leaf is not None:
-                found.append(leaf)
-        else:
-            child = node.lone or node.literal(keys[depth], node.wildcard)
-            if child is not None:
-                node = child
-                depth += 1
-                continue
-        while waiting:
-            node, depth = waiting.pop()
-            if depth > 0:
-                break
-            found += _fitting_tails(node, keys, -depth, verb)
-        else:
-            return found
-
-
-def _fitting_tails(node: _Node[T], keys: list[str], start: int, verb: str) -> Iterator[_Leaf[T]]:
-    """Return what fits behind a `**` that begins at `start`, the most specific first."""
-    found = []
-    waiting = [(node, len(keys))]
-    # Walked from the least specific, because a node's own leaf comes behind all below it.
-    while waiting:
-        node, end = waiting.pop()
-        leaf = node.leaves.get(verb)
-        if leaf is not None:
-            found.append(leaf)
-        if end > start:
-            child = node.literals.get(keys[end - 1])
-            if child is not None:
-                waiting.append((child, end - 1))
-            if node.wildcard is not None:
-                waiting.append((node.wildcard, end - 1))
-    return reversed(found)
-
-
 def _miss(leaves: Sequence[_Leaf[T]]) -> Miss:
     if not leaves:
         return _NOT_FOUND
@@ -430,17 +335,6 @@ def _miss(leaves: Sequence[_Leaf[T]]) -> Miss:
 @lru_cache(maxsize=1024)
 def _merged(*allowed: tuple[str, ...]) -> Miss:
     return Miss(tuple(sorted(set().union(*allowed))))
-
-
-def _samples(segments: Sequence[Segment], longest: int) -> Iterator[list[str]]:
-    """Yield a path of each length that a template can tell apart, its wildcards matching NUL."""
-    parts = [[segment.text] if segment.kind is Kind.LITERAL else ["\0"] for segment in segments]
-    deep = [segment.kind is Kind.DEEP_WILDCARD for segment in segments]
-    for repeat in range(longest + 2 if any(deep) else 1):
-        keys = [""]
-        for part, repeated in zip(parts, deep, strict=True):
-            keys += part * repeat if repeated else part
-        yield keys
 
 
 def _places(template: PathTemplate) -> tuple[slice, ...]:
