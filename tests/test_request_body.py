@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from transcoder.errors import InvalidRequest, UnsupportedMedia
+from transcoder.profile import GOOGLE, GRPC_GATEWAY, STRICT, Profile
+from transcoder.request_body import body_reader
+
+Read = Callable[..., Any]
+
+
+@pytest.fixture
+def read(protos: DescriptorPool) -> Read:
+    """Read a body into a message: its name, the rule's body, the bytes."""
+
+    def read(
+        name: str,
+        body: str,
+        data: bytes,
+        content_type: str = "application/json",
+        profile: Profile = GOOGLE,
+    ) -> Message:
+        message = protos.FindMessageTypeByName(name if "." in name else f"everything.v1.{name}")
+        return body_reader(body, message, GetMessageClass(message), profile)(data, content_type)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("body", "data", "expected"),
+    [
+        (
+            "*",
+            b'{"int32Value": 5, "child": {"class": "x"}}',
+            {"int32_value": 5, "child": {"class": "x"}},
+        ),
+        ("child", b'{"int32Value": 5}', {"child": {"int32_value": 5}}),
+        ("child", b"{}", {"child": {}}),
+        ("child", b" null\n", {}),
+        ("child.child", b'{"int32Value": 5}', {"child": {"child": {"int32_value": 5}}}),
+        ("int64_value", b'"5"', {"int64_value": 5}),
+        ("int64_value", b" 5 ", {"int64_value": 5}),
+        ("string_value", b'"}{"', {"string_value": "}{"}),
+        ("bytes_value", b'"YQ"', {"bytes_value": b"a"}),
+        ("bool_value", b"true", {"bool_value": True}),
+        ("optional_string", b'""', {"optional_string": ""}),
+        ("optional_string", b"null", {}),
+        ("enum_value", b'"RED"', {"enum_value": 1}),
+        ("enum_value", b"2", {"enum_value": 2}),
+        ("child.enum_value", b'"RED"', {"child": {"enum_value": 1}}),
+        ("custom_name", b'"x"', {"custom_name": "x"}),
+        ("int32_list", b"[1, 2]", {"int32_list": [1, 2]}),
+        ("child_list", b'[{"class": "x"}, {}]', {"child_list": [{"class": "x"}, {}]}),
+        ("string_map", b'{"a": "b"}', {"string_map": {"a": "b"}}),
+        ("choice_int", b"0", {"choice_int": 0}),
+        ("time", b'"1970-01-01T00:00:01Z"', {"time": {"seconds": 1}}),
+        ("int32_wrapper", b"0", {"int32_wrapper": {}}),
+        ("struct", b'{"a": 1}', {"struct": {"a": 1}}),
+        ("value", b"null", {"value": {"null_value": 0}}),
+        ("value", b"[]", {"value": {"list_value": {}}}),
+    ],
+)
+def test_reads(read: Read, body: str, data: bytes, expected: dict[str, Any]) -> None:
+    """The body is the whole message, or a field of any kind at any depth."""
+    message = read("Everything", body, data)
+
+    assert message == type(message)(**expected)
+
+
+@pytest.mark.parametrize("body", ["*", "child", "int32_value", "string_map", "value", "child_list"])
+def test_nothing(read: Read, body: str) -> None:
+    """An empty body changes nothing, whatever its Content-Type."""
+    assert not read("Everything", body, b"", "text/plain").ListFields()
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"child": {}', b"nul", b" ", b"\xff", b"{}x", b"\xef\xbb\xbf{}"]
+)
+@pytest.mark.parametrize("body", ["*", "child", "string_value"])
+def test_no_json(read: Read, body: str, data: bytes) -> None:
+    """What is not one JSON value is refused, blanks too."""
+    with pytest.raises(InvalidRequest):
+        read("Everything", body, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'1,"string_value":"x"',
+        b'1}{"x":2',
+        b"1} ",
+        b"1 2",
+        b"[1",
+        b"NaN",
+        b"1e400",
+        b"9" * 5_000,
+        b"[" * 100_000,
+        b"\xef\xbb\xbf1",
+        b"\xff",
+        b"/**/1",
+        b"01",
+        b"1.5",
+        b'{"a":1,"a":1}',
+    ],
+)
+def test_no_value_steps_out(read: Read, data: bytes) -> None:
+    """What is not one JSON value for the field never reaches its neighbours."""
+    with pytest.raises(InvalidRequest):
+        read("Everything", "int32_value", data)
+
+
+def test_duplicate_keys_of_a_map(read: Read) -> None:
+    """A map that is the whole body may not say a key twice."""
+    with pytest.raises(InvalidRequest):
+        read("Everything", "string_map", b'{"a": "1", "a": "2"}')
+
+
+@pytest.mark.parametrize("body", ["*", "child"])
+def test_unknown_key(read: Read, body: str) -> None:
+    """An unknown key is refused or ignored, as the profile has it."""
+    with pytest.raises(InvalidRequest):
+        read("Everything", body, b'{"zzz": 1}')
+    ignored = read("Everything", body, b'{"zzz": 1}', profile=GRPC_GATEWAY)
+
+    assert not ignored.child.ListFields()
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        "application/json; odata=verbose",
+        "application/merge-patch+json",
+        "application/vnd.api+json; charset=utf8",
+        "",
+    ],
+)
+def test_takes_json(read: Read, content_type: str) -> None:
+    """JSON is JSON by any of its names, in UTF-8."""
+    assert read("Everything", "*", b'{"int32Value": 5}', content_type).int32_value == 5
+
+
+@pytest.mark.parametrize("body", ["*", "child", "string_value"])
+@pytest.mark.parametrize(
+    ("content_type", "problem"),
+    [
+        ("application/x-www-form-urlencoded", "a body of this type is not taken"),
+        ("multipart/form-data; boundary=x", "a body of this type is not taken"),
+        ("text/plain", "a body of this type is not taken"),
+        ("application/jsonp", "a body of this type is not taken"),
+        ("+json", "a body of this type is not taken"),
+        ("application/json, text/plain", "a body of this type is not taken"),
+        ("application/json; charset=utf-16", "JSON is taken in UTF-8 only"),
+        ("application/json; CHARSET = latin1", "JSON is taken in UTF-8 only"),
+    ],
+)
+def test_refuses_other_types(read: Read, body: str, content_type: str, problem: str) -> None:
+    """Another media type is a 415 that says what to send."""
+    with pytest.raises(UnsupportedMedia) as refused:
+        read("Everything", body, b"null", content_type)
+
+    assert refused.value.http == 415
+    advice = "send Content-Type: application/json (with curl: --json)"
+    assert refused.value.status.message == f"{problem}: {advice}"
+
+
+def test_refuses_no_type_when_told(read: Read) -> None:
+    """Without a Content-Type a body is JSON only where the profile has it so."""
+    with pytest.raises(UnsupportedMedia, match="the body has no Content-Type: send"):
+        read("Everything", "*", b"{}", "", STRICT)
+    unnamed = dataclasses.replace(STRICT, missing_content_type="json")
+
+    assert not read("Everything", "*", b"{}", "", unnamed).ListFields()
+
+
+def test_http_body_as_a_field(read: Read) -> None:
+    """A field of type HttpBody takes the bytes as they are, and their type."""
+    message = read("UploadRequest", "file", b'{"\xff', "image/png; q=1")
+
+    assert (message.file.content_type, message.file.data) == ("image/png; q=1", b'{"\xff')
+
+
+def test_http_body_as_the_request(read: Read) -> None:
+    """A request that is an HttpBody takes the bytes as they are, and their type."""
+    message = read("google.api.HttpBody", "*", b"\0\1", "")
+
+    assert (message.content_type, message.data) == ("", b"\0\1")
+
+
+def test_empty_http_body(read: Read) -> None:
+    """An upload of nothing is an upload."""
+    message = read("UploadRequest", "file", b"", "text/plain")
+
+    assert message.HasField("file")
+    assert message.file.content_type == "text/plain"
+
+
+def test_any_of_the_same_pool(read: Read) -> None:
+    """What an Any holds is looked up in the pool of the message."""
+    data = b'{"any": {"@type": "type.googleapis.com/everything.v1.SystemNames", "alt": "x"}}'
+
+    assert read("Everything", "*", data).any.value == b"\n\x01x"

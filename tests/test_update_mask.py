@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from transcoder.errors import InvalidRequest
+from transcoder.update_mask import mask_field, mask_paths
+
+
+@pytest.fixture
+def everything(protos: DescriptorPool) -> Descriptor:
+    """The message with one field of each kind."""
+    return protos.FindMessageTypeByName("everything.v1.Everything")
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        ({}, []),
+        ({"stringValue": "x", "int32_value": 0}, ["int32_value", "string_value"]),
+        (
+            {"child": {"class": "x", "child": {"boolValue": True}}},
+            ["child.child.bool_value", "child.class"],
+        ),
+        ({"child": {}}, ["child"]),
+        ({"child": None, "stringValue": None}, ["child", "string_value"]),
+        ({"int32List": [1], "childList": [{"class": "x"}]}, ["child_list", "int32_list"]),
+        ({"stringMap": {"a": "b"}, "childMap": {"a": {"class": "x"}}}, ["child_map", "string_map"]),
+        ({"child": {"time": "1970-01-01T00:00:00Z"}}, ["child.time"]),
+        ({"int32Wrapper": 5, "stringWrapper": None}, ["int32_wrapper", "string_wrapper"]),
+        # What is inside a Struct has no proto names.
+        (
+            {"struct": {"aB": {"c": 1, "d": []}}, "value": {"x": {}}},
+            ["struct.aB.c", "struct.aB.d", "value.x"],
+        ),
+        ({"child": {"any": {"@type": "type.googleapis.com/x.Y", "a": 1}}}, ["child.any"]),
+        ({"@custom": "x"}, ["custom_name"]),
+        (None, []),
+        ([1], []),
+    ],
+)
+def test_paths(everything: Descriptor, body: Any, paths: list[str]) -> None:
+    """The mask has the leaves of the body, in proto names and sorted."""
+    assert mask_paths(json.dumps(body).encode(), everything) == paths
+
+
+def test_unknown_key(everything: Descriptor) -> None:
+    """A key that names no field cannot be masked, so it is refused."""
+    with pytest.raises(InvalidRequest) as refused:
+        mask_paths(b'{"child": {"clas": 1}}', everything)
+
+    assert refused.value.status.message == "child.clas: no such field; did you mean class?"
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"), [("UpdateRequest", "update_mask"), ("TwoMasksRequest", None)]
+)
+def test_mask_field(protos: DescriptorPool, name: str, mask: str | None) -> None:
+    """Only the one mask of a message is known to be that of its update."""
+    found = mask_field(protos.FindMessageTypeByName(f"everything.v1.{name}"))
+
+    assert (found.name if found else None) == mask
