@@ -93,6 +93,12 @@ class Served:
     grpc_target: str
     ledger: Path
 
+    def workers(self) -> set[int]:
+        """Return the process ids of the process's children."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return {int(child) for child in children.split()}
+
     def get(self, path: str) -> tuple[int, dict[str, str], Any]:
         """Answer one GET on a connection of its own."""
         connection = Connection(self.http_target)
@@ -113,6 +119,10 @@ class Served:
     def ended(self, timeout: float = 20) -> int:
         """Wait for the process's end; return the exit code."""
         return self.process.wait(timeout)
+
+    def errors(self) -> str:
+        """Wait for the process's end; return what it wrote to stderr."""
+        return self.process.communicate(timeout=20)[1]
 
     def noted(self) -> list[str]:
         """Return what the application noted so far."""
@@ -136,7 +146,7 @@ class Start(Protocol):
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start servers of `tests/apps`; no target is known of one that did not become ready."""
-    processes = []
+    started: list[Served] = []
 
     def start(
         app: str = "operations:create",
@@ -158,15 +168,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
             text=True,
             env={**os.environ, "PYTHONPATH": path, "LEDGER": str(ledger)},
         )
-        processes.append(process)
+        started.append(Served(process, "", "", ledger))
         assert process.stdout is not None
         timeout = 20 if wait else 0
         answered, _, _ = select.select([process.stdout], [], [], timeout)
         line = process.stdout.readline() if answered else ""
-        http_target, grpc_target = json.loads(line) if line else ("", "")
-        return Served(process, http_target, grpc_target, ledger)
+        started[-1].http_target, started[-1].grpc_target = json.loads(line) if line else ("", "")
+        return started[-1]
 
     yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    for served in started:
+        if served.process.poll() is None:
+            workers = served.workers()
+            served.process.kill()
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
+        served.process.communicate()

@@ -15,26 +15,20 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from transcoder import Gateway, Server
 
 if TYPE_CHECKING:
-    from conftest import Served, Start
-
-CHILDREN = "/proc/{0}/task/{0}/children"
+    from tests.conftest import Served, Start
 
 
 def rest_pid(served: Served) -> int:
+    """Return the id of the process that answers over HTTP, on a connection of its own."""
     return int(served.get("/v1/operations/0/a")[2]["name"].rpartition("/")[2])
 
 
 def grpc_pid(served: Served) -> int:
+    """Return the id of the process that answers over gRPC, on a connection of its own."""
     with served.channel() as channel:
         stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
         request = operations_pb2.GetOperationRequest(name="operations/0/a")
         return int(stub.GetOperation(request, timeout=10).name.rpartition("/")[2])
-
-
-def workers_of(served: Served) -> set[int]:
-    """Return the process ids of the parent's children."""
-    children = Path(CHILDREN.format(served.process.pid)).read_text()
-    return {int(pid) for pid in children.split()}
 
 
 def seen(pid: Callable[[], int], wanted: int, within: float = 10) -> set[int]:
@@ -47,12 +41,21 @@ def seen(pid: Callable[[], int], wanted: int, within: float = 10) -> set[int]:
 
 
 def is_free(target: str) -> bool:
+    """Say whether a port can be had."""
     host, _, port = target.rpartition(":")
     try:
         socket.create_server((host, int(port))).close()
     except OSError:
         return False
     return True
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process exists and is no zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 def wait_until(true: Callable[[], Any], within: float) -> float:
@@ -64,15 +67,10 @@ def wait_until(true: Callable[[], Any], within: float) -> float:
     return time.monotonic() - start
 
 
-def errors_of(served: Served) -> str:
-    assert served.process.stderr is not None
-    return served.process.stderr.read()
-
-
 def test_workers_serve_both_ports(start: Start) -> None:
     """Each worker answers on the one HTTP port and on the one gRPC port; the parent on none."""
     served = start(workers=2)
-    workers = workers_of(served)
+    workers = served.workers()
 
     assert len(workers) == 2
     assert seen(lambda: rest_pid(served), 2) == workers
@@ -84,7 +82,7 @@ def test_workers_share_a_unix_socket_for_http(start: Start, tmp_path: Path) -> N
     path = tmp_path / "http"
     served = start(http=f"unix:{path}", workers=2, settle=0)
 
-    assert rest_pid(served) in workers_of(served)
+    assert rest_pid(served) in served.workers()
     served.signal()
 
     assert served.ended() == 0
@@ -94,7 +92,7 @@ def test_workers_share_a_unix_socket_for_http(start: Start, tmp_path: Path) -> N
 def test_killed_worker_is_replaced(start: Start) -> None:
     """When a worker is killed another serves within a second, and meanwhile nobody is refused."""
     served = start(workers=2)
-    before = workers_of(served)
+    before = served.workers()
     killed = min(before)
 
     os.kill(killed, signal.SIGKILL)
@@ -104,43 +102,43 @@ def test_killed_worker_is_replaced(start: Start) -> None:
         after.add(rest_pid(served))
 
     assert time.monotonic() - began < 1
-    assert killed not in workers_of(served)
-    assert seen(lambda: grpc_pid(served), 2) == workers_of(served)
+    assert killed not in served.workers()
+    assert seen(lambda: grpc_pid(served), 2) == served.workers()
 
 
 def test_worker_that_drains_alone_is_replaced(start: Start) -> None:
     """A worker that is told to end drains, and another takes its place."""
     served = start(workers=2, settle=0.1)
-    drained = min(workers_of(served))
+    drained = min(served.workers())
 
     os.kill(drained, signal.SIGTERM)
 
-    wait_until(lambda: drained not in workers_of(served) and len(workers_of(served)) == 2, 3)
+    wait_until(lambda: drained not in served.workers() and len(served.workers()) == 2, 3)
     assert served.noted().count("stopped") == 1
 
 
 def test_workers_that_die_in_a_row_are_replaced_ever_slower(start: Start) -> None:
     """A worker that dies again and again does not keep the parent busy."""
-    served = start(workers=1 + 1)
-    stable = max(workers_of(served))
+    served = start(workers=2, settle=0)
+    stable = max(served.workers())
     deaths = 0
     until = time.monotonic() + 2.5
     while time.monotonic() < until:
-        for worker in workers_of(served) - {stable}:
+        for worker in served.workers() - {stable}:
             os.kill(worker, signal.SIGKILL)
             deaths += 1
         time.sleep(0.01)
 
     served.signal()
     assert served.ended() == 0
-    assert errors_of(served).count("exit code -9") <= 5
+    assert served.errors().count("exit code -9") <= 5
     assert deaths >= 3
 
 
 def test_drain_ends_all_workers(start: Start) -> None:
     """SIGTERM to the parent drains every worker; all lifespans stop; the exit code is 0."""
     served = start(workers=2, settle=0.2)
-    workers = workers_of(served)
+    workers = served.workers()
 
     served.signal()
 
@@ -155,7 +153,7 @@ def test_signal_to_all_processes_is_one_drain(start: Start) -> None:
     """A service manager that signals parent and workers alike gets the same drain."""
     served = start(workers=2, settle=0.3)
 
-    for process in (*workers_of(served), served.process.pid):
+    for process in (*served.workers(), served.process.pid):
         os.kill(process, signal.SIGTERM)
 
     assert served.ended() == 0
@@ -165,7 +163,7 @@ def test_signal_to_all_processes_is_one_drain(start: Start) -> None:
 def test_second_signal_ends_parent_and_workers(start: Start) -> None:
     """A second signal to the parent ends all processes within a second."""
     served = start(workers=2)
-    workers = workers_of(served)
+    workers = served.workers()
     served.signal()
     time.sleep(0.2)
     again = served.signal()
@@ -176,17 +174,10 @@ def test_second_signal_ends_parent_and_workers(start: Start) -> None:
     assert not any(is_running(worker) for worker in workers)
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-
-
 def test_workers_end_with_a_killed_parent(start: Start) -> None:
     """When the parent is killed the workers end, and both ports are free."""
     served = start(workers=2)
-    workers = workers_of(served)
+    workers = served.workers()
 
     served.process.kill()
 
@@ -197,7 +188,7 @@ def test_workers_end_with_a_killed_parent(start: Start) -> None:
 def test_blocked_worker_ends_with_a_killed_parent(start: Start) -> None:
     """A worker whose event loop is blocked does not outlive its parent."""
     served = start("operations:create_blocked", workers=2)
-    workers = workers_of(served)
+    workers = served.workers()
     time.sleep(0.3)
 
     served.process.kill()
@@ -212,10 +203,13 @@ def test_port_of_workers_is_refused_to_others(start: Start, door: str, workers: 
     first = start(workers=2)
     taken = first.http_target if door == "http" else first.grpc_target
 
-    second = start(**{door: taken}, workers=workers)  # type: ignore[arg-type]
+    if door == "http":
+        second = start(http=taken, workers=workers)
+    else:
+        second = start(grpc=taken, workers=workers)
 
     assert second.ended() == 1
-    assert errors_of(second) == f"{door}: {taken} is in use\n"
+    assert second.errors() == f"{door}: {taken} is in use\n"
 
 
 def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
@@ -225,7 +219,7 @@ def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
     second = start(grpc=first.grpc_target, workers=2)
 
     assert second.ended() == 1
-    assert errors_of(second) == f"grpc: {first.grpc_target} is in use\n"
+    assert second.errors() == f"grpc: {first.grpc_target} is in use\n"
 
 
 def test_signal_before_workers_are_ready_ends_them(start: Start) -> None:
@@ -251,7 +245,7 @@ def test_workers_want_an_import_string(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_workers_do_not_share_a_unix_socket_for_grpc(capsys: pytest.CaptureFixture[str]) -> None:
-    """gRPC on a Unix socket with workers is refused: SO_REUSEPORT is for ports."""
+    """Workers are refused a Unix socket for gRPC: SO_REUSEPORT is for ports."""
     with pytest.raises(SystemExit) as caught:
         Server("operations:app").run("127.0.0.1:0", "unix:/tmp/grpc", workers=2)
 
@@ -264,7 +258,7 @@ def test_workers_do_not_share_a_unix_socket_for_grpc(capsys: pytest.CaptureFixtu
 def test_clients_are_asked_to_connect_anew(start: Start) -> None:
     """A gRPC connection to one of several workers has an age; calls go on over the next one."""
     served = start(workers=2, max_connection_age=0.2)
-    found = set()
+    found: set[str] = set()
     with served.channel() as channel:
         stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
         until = time.monotonic() + 8
@@ -275,4 +269,4 @@ def test_clients_are_asked_to_connect_anew(start: Start) -> None:
             except grpc.RpcError as error:
                 assert error.code() is grpc.StatusCode.UNAVAILABLE  # noqa: PT017  a rare, fair end
 
-    assert found == {str(worker) for worker in workers_of(served)}
+    assert found == {str(worker) for worker in served.workers()}
