@@ -218,7 +218,8 @@ _NANOS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_LONGEST = 315_576_000_000 * 1_000_000_000
+_LONGEST = 315_576_000_000
+"""Whole seconds of a `google.protobuf.Duration`; any fraction may follow."""
 _DURATION_PART = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"-?(?:{_DURATION_PART.pattern})+")
 
@@ -231,9 +232,9 @@ def _duration(message: Any, text: str) -> None:
     for whole, fraction, unit in _DURATION_PART.findall(text):
         nanos += int(whole) * _NANOS[unit]
         nanos += int(fraction.ljust(9, "0")) * _NANOS[unit] // 1_000_000_000
-    if nanos > _LONGEST:
-        raise BadValue("out of the range of a duration, 10,000 years")
     seconds, rest = divmod(nanos, 1_000_000_000)
+    if seconds > _LONGEST:
+        raise BadValue("out of the range of a duration, 10,000 years")
     sign = -1 if text.startswith("-") else 1
     message.seconds = sign * seconds
     message.nanos = sign * rest
