@@ -13,7 +13,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -27,7 +27,7 @@ from transcoder.status import Status
 
 _log = logging.getLogger(__name__)
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Codec = Callable[[Any], Any]
 
 
@@ -106,17 +106,18 @@ class _Guard:
             try:
                 request = self._requests(data) if self.takes_stream else self.deserialize(data)
                 reply = await behaviour(request, _Coded(context, self))
-                return b"" if context.code() else self.serialize(reply)
+                return b"" if _failed(context) else self.serialize(reply)
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 await self._told(error, context)
 
-        def on_thread(data: Any, context: Any) -> bytes:
+        def on_thread(data: Any, inner: Any) -> bytes:
+            context = _Blocking(inner)
             try:
                 request = (
                     map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
                 )
                 reply = behaviour(request, context)
-                return b"" if context.code() else self.serialize(reply)
+                return b"" if _failed(context) else self.serialize(reply)
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 self._told_blocking(error, context)
 
@@ -140,7 +141,8 @@ class _Guard:
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 await self._told(error, context)
 
-        def on_thread(data: Any, context: Any) -> Iterator[bytes]:
+        def on_thread(data: Any, inner: Any) -> Iterator[bytes]:
+            context = _Blocking(inner)
             try:
                 request = (
                     map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
@@ -164,7 +166,7 @@ class _Guard:
         raise error
 
     def _told_blocking(self, error: BaseException, context: Any) -> NoReturn:
-        if _passes(error) or not context.is_active():
+        if _passes(error):
             raise error
         code, details, trailing = self._answer(error, context)
         context.set_trailing_metadata(trailing)
@@ -174,7 +176,7 @@ class _Guard:
     def _answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
         if isinstance(error, StatusError):
             return _on_the_wire(error.status, ())
-        code = _status_code(context.code())
+        code = _status_code(context.code() or 0)
         if code is not grpc.StatusCode.OK:
             # A status set before an exception stands, as grpc.aio has it.
             return code, _text(context.details()), tuple(context.trailing_metadata() or ())
@@ -185,7 +187,10 @@ class _Guard:
 
 
 class _Coded:
-    """A servicer context whose `read()` and `write()` speak messages over a handler of bytes."""
+    """The context that an `async` servicer sees over a handler of bytes.
+
+    `read()` and `write()` speak messages, and metadata may be any sequence, as in process.
+    """
 
     __slots__ = ("_context", "_guard")
 
@@ -203,8 +208,72 @@ class _Coded:
     async def write(self, message: Any) -> None:
         await self._context.write(self._guard.serialize(message))
 
+    async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
+        await self._context.abort(code, details, tuple(trailing_metadata))
+        raise AssertionError
+
+    async def send_initial_metadata(self, initial_metadata: Any) -> None:
+        await self._context.send_initial_metadata(tuple(initial_metadata))
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(tuple(trailing_metadata))
+
+
+class _Blocking:
+    """The context that a plain servicer sees, with what grpc.aio's own lacks of it."""
+
+    __slots__ = ("_code", "_context", "_details", "_trailing")
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._code: Any = None
+        self._details = ""
+        self._trailing: tuple[Any, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def set_code(self, code: Any) -> None:
+        self._code = code
+        self._context.set_code(code)
+
+    def set_details(self, details: str) -> None:
+        self._details = details
+        self._context.set_details(details)
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._trailing = tuple(trailing_metadata)
+        self._context.set_trailing_metadata(self._trailing)
+
+    def send_initial_metadata(self, initial_metadata: Any) -> None:
+        self._context.send_initial_metadata(tuple(initial_metadata))
+
+    def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        self.set_trailing_metadata(status.trailing_metadata or ())
+        self.abort(status.code, status.details)
+
+    def abort(self, code: Any, details: str) -> NoReturn:
+        self._context.abort(code, details)
+        raise AssertionError
+
+    def code(self) -> Any:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+    def trailing_metadata(self) -> tuple[Any, ...]:
+        return self._trailing
+
+    def is_active(self) -> bool:
+        return True
+
+    def cancel(self) -> bool:
+        return False
+
 
 grpc.aio.ServicerContext.register(_Coded)
+grpc.ServicerContext.register(_Blocking)
 
 
 def _same(value: Any) -> Any:
@@ -227,6 +296,10 @@ def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.Status
         packed_status.details,
         (*trailing, *(packed_status.trailing_metadata or ())),
     )
+
+
+def _failed(context: Any) -> bool:
+    return context.code() not in (None, 0, grpc.StatusCode.OK)
 
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}

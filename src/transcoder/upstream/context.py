@@ -30,7 +30,7 @@ class _Context:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._code = 0
+        self._code: grpc.StatusCode | int | None = None
         self._details = ""
         self._aborted = False
         self._sent = False
@@ -38,9 +38,10 @@ class _Context:
 
     def failure(self) -> StatusError | None:
         """Return the error that the servicer set or aborted with, or None for OK."""
-        if self._code == 0:
+        number = 0 if self._code is None else _number(self._code)
+        if number == 0:
             return None
-        return StatusError(code_of(self._code), self._details, self._packed_details())
+        return StatusError(code_of(number), self._details, self._packed_details())
 
     def finish(self) -> None:
         """Run the callbacks that wait for the end of the call."""
@@ -57,12 +58,12 @@ class _Context:
         return self._call.trailing_metadata
 
     def set_code(self, code: grpc.StatusCode | int) -> None:
-        self._code = _number(code)
+        self._code = code
 
     def set_details(self, details: str) -> None:
         self._details = details
 
-    def code(self) -> int:
+    def code(self) -> grpc.StatusCode | int | None:
         return self._code
 
     def details(self) -> str:
@@ -108,12 +109,11 @@ class _Context:
         if self._aborted:
             msg = "abort() was called before"
             raise grpc.aio.UsageError(msg)
-        number = _number(code)
-        if number == 0:
+        if _number(code) == 0:
             msg = "abort() was called with OK"
             raise grpc.aio.UsageError(msg)
         self._aborted = True
-        self._code = number
+        self._code = code
         self._details = details
         trailing = _metadata(trailing_metadata)
         if trailing:

@@ -57,7 +57,7 @@ class Local:
         """Return the servicer's reply; see `Upstream`."""
         method = self._methods.get(call.method)
         if method is None:
-            raise StatusError(Code.UNIMPLEMENTED, f"{call.method} is not served here")
+            raise StatusError(Code.UNIMPLEMENTED, f"{call.method} is not served over HTTP")
         if method.is_async:
             context = LocalContext(call)
             return await _outcome(method.behaviour(request, context), context, method)

@@ -1,0 +1,357 @@
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from services.user.v1.user_service_pb2 import User
+from transcoder.errors import InvalidRequest, StatusError
+from transcoder.handlers import GuardedHandlers, is_async
+from transcoder.status import Code
+
+SECRET = "dsn=postgres://user:secret@db"
+KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
+
+
+async def serve(
+    kind: str,
+    behaviour: Callable[..., Any],
+    use: Callable[[grpc.aio.Channel], Any],
+    serializer: Callable[[Any], bytes] = User.SerializeToString,
+    deserializer: Callable[[bytes], Any] = User.FromString,
+) -> Any:
+    """Serve one guarded behaviour on a real port and hand a channel to it."""
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    handlers = {"Do": make(behaviour, deserializer, serializer)}
+    server = grpc.aio.server()
+    generic = grpc.method_handlers_generic_handler("tests.Service", handlers)
+    server.add_generic_rpc_handlers([GuardedHandlers(generic)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            return await use(channel)
+    finally:
+        await server.stop(None)
+
+
+def exchange(
+    kind: str,
+    behaviour: Callable[..., Any],
+    serializer: Callable[[Any], bytes] = User.SerializeToString,
+    deserializer: Callable[[bytes], Any] = User.FromString,
+) -> list[User]:
+    """Send two users (one, where the kind takes one) and return what comes back."""
+
+    async def use(channel: grpc.aio.Channel) -> list[User]:
+        stub = getattr(channel, kind)(
+            "/tests.Service/Do",
+            request_serializer=User.SerializeToString,
+            response_deserializer=User.FromString,
+        )
+        users = [User(name="a"), User(name="b")]
+        call = stub(iter(users) if kind.startswith("stream") else users[0])
+        return [each async for each in call] if kind.endswith("stream") else [await call]
+
+    result: list[User] = asyncio.run(serve(kind, behaviour, use, serializer, deserializer))
+    return result
+
+
+def failure(kind: str, behaviour: Callable[..., Any], **codecs: Any) -> grpc.aio.AioRpcError:
+    """Return the error that the client sees."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        exchange(kind, behaviour, **codecs)
+    return caught.value
+
+
+async def one_loop(request: User, context: Any) -> User:
+    return User(name=request.name + "!")
+
+
+def one_plain(request: User, context: Any) -> User:
+    return User(name=request.name + "!")
+
+
+async def split_loop(request: User, context: Any) -> AsyncIterator[User]:
+    for mark in "!?":
+        yield User(name=request.name + mark)
+
+
+async def split_write(request: User, context: Any) -> None:
+    for mark in "!?":
+        await context.write(User(name=request.name + mark))
+
+
+def split_plain(request: User, context: Any) -> Iterator[User]:
+    for mark in "!?":
+        yield User(name=request.name + mark)
+
+
+async def join_loop(requests: AsyncIterator[User], context: Any) -> User:
+    return User(name="".join([each.name async for each in requests]))
+
+
+async def join_read(requests: AsyncIterator[User], context: Any) -> User:
+    names = ""
+    while (request := await context.read()) is not grpc.aio.EOF:
+        names += request.name
+    return User(name=names)
+
+
+def join_plain(requests: Iterator[User], context: Any) -> User:
+    return User(name="".join(each.name for each in requests))
+
+
+async def echo_loop(requests: AsyncIterator[User], context: Any) -> AsyncIterator[User]:
+    async for each in requests:
+        yield User(name=each.name + "!")
+
+
+async def echo_write(requests: AsyncIterator[User], context: Any) -> None:
+    while (request := await context.read()) is not grpc.aio.EOF:
+        await context.write(User(name=request.name + "!"))
+
+
+def echo_plain(requests: Iterator[User], context: Any) -> Iterator[User]:
+    for each in requests:
+        yield User(name=each.name + "!")
+
+
+@pytest.mark.parametrize(
+    ("kind", "behaviour", "expected"),
+    [
+        ("unary_unary", one_loop, ["a!"]),
+        ("unary_unary", one_plain, ["a!"]),
+        ("unary_stream", split_loop, ["a!", "a?"]),
+        ("unary_stream", split_write, ["a!", "a?"]),
+        ("unary_stream", split_plain, ["a!", "a?"]),
+        ("stream_unary", join_loop, ["ab"]),
+        ("stream_unary", join_read, ["ab"]),
+        ("stream_unary", join_plain, ["ab"]),
+        ("stream_stream", echo_loop, ["a!", "b!"]),
+        ("stream_stream", echo_write, ["a!", "b!"]),
+        ("stream_stream", echo_plain, ["a!", "b!"]),
+    ],
+)
+def test_transparent(kind: str, behaviour: Callable[..., Any], expected: list[str]) -> None:
+    """A guarded behaviour of any kind and style works as it would without the guard."""
+    assert expected == [user.name for user in exchange(kind, behaviour)]
+
+
+async def raise_loop(request: Any, context: Any) -> User:
+    raise RuntimeError(SECRET)
+
+
+async def raise_loop_stream(request: Any, context: Any) -> AsyncIterator[User]:
+    yield User()
+    raise RuntimeError(SECRET)
+
+
+def raise_plain(request: Any, context: Any) -> User:
+    raise RuntimeError(SECRET)
+
+
+def raise_plain_stream(request: Any, context: Any) -> Iterator[User]:
+    yield User()
+    raise RuntimeError(SECRET)
+
+
+async def drain_loop(requests: AsyncIterator[User], context: Any) -> AsyncIterator[User]:
+    async for each in requests:
+        yield each
+    raise RuntimeError(SECRET)
+
+
+async def drain_write(requests: AsyncIterator[User], context: Any) -> None:
+    async for each in requests:
+        await context.write(each)
+    raise RuntimeError(SECRET)
+
+
+def drain_plain(requests: Iterator[User], context: Any) -> Iterator[User]:
+    yield from requests
+    raise RuntimeError(SECRET)
+
+
+async def exit_loop(request: Any, context: Any) -> User:
+    raise SystemExit(SECRET)
+
+
+async def wrong_type(request: Any, context: Any) -> str:
+    return SECRET
+
+
+@pytest.mark.parametrize(
+    ("kind", "behaviour"),
+    [
+        ("unary_unary", raise_loop),
+        ("unary_unary", raise_plain),
+        ("unary_unary", exit_loop),
+        ("unary_unary", wrong_type),
+        ("stream_unary", raise_loop),
+        ("stream_unary", raise_plain),
+        ("unary_stream", raise_loop_stream),
+        ("unary_stream", raise_loop),
+        ("unary_stream", raise_plain_stream),
+        ("stream_stream", drain_loop),
+        ("stream_stream", drain_write),
+        ("stream_stream", drain_plain),
+    ],
+)
+def test_exception(
+    kind: str, behaviour: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception tells the client INTERNAL and an id; the log has it under that id, once."""
+    error = failure(kind, behaviour)
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
+    name = dict(error.trailing_metadata() or ())["x-request-id"]
+    (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert f"request id {name}" in record.getMessage()
+    assert record.exc_info is not None
+
+
+def break_codec(value: Any) -> Any:
+    raise ValueError(SECRET)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", ["serializer", "deserializer"])
+def test_codec_exception(kind: str, part: str) -> None:
+    """An exception in a serializer or a deserializer tells no more than one in a servicer."""
+    behaviours = {
+        "unary_unary": one_loop,
+        "unary_stream": split_loop,
+        "stream_unary": join_loop,
+        "stream_stream": echo_loop,
+    }
+
+    error = failure(kind, behaviours[kind], **{part: break_codec})
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
+
+
+async def abort(request: Any, context: Any) -> User:
+    await context.abort(grpc.StatusCode.NOT_FOUND, "no such user", [("x-a", "1")])
+    raise AssertionError
+
+
+def abort_plainly(request: Any, context: Any) -> User:
+    context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
+    raise AssertionError
+
+
+async def set_code(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("no such user")
+
+
+def set_code_plainly(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("no such user")
+
+
+async def set_code_and_raise(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("no such user")
+    raise NotImplementedError
+
+
+def set_code_plainly_and_raise(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("no such user")
+    raise NotImplementedError
+
+
+async def raise_status(request: Any, context: Any) -> User:
+    raise StatusError(Code.NOT_FOUND, "no such user")
+
+
+def raise_status_plainly(request: Any, context: Any) -> User:
+    raise StatusError(Code.NOT_FOUND, "no such user")
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        abort,
+        abort_plainly,
+        set_code,
+        set_code_plainly,
+        set_code_and_raise,
+        set_code_plainly_and_raise,
+        raise_status,
+        raise_status_plainly,
+    ],
+)
+def test_status(behaviour: Callable[..., Any]) -> None:
+    """However a servicer says it, a status other than OK reaches the client unchanged."""
+    error = failure("unary_unary", behaviour)
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "no such user")
+
+
+def test_status_details() -> None:
+    """A StatusError's details travel in grpc-status-details-bin."""
+
+    async def behaviour(request: Any, context: Any) -> User:
+        raise InvalidRequest("expected a name", "user.name")
+
+    status = rpc_status.from_call(failure("unary_unary", behaviour))  # type: ignore[arg-type]
+
+    assert status is not None
+    told = error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(told)
+    assert told.field_violations[0].field == "user.name"
+
+
+def test_request_id_of_the_client() -> None:
+    """The id that the client sent is the id that it is told."""
+
+    async def use(channel: grpc.aio.Channel) -> Any:
+        stub = channel.unary_unary("/tests.Service/Do")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub(b"", metadata=[("x-request-id", "abc-1")])
+        return dict(caught.value.trailing_metadata() or ())["x-request-id"]
+
+    assert asyncio.run(serve("unary_unary", raise_loop, use)) == "abc-1"
+
+
+def test_unknown_method() -> None:
+    """A method that the service does not have is UNIMPLEMENTED."""
+
+    async def use(channel: grpc.aio.Channel) -> grpc.StatusCode:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/tests.Service/Other")(b"")
+        code: grpc.StatusCode = caught.value.code()
+        return code
+
+    assert asyncio.run(serve("unary_unary", one_loop, use)) is grpc.StatusCode.UNIMPLEMENTED
+
+
+class AsyncCallable:
+    async def __call__(self, request: Any, context: Any) -> User:
+        return User()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected"),
+    [
+        (one_loop, True),
+        (split_loop, True),
+        (functools.partial(one_loop), True),
+        (AsyncCallable(), True),
+        (one_plain, False),
+        (split_plain, False),
+        (functools.partial(one_plain), False),
+    ],
+)
+def test_is_async(behaviour: Callable[..., Any], expected: bool) -> None:  # noqa: FBT001  a table's column
+    """What grpc.aio would await is told from what it would run on a thread."""
+    assert expected == is_async(behaviour)
