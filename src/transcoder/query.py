@@ -48,13 +48,14 @@ class QueryLimits:
         size: bytes in all.
         parameters: how many.
         depth: names in one key.
-        compiled: keys whose setters are kept; further ones are compiled for each request.
+        compiled: keys whose setters are kept, for clients choose them; further ones are
+            compiled for each request.
     """
 
     size: int = 8192
     parameters: int = 1000
     depth: int = 32
-    compiled: int = 512
+    compiled: int = 64
 
 
 DEFAULT_LIMITS = QueryLimits()
@@ -282,7 +283,9 @@ class QueryBinder:
         name = str(path)
         set_ = self._maps.get(name)
         if set_ is None:
-            set_ = self._maps[name] = _guarded_key(path)
+            set_ = _guarded_key(path)
+            if len(self._maps) < self._limits.compiled:
+                self._maps[name] = set_
         return _Parameter(name, _entry_setter(set_, map_key), once=False)
 
 
