@@ -28,19 +28,19 @@ from transcoder.status import Code
         (UnsupportedMedia("send JSON"), Code.INVALID_ARGUMENT, 415),
     ],
 )
-def test_status(error: StatusError, code: Code, http: int):
+def test_status(error: StatusError, code: Code, http: int) -> None:
     """Each error of a request has its code and its HTTP status."""
     assert (code, http) == (error.status.code, error.http)
 
 
-def test_one_root():
+def test_one_root() -> None:
     """Whoever catches TranscoderError catches all of them."""
     assert issubclass(ConfigError, TranscoderError)
     assert issubclass(TemplateError, ConfigError)
     assert issubclass(StatusError, TranscoderError)
 
 
-def test_field_violation():
+def test_field_violation() -> None:
     """An error that names a field carries a BadRequest detail with that name."""
     error = InvalidRequest("expected a number", "user.age")
 
@@ -53,7 +53,7 @@ def test_field_violation():
     assert error.status.message == "user.age: expected a number"
 
 
-def test_allow():
+def test_allow() -> None:
     """The methods that fit are named in the header and in the message."""
     error = MethodNotAllowed(["GET", "PUT"])
 
@@ -61,13 +61,13 @@ def test_allow():
     assert error.status.message == "this path answers GET, PUT"
 
 
-def test_template_error_points():
+def test_template_error_points() -> None:
     """A template's error is one line with the template and the column."""
     assert str(TemplateError("/v1/{", 6, "expected a name")) == (
         "'/v1/{', column 6: expected a name"
     )
 
 
-def test_long_problems_are_cut():
+def test_long_problems_are_cut() -> None:
     """However long a problem is, the client is told at most 512 bytes of it."""
     assert len(InvalidRequest("x" * 10_000).status.message) <= 512

@@ -30,6 +30,8 @@ from services.user.v1.user_service_pb2_grpc import (
 )
 from transcoder import ENVOY, GRPC_GATEWAY, STRICT, Code, ConfigError, Gateway, StatusError
 
+JSON = {"content-type": "application/json"}
+
 
 class Users(UserServiceServicer):
     async def GetUser(self, request: GetUserRequest, context: Any) -> User:
@@ -99,7 +101,7 @@ def test_answers(method: str, path: str, body: Any, expected: Any) -> None:
         ("GET", "/v1/users/" + "a" * 9000, {}, 414, 3),
         ("GET", "/v1/users?page_size=x", {}, 400, 3),
         ("GET", "/v1/users?pagesize=1", {}, 400, 3),
-        ("POST", "/v1/users", {"content": b"{", "headers": {"content-type": "application/json"}}, 400, 3),
+        ("POST", "/v1/users", {"content": b"{", "headers": JSON}, 400, 3),
         ("POST", "/v1/users", {"json": {"name": 1}}, 400, 3),
         ("POST", "/v1/users", {"json": {"nope": 1}}, 400, 3),
         ("POST", "/v1/users", {"json": {"name": "a" * 2_000_000}}, 413, 8),
@@ -153,9 +155,7 @@ def test_limit_holds_without_a_length() -> None:
         for _ in range(10):
             yield b" " * 100
 
-    answer = client(body_limit=500).post(
-        "/v1/users", content=chunks(), headers={"content-type": "application/json"}
-    )
+    answer = client(body_limit=500).post("/v1/users", content=chunks(), headers=JSON)
 
     assert answer.status_code == 413
 
@@ -217,7 +217,7 @@ def test_registration_is_idempotent() -> None:
 def test_registered_handlers_alone() -> None:
     """A service may be registered by its handlers alone."""
     users = Users()
-    handler = grpc.unary_unary_rpc_method_handler(users.GetUser)
+    handler: Any = grpc.unary_unary_rpc_method_handler(users.GetUser)
     gateway = Gateway()
 
     gateway.add_registered_method_handlers("services.user.v1.UserService", {"GetUser": handler})
@@ -236,7 +236,7 @@ def test_registered_twice() -> None:
 def test_unknown_service() -> None:
     """A service without a descriptor is kept for gRPC and has no routes."""
     gateway = Gateway(health=None)
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
 
     gateway.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler("no.Such", {"Do": handler})]
@@ -255,7 +255,7 @@ def test_conflict_with_a_reserved_path() -> None:
 
 def test_unbound() -> None:
     """Methods without a rule get a route of their own on request."""
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
     gateway = Gateway(unbound=True)
     name = "google.longrunning.Operations"
     from google.longrunning import operations_pb2  # noqa: F401, PLC0415  registers the descriptor

@@ -232,7 +232,8 @@ def test_codec_exception(kind: str, part: str) -> None:
         "stream_stream": echo_loop,
     }
 
-    error = failure(kind, behaviours[kind], **{part: break_codec})
+    behaviour: Any = behaviours[kind]
+    error = failure(kind, behaviour, **{part: break_codec})
 
     assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
 
@@ -315,7 +316,7 @@ def test_request_id_of_the_client() -> None:
     """The id that the client sent is the id that it is told."""
 
     async def use(channel: grpc.aio.Channel) -> Any:
-        stub = channel.unary_unary("/tests.Service/Do")
+        stub: Any = channel.unary_unary("/tests.Service/Do")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub(b"", metadata=[("x-request-id", "abc-1")])
         return dict(caught.value.trailing_metadata() or ())["x-request-id"]
@@ -327,8 +328,9 @@ def test_unknown_method() -> None:
     """A method that the service does not have is UNIMPLEMENTED."""
 
     async def use(channel: grpc.aio.Channel) -> grpc.StatusCode:
+        stub: Any = channel.unary_unary("/tests.Service/Other")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary("/tests.Service/Other")(b"")
+            await stub(b"")
         code: grpc.StatusCode = caught.value.code()
         return code
 

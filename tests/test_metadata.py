@@ -24,12 +24,12 @@ from transcoder.metadata import request_id, to_headers, to_metadata
         (b":path", b"/", []),
     ],
 )
-def test_to_metadata(name: bytes, value: bytes, expected: list[tuple[str, str | bytes]]):
+def test_to_metadata(name: bytes, value: bytes, expected: list[tuple[str, str | bytes]]) -> None:
     """A header becomes metadata unless it is the connection's, gRPC's or cannot be carried."""
     assert expected == list(to_metadata([(name, value)]))
 
 
-def test_repeated_headers():
+def test_repeated_headers() -> None:
     """A header sent twice gives two pairs, in order."""
     pairs = to_metadata([(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")])
 
@@ -50,13 +50,13 @@ def test_repeated_headers():
         ("x:y", "a", []),
     ],
 )
-def test_to_headers(key: str, value: str | bytes, expected: list[tuple[bytes, bytes]]):
+def test_to_headers(key: str, value: str | bytes, expected: list[tuple[bytes, bytes]]) -> None:
     """Metadata becomes a header of the same name unless it could break the answer."""
     assert expected == to_headers([(key, value)])
 
 
 @pytest.mark.parametrize("given", [["a-1"], [b"A.b_c-9"], ["x" * 128]])
-def test_request_id_kept(given: list[str | bytes]):
+def test_request_id_kept(given: list[str | bytes]) -> None:
     """A well-formed id of the client is kept."""
     text = given[0]
 
@@ -68,7 +68,7 @@ def test_request_id_kept(given: list[str | bytes]):
     [[], [""], ["x" * 129], ["a b"], [b"\xff"], ["a\r\nb"], ["a", "a"]],
     ids=["none", "empty", "long", "space", "not ASCII", "line break", "two"],
 )
-def test_request_id_made(given: list[str | bytes]):
+def test_request_id_made(given: list[str | bytes]) -> None:
     """Without exactly one well-formed id, a new one is made each time."""
     first, second = request_id(given), request_id(given)
 

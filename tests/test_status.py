@@ -7,7 +7,7 @@ from google.rpc import code_pb2, error_details_pb2
 from transcoder.status import Code, Status, code_of, http_status, shortened
 
 
-def test_codes_are_those_of_google_rpc():
+def test_codes_are_those_of_google_rpc() -> None:
     """Every code has the name and number of google/rpc/code.proto."""
     assert dict(code_pb2.Code.items()) == {code.name: code.value for code in Code}
 
@@ -34,17 +34,17 @@ def test_codes_are_those_of_google_rpc():
         (Code.UNAUTHENTICATED, 401),
     ],
 )
-def test_http_status(code: Code, status: int):
+def test_http_status(code: Code, status: int) -> None:
     """A code has the HTTP status that google/rpc/code.proto names."""
     assert status == http_status(code)
 
 
-def test_unknown_numbers():
+def test_unknown_numbers() -> None:
     """A number outside the table is UNKNOWN."""
     assert (code_of(99), code_of(10)) == (Code.UNKNOWN, Code.ABORTED)
 
 
-def test_details_are_printed_by_their_type():
+def test_details_are_printed_by_their_type() -> None:
     """A detail whose type is known is printed as that message, with its @type."""
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason="GONE"))
@@ -55,7 +55,7 @@ def test_details_are_printed_by_their_type():
     assert expected == printed["details"][0]
 
 
-def test_details_of_an_unknown_type():
+def test_details_of_an_unknown_type() -> None:
     """A detail whose type is not known is printed as base64, not refused."""
     detail = any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"\x00\x01")
 
@@ -73,12 +73,12 @@ def test_details_of_an_unknown_type():
         ("é" * 10, 10, "éé" + "é…"),  # a character is never cut in two
     ],
 )
-def test_shortened(text: str, limit: int, expected: str):
+def test_shortened(text: str, limit: int, expected: str) -> None:
     """A text over the limit is cut at a character and ends in an ellipsis."""
     assert expected == shortened(text, limit)
     assert len(shortened(text, limit).encode()) <= limit
 
 
-def test_lone_surrogates_are_replaced():
+def test_lone_surrogates_are_replaced() -> None:
     """A message that is not UTF-8 does not stop the error from being told."""
     assert b"a?b" in Status(Code.UNKNOWN, "a\ud800b").to_json()

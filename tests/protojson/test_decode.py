@@ -5,7 +5,7 @@ from transcoder.errors import InvalidRequest
 from transcoder.protojson import from_json
 
 
-def test_both_spellings():
+def test_both_spellings() -> None:
     """A field may be named as JSON has it or as the proto has it."""
     camel = from_json(b'{"responseBody": "a"}', http_pb2.HttpRule)
     snake = from_json(b'{"response_body": "a"}', http_pb2.HttpRule)
@@ -13,7 +13,7 @@ def test_both_spellings():
     assert http_pb2.HttpRule(response_body="a") == camel == snake
 
 
-def test_unknown_fields_can_be_ignored():
+def test_unknown_fields_can_be_ignored() -> None:
     """A key that names no field is passed over on request."""
     assert http_pb2.HttpRule(get="/") == from_json(
         b'{"get": "/", "nope": {"a": [1]}}', http_pb2.HttpRule, ignore_unknown=True
@@ -25,7 +25,7 @@ def test_unknown_fields_can_be_ignored():
     [b"", b"{", b'{"get": "a"} x', b"\xff\xfe", b'{"get": 1}', b"null", b"[" * 100_000],
     ids=["empty", "cut", "trailing", "not UTF-8", "type", "null", "deep"],
 )
-def test_refused(data: bytes):
+def test_refused(data: bytes) -> None:
     """What is not one JSON document of the message is an InvalidRequest."""
     with pytest.raises(InvalidRequest):
         from_json(data, http_pb2.HttpRule)

@@ -7,22 +7,22 @@ from transcoder.protojson import to_json
 RULE = http_pb2.HttpRule(get="/v1/é", response_body="a")
 
 
-def test_compact_utf8():
+def test_compact_utf8() -> None:
     """The default is one line of UTF-8 with lowerCamelCase names."""
     assert '{"get":"/v1/é","responseBody":"a"}'.encode() == to_json(RULE)
 
 
-def test_proto_names():
+def test_proto_names() -> None:
     """Names are the proto's on request."""
     assert b'"response_body":"a"' in to_json(RULE, proto_names=True)
 
 
-def test_print_defaults():
+def test_print_defaults() -> None:
     """Fields without presence are printed with their defaults on request."""
     assert to_json(http_pb2.CustomHttpPattern(), print_defaults=True) == b'{"kind":"","path":""}'
 
 
-def test_indent():
+def test_indent() -> None:
     """An indent spreads the document over lines."""
     assert to_json(http_pb2.CustomHttpPattern(kind="a"), indent=2) == b'{\n  "kind": "a"\n}'
 
@@ -37,7 +37,7 @@ def test_indent():
     ],
     ids=["unknown Any", "NaN in a Value", "year over 9999", "mixed signs"],
 )
-def test_no_json_form(message: any_pb2.Any):
+def test_no_json_form(message: any_pb2.Any) -> None:
     """A message without a JSON form is a ValueError that names its type."""
     with pytest.raises(ValueError, match=message.DESCRIPTOR.full_name):
         to_json(message)

@@ -119,7 +119,7 @@ METADATA = monitored_resource_pb2.MonitoredResourceMetadata
         (type_pb2.Field, b'{"number": {}}', "number", "expected a 32-bit integer, got an object"),
     ],
 )
-def test_problem(message_class: type[Message], data: bytes, field: str, problem: str):
+def test_problem(message_class: type[Message], data: bytes, field: str, problem: str) -> None:
     """The first place that does not fit is named, with what was expected there."""
     error = explain(data, message_class)
 
@@ -137,12 +137,12 @@ def test_problem(message_class: type[Message], data: bytes, field: str, problem:
     ],
     ids=["empty", "cut", "UTF-8", "brackets", "messages"],
 )
-def test_not_json(data: bytes, problem: str):
+def test_not_json(data: bytes, problem: str) -> None:
     """What is no JSON document is told by line and column, or by offset."""
     assert problem == explain(data, RULE).problem
 
 
-def test_values_are_not_echoed():
+def test_values_are_not_echoed() -> None:
     """However long and secret a value is, the error does not hold it."""
     data = b'{"count": "' + b"secret" * 100_000 + b'"}'
 
@@ -152,14 +152,14 @@ def test_values_are_not_echoed():
     assert len(error.status.to_json()) < 2048
 
 
-def test_fields_are_not_listed():
+def test_fields_are_not_listed() -> None:
     """An unknown field does not tell the names of the others."""
     message = explain(b'{"xyz": 1}', RULE).status.message
 
     assert message == "xyz: no such field"
 
 
-def test_ignored_unknown_fields():
+def test_ignored_unknown_fields() -> None:
     """When unknown fields are ignored, the next problem is told."""
     error = explain(b'{"xyz": 1, "get": 2}', RULE, ignore_unknown=True)
 

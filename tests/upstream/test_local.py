@@ -124,6 +124,7 @@ def test_status_details() -> None:
     async def behaviour(request: GetUserRequest, context: Any) -> User:
         status = status_pb2.Status(code=5, message="gone", details=[detail])
         await context.abort_with_status(rpc_status.to_status(status))
+        raise AssertionError
 
     assert [detail] == list(failure(behaviour).status.details)
 

@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+import pytest
+
+import transcoder
+
+
+def test_all_is_sorted_and_true() -> None:
+    """Every public name is there, once, in order; what dir() shows is what __all__ says."""
+    names = transcoder.__all__
+
+    assert sorted(names, key=lambda name: (name.upper() != name, name)) == names
+    assert dir(transcoder) == sorted(names)
+    assert all(getattr(transcoder, name) is not None for name in names)
+
+
+def test_unknown_name() -> None:
+    """A name that is not public is an AttributeError, as in any module."""
+    with pytest.raises(AttributeError, match="Nope"):
+        transcoder.Nope  # noqa: B018  the access is the test
+
+
+@pytest.mark.parametrize("module", ["transcoder.protojson", "transcoder.transcoder"])
+def test_core_is_light(module: str) -> None:
+    """The core is imported without grpc, starlette and asyncio."""
+    script = f"import sys, {module}; print({{'grpc', 'starlette', 'asyncio'}} & set(sys.modules))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "set()"
