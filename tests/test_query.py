@@ -103,6 +103,13 @@ def test_refuses(everything: Descriptor, query: str, field: str, problem: str) -
     assert refusal(everything, query) == (field, problem)
 
 
+def test_map_in_a_oneof(everything: Descriptor) -> None:
+    """A map of a oneof's member is set, or refused beside another member."""
+    assert bind(everything, "choice_child.string_map[a]=1").choice_child.string_map["a"] == "1"
+    _, problem = refusal(everything, "choice_int=1&choice_child.string_map[a]=1")
+    assert problem == "only one of choice_int and choice_child may be set"
+
+
 def test_refuses_raw_bytes(everything: Descriptor) -> None:
     """Bytes that are not UTF-8 are refused unencoded too."""
     with pytest.raises(InvalidRequest, match="not UTF-8"):
@@ -306,8 +313,11 @@ def test_many_unknown_ones_cost_little(everything: Descriptor) -> None:
     """A thousand unknown parameters are ignored in under 20 ms."""
     query = UNKNOWN.encode()[: DEFAULT_LIMITS.size].rpartition(b"&")[0]
     binder = QueryBinder(everything, unknown="ignore")
-    started = time.process_time()
+    # Of three, the least: a tracer or a neighbour on the same core may slow any of them.
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        binder(GetMessageClass(everything)(), query)
+        times.append(time.process_time() - started)
 
-    binder(GetMessageClass(everything)(), query)
-
-    assert time.process_time() - started < 0.02
+    assert min(times) < 0.02

@@ -80,7 +80,7 @@ def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
         raise InvalidRequest("the query is not UTF-8") from None
     if "\0" in text:
         raise InvalidRequest("the query holds a NUL")
-    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    pairs = [pair.partition("=") for pair in filter(None, text.split("&"))]
     if "%" in text or "+" in text:
         return [(_decoded(key), equals, _decoded(value)) for key, equals, value in pairs]
     return pairs
