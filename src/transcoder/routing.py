@@ -160,7 +160,9 @@ class Router(Generic[T]):
             or ("." in path and "/." in path)
         ):
             return self._match_odd(method, path)
-        if ":" in last or self._newest:
+        if self._newest:
+            return self._select_newest(method, keys, keys)
+        if ":" in last:
             return self._select(method, keys, keys)
         leaves = fitting(self._root, keys, "")
         for leaf in leaves:
@@ -170,6 +172,11 @@ class Router(Generic[T]):
         return _miss(leaves)
 
     def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
+        """Match any path: by `keys`, its segments decoded, while `raw` has them as they came.
+
+        In `keys` an encoded slash is NUL, which no literal holds and no request may send. Both
+        are one list if there is nothing to decode.
+        """
         text = _decoded(path)
         if self._unescape == "legacy":
             path = text
@@ -177,55 +184,72 @@ class Router(Generic[T]):
             path = path.replace("%2F", "/")
         if self._drop_slash:
             path = path.rstrip("/") or "/"
+        select = self._select_newest if self._newest else self._select
         if path == "/":
-            return self._select(method, [""], [""])
+            return select(method, [""], [""])
         if not self._newest and ("//" in path or path.endswith("/")):
             return _NOT_FOUND
         raw = keys = path.split("/")
         if self._unescape != "legacy" and "%" in path:
             slashes = "%2F" in path or "%2f" in path
             keys = (_key(path) if slashes else text).split("/")[: len(raw)]
-        return self._select(method, keys, raw)
+        return select(method, keys, raw)
 
     def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
         passed: list[_Leaf[T]] = []
-        newest: tuple[_Entry[T], _Reading] | None = None
-        for reading in self._readings(keys, raw):
-            verb, compared, _ = reading
-            for leaf in fitting(self._root, compared, verb):
+        for verb, key, written in self._endings(keys[-1], raw[-1]):
+            keys[-1] = key
+            raw[-1] = written
+            leaves = fitting(self._root, keys, verb)
+            for leaf in leaves:
+                entry = leaf.methods.get(method, leaf.any)
+                if entry is not None:
+                    return self._matched(entry, keys, raw)
+            passed += leaves
+        return _miss(passed)
+
+    def _select_newest(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
+        passed: list[_Leaf[T]] = []
+        fit: list[tuple[_Entry[T], str, str]] = []
+        for verb, key, written in self._endings(keys[-1], raw[-1]):
+            keys[-1] = key
+            for leaf in fitting(self._root, keys, verb):
                 entry = leaf.methods.get(method, leaf.any)
                 if entry is None:
                     passed.append(leaf)
-                elif not self._newest:
-                    return self._matched(entry, reading)
-                elif newest is None or entry.age > newest[0].age:
-                    newest = entry, reading
-        return _miss(passed) if newest is None else self._matched(*newest)
+                else:
+                    fit.append((entry, key, written))
+        if not fit:
+            return _miss(passed)
+        entry, keys[-1], raw[-1] = max(fit, key=lambda found: found[0].age)
+        return self._matched(entry, keys, raw)
 
-    def _readings(self, keys: list[str], raw: list[str]) -> Iterable[_Reading]:
-        """Return the ways to read a path: with each known verb it may end in, then without."""
-        readings: list[_Reading] = [("", keys, raw)]
-        plain = keys is raw
-        base, written = raw[-1], ""
+    def _endings(self, key: str, written: str) -> Iterable[tuple[str, str, str]]:
+        """Return the ways to read the last segment: with each known verb, then as it is.
+
+        Each is a verb, and what is left of the segment, compared and as it was written.
+        """
+        endings = [("", key, written)]
+        decode = None if key is written else _key
+        base = written
+        verb = None
         for _ in self._verb_parts:
             base, colon, part = base.rpartition(":")
             if not colon:
                 break
-            written = f"{part}:{written}" if written else part
-            verb = written if plain else _key(written)
-            if verb in self._verbs:
+            verb = part if verb is None else f"{part}:{verb}"
+            known = decode(verb) if decode else verb
+            if known in self._verbs:
                 if not base:
                     return ()
-                compared = keys.copy()
-                compared[-1] = key = base if plain else _key(base)
+                key = decode(base) if decode else base
                 # The check of the whole path has seen the verb behind the dots.
-                if key.endswith(".") and key.rpartition("\0")[2] in _DOT_SEGMENTS:
+                if key[-1] == "." and key.rpartition("\0")[2] in _DOT_SEGMENTS:
                     raise InvalidRequest("the path holds a dot segment")
-                readings.append((verb, compared, compared if plain else [*raw[:-1], base]))
-        return reversed(readings)
+                endings.append((known, key, base))
+        return reversed(endings)
 
-    def _matched(self, entry: _Entry[T], reading: _Reading) -> Match[T]:
-        _, keys, raw = reading
+    def _matched(self, entry: _Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
         if keys is raw:
             return _new(Match, (entry.route, entry.bind(keys)))
         kept = _KEPT.get(self._unescape)
@@ -279,12 +303,6 @@ class Router(Generic[T]):
 
 
 _Bind = Callable[[list[str]], tuple[str, ...]]
-_Reading = tuple[str, list[str], list[str]]
-"""A verb, the segments that are compared, and the segments as they came.
-
-Both lists begin with the empty text in front of the first slash. They are one object if there is
-nothing to decode. In the former `%2F` is NUL, which no literal holds and no request may send.
-"""
 
 
 class _Entry(Generic[T]):
