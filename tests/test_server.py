@@ -221,6 +221,37 @@ def test_server_takes_a_gateway() -> None:
     assert states == ["started", "stopped"]
 
 
+def test_cancelled_server_closes_what_it_opened() -> None:
+    """A serving task that is cancelled, while it drains too, closes both listeners."""
+    stopped = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> Any:
+        yield
+        stopped.append(app)
+
+    async def main(*, draining: bool) -> None:
+        ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
+        gateway = Gateway(lifespan=lifespan)
+        server = Server(gateway, on_ready=ready.set_result)
+        serving = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
+        listening = await ready
+        if draining:
+            server.stop()
+            while not gateway.draining:  # noqa: ASYNC110  a flag, for it is read by each request
+                await asyncio.sleep(0.01)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert is_refused(listening.http.target)
+        assert is_refused(listening.grpc.target)
+
+    asyncio.run(main(draining=False))
+    asyncio.run(main(draining=True))
+
+    assert len(stopped) == 2
+
+
 def test_failed_lifespan_opens_nothing() -> None:
     """A lifespan that fails is a ConfigError, and the addresses are free."""
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -140,10 +140,10 @@ class Server:
         gateway = load(self._app)
         lifespan = Lifespan(gateway)
         await lifespan.start()
-        doors = _Doors(
-            gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
-        )
         try:
+            doors = _Doors(
+                gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
+            )
             alive = await self._keep_open(doors)
         finally:
             stopped = await lifespan.stop()
@@ -205,6 +205,8 @@ class Server:
             if self._on_ready is not None:
                 self._on_ready(listening)
             dead = await self._until_stopped(doors)
+            if not dead:
+                await doors.settle(self._settle)
         except BaseException:
             await doors.close(0, 0)
             raise
@@ -213,7 +215,6 @@ class Server:
             self._end_within(_LATE, 1)
             await doors.close(0, 0)
             return False
-        await doors.settle(self._settle)
         await doors.close(self._options.grace, self._options.stream_grace)
         return True
 
@@ -263,6 +264,7 @@ class _Doors:
         )
 
     async def open(self) -> Listening:
+        self._gateway.draining = False
         await self._grpc.open()
         try:
             await self._http.open()
