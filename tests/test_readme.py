@@ -1,0 +1,110 @@
+"""The README's commands, run as they stand against the running example service."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+# In a folder of its own: what needs the hello of test_packaging, or is the test run itself.
+ELSEWHERE = ("localhost:8000", "make test")
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return the README's commands with what they print, in order."""
+    found = [pair for block in BLOCK.findall(README) for pair in COMMAND.findall(block)]
+    return [pair for pair in found if not any(words in pair[0] for words in ELSEWHERE)]
+
+
+def fits(expected: str, printed: str) -> bool:
+    """Say whether a text is the expected one, in which three dots stand for anything."""
+    pattern = ".*".join(re.escape(part) for part in expected.strip().split("..."))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running service: what it printed, and how to reach it."""
+
+    told: str
+    http: str
+    grpc: str
+
+    def here(self, text: str) -> str:
+        """Return a text of the README with this service's ports."""
+        return text.replace(":8080", f":{self.http}").replace(":50051", f":{self.grpc}")
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The example service as `make run` starts it, on free ports and in an empty folder."""
+    http, grpc = free_port(), free_port()
+    recipe = subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "-n", "run"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert recipe.strip().endswith("-m services.user")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.user", "--http", f":{http}", "--grpc", f":{grpc}"],
+        cwd=tmp_path_factory.mktemp("service"),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    told = "".join(process.stdout.readline() for _ in range(4))
+    yield Service(told, http, grpc)
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_run(service: Service) -> None:
+    """What `make run` prints is what the README shows."""
+    [(_, expected)] = [pair for pair in commands() if pair[0] == "make run"]
+
+    assert fits(service.here(expected), service.told)
+
+
+def test_commands(service: Service) -> None:
+    """Every curl and grpcurl command of the README prints what the README shows."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for command, expected in commands():
+        if command == "make run":
+            continue
+        done = subprocess.run(
+            ["sh", "-c", service.here(command)],
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+        assert fits(service.here(expected), done.stdout), f"{command}\n{done.stdout}{done.stderr}"
+
+
+def test_a_wrong_request_changes_nothing(service: Service) -> None:
+    """After everything wrong that the README shows, the service still answers."""
+    with socket.create_connection(("127.0.0.1", int(service.http)), timeout=5) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
