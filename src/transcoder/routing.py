@@ -292,6 +292,8 @@ class Router(Generic[T]):
         route = entry.route
         takers: list[Route[T]] = []
         for keys in samples(route.template.segments, longest):
+            if len(keys) == 1 and route.template.verb:
+                continue  # No path has a verb and nothing else.
             leaves = fitting(self._root, keys, route.template.verb)
             candidates = (leaf.methods.get(route.method, leaf.any) for leaf in leaves)
             winner = next(candidate for candidate in candidates if candidate)
