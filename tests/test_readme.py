@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert process.stdout is not None
     told = "".join(process.stdout.readline() for _ in range(4))
     yield Service(told, http, grpc)
-    process.terminate()
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
 
 
