@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -16,6 +16,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from services.user.schema import METADATA
+
+T = TypeVar("T")
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -34,7 +36,7 @@ class Unavailable(Exception):
 
 
 class Database:
-    """Connections to one database.
+    """Connections to one database. What it has begun it ends, though the caller be cancelled.
 
     Args:
         url: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://user@host/name`.
@@ -62,6 +64,7 @@ class Database:
         if self._embedded:
             sa.event.listen(self._engine.sync_engine, "connect", _set_pragmas)
         self._writer = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Connect, and create the tables that are missing.
@@ -70,35 +73,25 @@ class Database:
             Unavailable: the database cannot be reached; the message has its URL and the reason.
         """
         try:
-            async with self.writing() as connection:
-                await self.serialize(connection)
-                for table in METADATA.sorted_tables:
-                    await connection.execute(CreateTable(table, if_not_exists=True))
-                    for index in sorted(table.indexes, key=lambda index: index.name or ""):
-                        await connection.execute(CreateIndex(index, if_not_exists=True))
+            await self.write(self._create_tables)
         except Unavailable as error:
             await self.close()
             raise Unavailable(f"{self._url.render_as_string()}: {error.__cause__}") from error
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, once what runs has ended."""
+        await asyncio.gather(*self._running, return_exceptions=True)
         await self._engine.dispose()
 
-    @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection whose statements each stand alone."""
-        with _availability():
-            async with self._autocommit.connect() as connection:
-                yield connection
+    async def read(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+        """Return the result of one statement, all of it."""
+        return await self._uninterrupted(self._execute(statement))
 
-    @contextlib.asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction, committed at the end, or rolled back by an exception."""
+    async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Return what `change` returns; it makes one transaction, undone if it raises."""
         # SQLite has one writer, and those who wait for it poll: a queue is fair, and faster.
-        turn = self._writer if self._embedded else contextlib.nullcontext()
-        with _availability():
-            async with turn, self._engine.begin() as connection:
-                yield connection
+        async with self._writer if self._embedded else contextlib.nullcontext():
+            return await self._uninterrupted(self._transact(change))
 
     async def serialize(self, connection: AsyncConnection) -> None:
         """Let no other transaction write a log until this one ends.
@@ -108,6 +101,31 @@ class Database:
         """
         if not self._embedded:
             await connection.execute(_LOCK)
+
+    async def _execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+        with _availability():
+            async with self._autocommit.connect() as connection:
+                return await connection.execute(statement)
+
+    async def _transact(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        with _availability():
+            async with self._engine.begin() as connection:
+                return await change(connection)
+
+    async def _create_tables(self, connection: AsyncConnection) -> None:
+        await self.serialize(connection)
+        for table in METADATA.sorted_tables:
+            await connection.execute(CreateTable(table, if_not_exists=True))
+            for index in sorted(table.indexes, key=lambda index: index.name or ""):
+                await connection.execute(CreateIndex(index, if_not_exists=True))
+
+    async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        # A cancelled call would throw a connection away in the middle of a statement, and in
+        # SQLite's case leave a thread that reports to a loop which may be closed by then.
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
 
 
 def _url(text: str) -> URL:

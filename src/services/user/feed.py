@@ -69,15 +69,17 @@ class SqlFeed:
         return [(row.sequence, ChatResponse.FromString(row.document)) for row in rows]
 
     async def say(self, room: str, message: ChatResponse) -> None:  # noqa: D102
-        async with self._database.writing() as connection:
+        row = {"room": room, "document": message.SerializeToString()}
+
+        async def change(connection: AsyncConnection) -> None:
             await self._database.serialize(connection)
-            row = {"room": room, "document": message.SerializeToString()}
             await _append(connection, MESSAGES, row)
 
+        await self._database.write(change)
+
     async def _newest(self, log: sa.Table) -> int:
-        async with self._database.reading() as connection:
-            newest = await connection.scalar(sa.select(sa.func.max(log.c.sequence)))
-        return newest or 0
+        newest = await self._database.read(sa.select(sa.func.max(log.c.sequence)))
+        return newest.scalar() or 0
 
     async def _rows(
         self, log: sa.Table, after: int, condition: sa.ColumnElement[bool] | None
@@ -85,9 +87,8 @@ class SqlFeed:
         statement = sa.select(log).where(log.c.sequence > after)
         if condition is not None:
             statement = statement.where(condition)
-        async with self._database.reading() as connection:
-            found = await connection.execute(statement.order_by(log.c.sequence).limit(_BATCH))
-        return found.all()
+        statement = statement.order_by(log.c.sequence).limit(_BATCH)
+        return (await self._database.read(statement)).all()
 
 
 async def append_change(

@@ -125,15 +125,16 @@ class SqlStore:
             .order_by(*map(_ordering, query.order))
             .limit(query.limit)
         )
-        async with self._database.reading() as connection:
-            rows = await connection.execute(statement)
+        rows = await self._database.read(statement)
         return [to_user(row) for row in rows.mappings()]
 
     async def insert(self, user: User) -> None:  # noqa: D102
+        async def change(connection: AsyncConnection) -> None:
+            await connection.execute(USERS.insert().values(to_row(user)))
+            await self._log(connection, WatchUsersResponse.CHANGE_CREATED, user)
+
         try:
-            async with self._database.writing() as connection:
-                await connection.execute(USERS.insert().values(to_row(user)))
-                await self._log(connection, WatchUsersResponse.CHANGE_CREATED, user)
+            await self._database.write(change)
         except IntegrityError:
             raise Taken("id" if await self._exists(user.id) else "email") from None
 
@@ -141,40 +142,47 @@ class SqlStore:
         self, user: User, etag: str, avatar: Avatar | None = None
     ) -> None:
         statement = USERS.update().where(USERS.c.id == user.id, USERS.c.etag == etag)
+
+        async def change(connection: AsyncConnection) -> bool:
+            done = await connection.execute(statement.values(to_row(user)))
+            if not done.rowcount:
+                return False
+            await _put_avatar(connection, user.id, avatar)
+            await self._log(connection, WatchUsersResponse.CHANGE_UPDATED, user)
+            return True
+
         try:
-            async with self._database.writing() as connection:
-                done = await connection.execute(statement.values(to_row(user)))
-                if done.rowcount:
-                    await _put_avatar(connection, user.id, avatar)
-                    await self._log(connection, WatchUsersResponse.CHANGE_UPDATED, user)
-                    return
+            replaced = await self._database.write(change)
         except IntegrityError:
             raise Taken("email") from None
-        raise Changed if await self._exists(user.id) else Missing
+        if not replaced:
+            raise Changed if await self._exists(user.id) else Missing
 
     async def delete(self, user_id: str, etag: str = "") -> None:  # noqa: D102
         statement = USERS.delete().where(USERS.c.id == user_id).returning(*USERS.c)
         if etag:
             statement = statement.where(USERS.c.etag == etag)
-        async with self._database.writing() as connection:
+
+        async def change(connection: AsyncConnection) -> bool:
             row = (await connection.execute(statement)).mappings().one_or_none()
-            if row is not None:
-                await self._log(connection, WatchUsersResponse.CHANGE_DELETED, to_user(row))
-                return
-        raise Changed if await self._exists(user_id) else Missing
+            if row is None:
+                return False
+            await self._log(connection, WatchUsersResponse.CHANGE_DELETED, to_user(row))
+            return True
+
+        if not await self._database.write(change):
+            raise Changed if await self._exists(user_id) else Missing
 
     async def avatar(self, user_id: str) -> Avatar:  # noqa: D102
         statement = sa.select(AVATARS.c.content_type, AVATARS.c.data)
-        async with self._database.reading() as connection:
-            found = await connection.execute(statement.where(AVATARS.c.user_id == user_id))
+        found = await self._database.read(statement.where(AVATARS.c.user_id == user_id))
         row = found.one_or_none()
         if row is None:
             raise Missing
         return Avatar(content_type=row.content_type, data=row.data)
 
     async def _one(self, condition: sa.ColumnElement[bool]) -> User:
-        async with self._database.reading() as connection:
-            found = await connection.execute(sa.select(USERS).where(condition))
+        found = await self._database.read(sa.select(USERS).where(condition))
         row = found.mappings().one_or_none()
         if row is None:
             raise Missing
@@ -182,8 +190,7 @@ class SqlStore:
 
     async def _exists(self, user_id: str) -> bool:
         statement = sa.select(USERS.c.id).where(USERS.c.id == user_id)
-        async with self._database.reading() as connection:
-            return (await connection.execute(statement)).first() is not None
+        return (await self._database.read(statement)).first() is not None
 
     async def _log(
         self, connection: AsyncConnection, change: WatchUsersResponse.Change, user: User
