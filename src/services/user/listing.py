@@ -24,7 +24,7 @@ PAGE_SIZE_LIMIT = 1000
 PAGE_BYTES = 2 << 20
 """Where a page ends early; a gRPC client takes 4 MiB unless told otherwise."""
 
-_DEFAULT_ORDER = "create_time"
+_DEFAULT_ORDER = (Order(field="create_time"),)
 
 
 def query_of(request: ListUsersRequest) -> Query:
@@ -43,7 +43,7 @@ def query_of(request: ListUsersRequest) -> Query:
     except QueryError as error:
         violations.append(Violation("filter", str(error)))
     try:
-        order = _total(parse_order(request.order_by or _DEFAULT_ORDER))
+        order = _total(parse_order(request.order_by) or _DEFAULT_ORDER)
     except QueryError as error:
         violations.append(Violation("order_by", str(error)))
     if violations:
@@ -64,8 +64,10 @@ def page_of(request: ListUsersRequest, query: Query, users: Sequence[User]) -> L
 
 
 def _total(order: tuple[Order, ...]) -> tuple[Order, ...]:
-    by_id = any(field.field == "id" for field in order)
-    return order if by_id else (*order, Order(field="id"))
+    if any(field.field == "id" for field in order):
+        return order
+    # In the direction of the field before, an index on both serves either way.
+    return (*order, Order(field="id", descending=order[-1].descending))
 
 
 def _position(request: ListUsersRequest, order: Sequence[Order]) -> tuple[Value, ...]:

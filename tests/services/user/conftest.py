@@ -1,35 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import asyncpg
-import grpc.aio
 import pytest
-
-from services.user.database import Database
-from services.user.feed import SqlFeed
-from services.user.service import UserService
-from services.user.store import SqlStore
-from services.user.v1.user_service_pb2_grpc import (
-    UserServiceStub,
-    add_UserServiceServicer_to_server,
-)
-
-if TYPE_CHECKING:
-    # This class stands in the .pyi file alone.
-    from services.user.v1.user_service_pb2_grpc import UserServiceAsyncStub
-
-Serving = Callable[[], "AbstractAsyncContextManager[UserServiceAsyncStub]"]
 
 
 def _postgres_command(name: str) -> str | None:
@@ -98,26 +79,3 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
-
-
-@pytest.fixture
-def serving(sqlite_url: str) -> Serving:
-    """A context that serves users over gRPC on a real port, and gives a client."""
-
-    @contextlib.asynccontextmanager
-    async def serve() -> AsyncIterator[UserServiceAsyncStub]:
-        database = Database(sqlite_url)
-        await database.open()
-        server = grpc.aio.server()
-        servicer = UserService(SqlStore(database), SqlFeed(database))
-        add_UserServiceServicer_to_server(servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield UserServiceStub(channel)
-        finally:
-            await server.stop(None)
-            await database.close()
-
-    return serve
