@@ -57,9 +57,29 @@ def measure(workers: int) -> tuple[float, float]:
     return ready - began, time.perf_counter() - ready
 
 
+def refused() -> float:
+    """Return the seconds from start to exit code 1 of an application that cannot be loaded."""
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import transcoder; transcoder.Server('no.such:app').run('127.0.0.1:0', '127.0.0.1:0')",
+            ],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        assert ended.returncode == 1
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
 def main() -> int:
     """Print the figures; return the exit code."""
     slowest = 0.0
+    print(f"application that fails: refused after {refused():.2f} s")
     for workers in (1, 2, 4):
         rounds = [measure(workers) for _ in range(ROUNDS)]
         start, end = (statistics.median(figures) for figures in zip(*rounds, strict=True))
