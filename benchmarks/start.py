@@ -30,6 +30,12 @@ Server("start:create", settle=0, on_ready=lambda _: print("ready", flush=True)).
 """
 
 
+REFUSED = """
+from transcoder import Server
+Server("no.such:app").run("127.0.0.1:0", "127.0.0.1:0")
+"""
+
+
 def create() -> object:
     """Return the gateway that is served."""
     from google.longrunning import operations_pb2_grpc  # noqa: PLC0415  the parent needs neither
