@@ -72,7 +72,7 @@ def refused() -> float:
             [
                 sys.executable,
                 "-c",
-                "import transcoder; transcoder.Server('no.such:app').run('127.0.0.1:0', '127.0.0.1:0')",
+                REFUSED,
             ],
             stderr=subprocess.DEVNULL,
             check=False,
