@@ -58,9 +58,11 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=not self._embedded,
+            isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
         )
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        level = "SERIALIZABLE" if self._embedded else "READ COMMITTED"
+        self._transactional = self._engine.execution_options(isolation_level=level)
         if self._embedded:
             sa.event.listen(self._engine.sync_engine, "connect", _set_pragmas)
         self._writer = asyncio.Lock()
@@ -104,12 +106,12 @@ class Database:
 
     async def _execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         with _availability():
-            async with self._autocommit.connect() as connection:
+            async with self._engine.connect() as connection:
                 return await connection.execute(statement)
 
     async def _transact(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         with _availability():
-            async with self._engine.begin() as connection:
+            async with self._transactional.begin() as connection:
                 return await change(connection)
 
     async def _create_tables(self, connection: AsyncConnection) -> None:
