@@ -7,10 +7,9 @@ import contextlib
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from transcoder.errors import ConfigError
+from transcoder.http_protocol import Protocol, State
 from transcoder.lifespan import App
 from transcoder.listeners import Claim
 
@@ -18,26 +17,6 @@ LINGER = 0.5
 """Seconds that an idle connection gets, once the listener is closed, for a request on its way."""
 
 _TICK = 0.05
-
-
-class _State(ServerState):
-    draining = False
-
-
-class Protocol(HttpToolsProtocol):
-    """One connection. While the server drains, an answer is the connection's last."""
-
-    server_state: _State
-
-    def on_headers_complete(self) -> None:
-        """Begin a request, as the parser has its headers."""
-        earlier = self.cycle
-        super().on_headers_complete()
-        if self.server_state.draining and self.cycle is not earlier:
-            if self.pipeline and not earlier.response_started:
-                # The last of pipelined requests closes, or those after the first would be lost.
-                earlier.keep_alive = True
-            self.cycle.keep_alive = False
 
 
 class HttpListener(uvicorn.Server):
@@ -75,7 +54,7 @@ class HttpListener(uvicorn.Server):
         )
         config.load()
         super().__init__(config)
-        self.server_state: _State = _State()
+        self.server_state: State = State()
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
         self._claim = claim
@@ -104,7 +83,7 @@ class HttpListener(uvicorn.Server):
         """Go on accepting; each answer from now on closes its connection."""
         self.server_state.draining = True
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Protocol) and _is_busy(connection):
+            if isinstance(connection, Protocol) and connection.is_busy():
                 connection.cycle.keep_alive = False
 
     async def close(self, grace: float, stream_grace: float) -> bool:
@@ -169,7 +148,7 @@ class HttpListener(uvicorn.Server):
 
     def _close_websockets(self) -> None:
         for connection in list(self.server_state.connections):
-            if not isinstance(connection, HttpToolsProtocol):
+            if not isinstance(connection, Protocol):
                 connection.shutdown()
 
     async def _cancel(self) -> None:
@@ -184,8 +163,4 @@ class HttpListener(uvicorn.Server):
 
 
 def _is_busy(connection: object) -> bool:
-    if isinstance(connection, HttpToolsProtocol):
-        # The annotation of `cycle` leaves out the time before the first request.
-        cycle: Any = connection.cycle
-        return cycle is not None and not cycle.response_complete
-    return True
+    return connection.is_busy() if isinstance(connection, Protocol) else True

@@ -1,0 +1,148 @@
+"""One HTTP connection: uvicorn's, but what is no request is refused in our own words.
+
+The parser is llhttp, through httptools. What it lets pass and RFC 9112, section 3.2 does not, is
+refused here: a fragment, a target that is neither a path nor a URL of the same host. TRACE and
+CONNECT never reach an application, whatever its routes say.
+
+A refusal ends the connection. It ends in two steps, for a client that is still sending when the
+socket is closed would lose the answer: the answer and our FIN first, and what arrives for a moment
+after that is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from transcoder.errors import InvalidRequest, StatusError
+from transcoder.metadata import RawHeaders, request_id
+from transcoder.response import error_payload
+from transcoder.status import Code
+
+_log = logging.getLogger(__name__)
+
+TARGET_LIMIT: Final = 65_535
+"""Bytes of a request target; httptools reads no longer one."""
+
+DROP: Final = 1.0
+"""Seconds for which a refused client may go on sending."""
+
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+
+
+class State(ServerState):
+    """What the connections of a listener share."""
+
+    draining = False
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. While the server drains, an answer is the connection's last."""
+
+    server_state: State
+    _refused = False
+
+    def is_busy(self) -> bool:
+        """Say whether a request is waiting for its answer."""
+        # The annotation of `cycle` leaves out the time before the first request.
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                # The parser reads nothing behind a request to upgrade.
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError as error:
+            self._refuse(_refusal(error))
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        super().on_url(url)
+        if len(self.url) > TARGET_LIMIT:
+            problem = f"the request target is over the limit of {TARGET_LIMIT} bytes"
+            raise StatusError(Code.INVALID_ARGUMENT, problem, http=414)
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, as the parser has its headers."""
+        method = self.parser.get_method()
+        if method in {b"TRACE", b"CONNECT"}:
+            problem = f"{method.decode()} is not supported"
+            raise StatusError(Code.UNIMPLEMENTED, problem, http=501)
+        if self.url[:1] != b"/" or b"#" in self.url:
+            self.url = _origin_form(self.url, self.headers)
+        earlier = self.cycle
+        super().on_headers_complete()
+        if self.server_state.draining and self.cycle is not earlier:
+            if self.pipeline and not earlier.response_started:
+                # The last of pipelined requests closes, or those after the first would be lost.
+                earlier.keep_alive = True
+            self.cycle.keep_alive = False
+
+    def _refuse(self, error: StatusError) -> None:
+        self._refused = True
+        name = request_id(())
+        _log.info("%d: %s, request id %s", error.http, error.status.message, name)
+        if not self.is_busy():
+            self._answer(error, name)
+        elif not self.cycle.more_body:
+            # Answers have an order: those before this one are still to come, this one is left out.
+            self.cycle.keep_alive = False
+        elif self.cycle.response_started or self.pipeline:
+            self.transport.close()
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._answer(error, name)
+
+    def _answer(self, error: StatusError, name: str) -> None:
+        payload = error_payload(error)
+        head = [
+            STATUS_LINE[payload.status],
+            b"content-type: %b\r\n" % payload.content_type,
+            b"content-length: %d\r\n" % len(payload.body),
+            b"x-request-id: %b\r\n" % name.encode(),
+            b"connection: close\r\n\r\n",
+        ]
+        self.transport.write(b"".join([*head, payload.body]))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(DROP, self.transport.close)
+
+
+def _refusal(error: httptools.HttpParserError) -> StatusError:
+    """Return what the client is told of a parser's error."""
+    cause = error.__context__
+    if isinstance(cause, StatusError):
+        return cause
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return StatusError(Code.UNIMPLEMENTED, "no such HTTP method", http=501)
+    return InvalidRequest(f"not a valid HTTP request: {error}")
+
+
+def _origin_form(target: bytes, headers: RawHeaders) -> bytes:
+    """Return the path and the query of a request target."""
+    if b"#" in target:
+        raise InvalidRequest("the request target holds a fragment")
+    if target == b"*":
+        return target
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise InvalidRequest("the request target is neither a path nor a URL")
+    authority, rest = absolute.groups()
+    if [value.lower() for name, value in headers if name == b"host"] != [authority.lower()]:
+        raise InvalidRequest("the request target names another host than the Host header")
+    return rest if rest.startswith(b"/") else b"/" + rest
