@@ -131,7 +131,7 @@ class Router(Generic[T]):
             self._add(entry)
         verbs = {route.template.verb for route in self.routes} - {""}
         self._verbs = frozenset(verbs)
-        self._verb_parts = range(max((verb.count(":") + 1 for verb in verbs), default=0))
+        self._verb_parts = max((verb.count(":") + 1 for verb in verbs), default=0)
         self.shadowed: Final = () if self._newest else tuple(self._shadowed(entries))
 
     def match(self, method: str, path: str) -> Match[T] | Miss:
@@ -230,24 +230,24 @@ class Router(Generic[T]):
         Each is a verb, and what is left of the segment, compared and as it was written.
         """
         endings = [("", key, written)]
-        decode = None if key is written else _key
-        base = written
-        verb = None
-        for _ in self._verb_parts:
-            base, colon, part = base.rpartition(":")
-            if not colon:
-                break
-            verb = part if verb is None else f"{part}:{verb}"
-            known = decode(verb) if decode else verb
+        plain = key is written
+        base, colon, verb = written.rpartition(":")
+        spare = self._verb_parts
+        while colon and spare:
+            known = verb if plain else _key(verb)
             if known in self._verbs:
                 if not base:
                     return ()
-                key = decode(base) if decode else base
+                key = base if plain else _key(base)
                 # The check of the whole path has seen the verb behind the dots.
                 if key[-1] == "." and key.rpartition("\0")[2] in _DOT_SEGMENTS:
                     raise InvalidRequest("the path holds a dot segment")
-                endings.append((known, key, base))
-        return reversed(endings)
+                endings.insert(0, (known, key, base))
+            spare -= 1
+            if spare:
+                base, colon, part = base.rpartition(":")
+                verb = f"{part}:{verb}"
+        return endings
 
     def _matched(self, entry: _Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
         if keys is raw:
