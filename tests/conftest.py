@@ -10,42 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import google.api
 import grpc
-import grpc_tools
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from compiled import pool
 from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_tools import protoc
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def protos(tmp_path_factory: pytest.TempPathFactory) -> DescriptorPool:
+def protos() -> DescriptorPool:
     """The protos of `tests/protos`, compiled, in a pool of their own."""
-    compiled = tmp_path_factory.mktemp("protos") / "descriptor_set"
-    include = [
-        HERE / "protos",
-        Path(grpc_tools.__path__[0]) / "_proto",
-        Path(google.api.__path__[0]).parents[1],
-    ]
-    arguments = [
-        "protoc",
-        *(f"--proto_path={folder}" for folder in include),
-        "--include_imports",
-        f"--descriptor_set_out={compiled}",
-        *(str(file) for file in sorted((HERE / "protos").glob("*.proto"))),
-    ]
-    assert protoc.main(arguments) == 0
-    pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(compiled.read_bytes()).file:
-        pool.Add(file)
-    return pool
+    return pool()
 
 
 SCRIPT = """
@@ -146,6 +127,13 @@ class Start(Protocol):
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start servers of `tests/apps`; no target is known of one that did not become ready."""
+    with starting(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[Start]:
+    """Start servers, which note what they do in a folder, and end them."""
     started: list[Served] = []
 
     def start(
@@ -159,7 +147,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         **options: float,
     ) -> Served:
         told = {"app": app, "http": http, "grpc": grpc, "workers": workers, "then": then}
-        ledger = tmp_path / "ledger"
+        ledger = folder / "ledger"
         path = os.pathsep.join([str(HERE.parent / "src"), str(HERE / "apps")])
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, json.dumps({**told, "options": options})],
@@ -176,11 +164,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         started[-1].http_target, started[-1].grpc_target = json.loads(line) if line else ("", "")
         return started[-1]
 
-    yield start
-    for served in started:
-        if served.process.poll() is None:
-            workers = served.workers()
-            served.process.kill()
-            for worker in workers:
-                os.kill(worker, signal.SIGKILL)
-        served.process.communicate()
+    try:
+        yield start
+    finally:
+        for served in started:
+            if served.process.poll() is None:
+                workers = served.workers()
+                served.process.kill()
+                for worker in workers:
+                    os.kill(worker, signal.SIGKILL)
+            served.process.communicate()
