@@ -7,8 +7,9 @@ comments of `google/api/http.proto` forbid is refused here, when the service sta
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.api import annotations_pb2
 from google.api.http_pb2 import HttpRule
@@ -62,16 +63,37 @@ def bindings(rpc: MethodDescriptor, rule: HttpRule | None = None) -> tuple[Bindi
     >>> [(binding.method, binding.template.text) for binding in bindings(rpc)]
     [('GET', '/v1/{name=operations/**}')]
     """
-    if rule is None:
-        rule = _option(rpc)
-    if rule is None or _is_empty(rule):
-        return ()
-    found = [_binding(rpc, rule, 0)]
-    for index, additional in enumerate(rule.additional_bindings, 1):
-        if additional.additional_bindings:
-            raise ConfigError(f"{rpc.full_name}: additional_bindings may not be nested")
-        found.append(_binding(rpc, additional, index))
+    found = []
+    for part in parts(rpc, rule):
+        if part.problems:
+            raise part.problems[0]
+        found.append(part.binding)
     return tuple(found)
+
+
+class Part(NamedTuple):
+    """One binding of a rule and all that is wrong with it; hardly to be used if anything is."""
+
+    binding: Binding
+    problems: tuple[ConfigError, ...]
+
+
+def parts(rpc: MethodDescriptor, rule: HttpRule | None = None) -> Iterator[Part]:
+    """Yield the bindings of a method as `bindings` does, the wrong ones with their problems.
+
+    >>> from google.longrunning import operations_pb2
+    >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
+    >>> rule = HttpRule(get="/v1/{nmae}/{age}", response_body="x")
+    >>> part, = parts(service.methods_by_name["GetOperation"], rule)
+    >>> len(part.problems)
+    3
+    """
+    rule = option(rpc) if rule is None else rule
+    if rule is None or _is_empty(rule):
+        return
+    yield _part(rpc, rule, 0)
+    for index, additional in enumerate(rule.additional_bindings, 1):
+        yield _part(rpc, additional, index)
 
 
 def unbound(rpc: MethodDescriptor) -> Binding:
@@ -86,7 +108,8 @@ def unbound(rpc: MethodDescriptor) -> Binding:
     return Binding(rpc=rpc, index=0, method="POST", template=PathTemplate.parse(path), body="*")
 
 
-def _option(rpc: MethodDescriptor) -> HttpRule | None:
+def option(rpc: MethodDescriptor) -> HttpRule | None:
+    """Return the `google.api.http` option of a method, from whatever pool it comes."""
     options = rpc.GetOptions()
     if not options.HasExtension(_HTTP):
         # Options that were first read before the extension was known keep it as unknown bytes.
@@ -102,72 +125,80 @@ def _is_empty(rule: HttpRule) -> bool:
     return not any(said)
 
 
-def _binding(rpc: MethodDescriptor, rule: HttpRule, index: int) -> Binding:
-    method, text = _pattern(rpc, rule)
+_NOWHERE = PathTemplate.parse("/")
+
+
+def _part(rpc: MethodDescriptor, rule: HttpRule, index: int) -> Part:
+    method, template = "", _NOWHERE
     try:
+        method, text = _pattern(rule)
         template = PathTemplate.parse(text)
-    except TemplateError as error:
-        raise ConfigError(f"{rpc.full_name}: {error}") from None
-    for position in range(len(template.variables)):
-        _check_variable(rpc, template, position)
-    where = f"{rpc.full_name}: {text!r}"
-    if rule.body and method in {"GET", "HEAD"}:
-        raise ConfigError(f"{where}: {method} has no body, remove body: {rule.body!r}")
-    return Binding(
+        found = list(_problems(rpc, rule, method, template))
+    except ConfigError as error:
+        found = [str(error)]
+    if index and rule.additional_bindings:
+        found.insert(0, "additional_bindings may not be nested")
+    binding = Binding(
         rpc=rpc,
         index=index,
         method=method,
         template=template,
-        body=_body(rpc.input_type, rule.body, where),
-        response_body=_response_body(rpc.output_type, rule.response_body, where),
+        body=rule.body,
+        response_body=rule.response_body,
     )
+    return Part(binding, tuple(ConfigError(f"{rpc.full_name}: {problem}") for problem in found))
 
 
-def _pattern(rpc: MethodDescriptor, rule: HttpRule) -> tuple[str, str]:
+def _problems(
+    rpc: MethodDescriptor, rule: HttpRule, method: str, template: PathTemplate
+) -> Iterator[str]:
+    for position in range(len(template.variables)):
+        yield from _variable_problems(rpc, template, position)
+    where, body, response_body = repr(template.text), rule.body, rule.response_body
+    if body and method in {"GET", "HEAD"}:
+        yield f"{where}: {method} has no body, remove body: {body!r}"
+    elif body not in {"", "*"}:
+        yield from _field_problems(rpc.input_type, body, f"{where}: body {body!r}")
+    if response_body:
+        said = f"{where}: response_body {response_body!r}"
+        unknown = list(_field_problems(rpc.output_type, response_body, said))
+        yield from unknown
+        if "." in response_body and not unknown:
+            yield f"{said}: must be a field of the reply itself"
+
+
+def _pattern(rule: HttpRule) -> tuple[str, str]:
     kind = rule.WhichOneof("pattern")
     if kind is None:
-        raise ConfigError(f"{rpc.full_name}: the rule names no HTTP method, such as get or post")
+        raise ConfigError("the rule names no HTTP method, such as get or post")
     if kind != "custom":
         return kind.upper(), getattr(rule, kind)
     if not _HTTP_METHOD.fullmatch(rule.custom.kind):
-        path = rule.custom.path
-        raise ConfigError(f"{rpc.full_name}: {path!r}: custom kind is not an HTTP method or *")
+        raise ConfigError(f"{rule.custom.path!r}: custom kind is not an HTTP method or *")
     return rule.custom.kind, rule.custom.path
 
 
-def _body(message: Descriptor, name: str, where: str) -> str:
-    return name if name in {"", "*"} else str(_path(message, name, f"{where}: body {name!r}"))
-
-
-def _response_body(message: Descriptor, name: str, where: str) -> str:
-    if not name:
-        return ""
-    path = _path(message, name, f"{where}: response_body {name!r}")
-    if len(path.fields) > 1:
-        raise ConfigError(f"{where}: response_body {name!r}: must be a field of the reply itself")
-    return str(path)
-
-
-def _path(message: Descriptor, text: str, where: str) -> FieldPath:
+def _field_problems(message: Descriptor, name: str, said: str) -> Iterator[str]:
     try:
-        return FieldPath.resolve(message, text, json_names=False)
+        FieldPath.resolve(message, name, json_names=False)
     except FieldPathError as error:
-        raise ConfigError(f"{where}: {_told(error)}") from None
+        yield f"{said}: {_told(error)}"
 
 
 def _told(error: FieldPathError) -> str:
     return f"{error.name}: {error}" if isinstance(error, UnknownField) else str(error)
 
 
-def _check_variable(rpc: MethodDescriptor, template: PathTemplate, position: int) -> None:
+def _variable_problems(
+    rpc: MethodDescriptor, template: PathTemplate, position: int
+) -> Iterator[str]:
     name = template.variables[position].name
     found = _variable_problem(rpc, name)
     if found is not None:
         depth, problem = found
         before = "".join(f"{part}." for part in name.split(".")[:depth])
         column = _column(template.text, position) + len(before)
-        error = TemplateError(template.text, column, problem)
-        raise ConfigError(f"{rpc.full_name}: {error}")
+        yield str(TemplateError(template.text, column, problem))
 
 
 def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | None:
