@@ -240,7 +240,29 @@ def test_reads_system_parameters(protos: DescriptorPool) -> None:
 
     assert said == SystemParameters(enum_numbers=True, pretty_print=True, fields="a")
     strict = RequestDecoder(binding, message_class, STRICT)
-    assert strict.system_parameters(query) == SystemParameters()
+    assert strict.system_parameters(query) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (b"", None),
+        (b"default=1&x=%61lt", None),  # no such name
+        (b"prettyPrint=false", SystemParameters(pretty_print=False)),
+        (b"pretty%50rint=1", SystemParameters(pretty_print=True)),
+        (b"x=1&%24fields=a", SystemParameters(fields="a")),
+        (b"$alt=json", None),  # what is printed anyway
+    ],
+)
+def test_finds_system_parameters(
+    protos: DescriptorPool, query: bytes, said: SystemParameters | None
+) -> None:
+    """System parameters are found however their names are escaped."""
+    rpc = protos.FindServiceByName("everything.v1.Bindings").methods_by_name["Everyone"]
+    (binding,) = bindings(rpc, HttpRule(get="/v1/x"))
+    decode = RequestDecoder(binding, GetMessageClass(rpc.input_type), GOOGLE)
+
+    assert decode.system_parameters(query) == said
 
 
 PATCH = HttpRule(patch="/v1/{item.string_value}", body="item")

@@ -129,6 +129,19 @@ def system_names(descriptor: Descriptor) -> frozenset[str]:
     return frozenset({f"${name}" for name in bare} | (bare - own))
 
 
+_ESCAPED_KEY = re.compile(rb"(?:^|&)[^=&]*%")
+
+
+def names_system(query: bytes) -> bool:
+    """Say, at little cost, whether a query may hold a system parameter: False is sure."""
+    return (
+        b"alt" in query
+        or b"fields" in query
+        or b"prettyPrint" in query
+        or (b"%" in query and _ESCAPED_KEY.search(query) is not None)
+    )
+
+
 def system_parameters(
     query: bytes, names: Collection[str], limits: QueryLimits = DEFAULT_LIMITS
 ) -> SystemParameters:

@@ -20,6 +20,7 @@ from transcoder.query import (
     QueryBinder,
     QueryLimits,
     SystemParameters,
+    names_system,
     system_names,
     system_parameters,
 )
@@ -55,6 +56,7 @@ class RequestDecoder:
 
     __slots__ = (
         "_body",
+        "_limits",
         "_mask",
         "_message_class",
         "_names",
@@ -76,6 +78,7 @@ class RequestDecoder:
         descriptor = binding.rpc.input_type
         bound = {variable.field_path for variable in binding.template.variables}
         self._message_class = message_class
+        self._limits = limits
         self._path = tuple(
             _path_setter(descriptor, variable.name) for variable in binding.template.variables
         )
@@ -127,15 +130,16 @@ class RequestDecoder:
         message.MergeFrom(body)
         return message
 
-    def system_parameters(self, query: bytes) -> SystemParameters:
-        """Return the system parameters of a query; none under a profile without them.
+    def system_parameters(self, query: bytes) -> SystemParameters | None:
+        """Return the system parameters of a query; None without any, or where there are none.
 
         Raises:
             InvalidRequest: a value is none that is answered.
         """
-        if not query or not self._system:
-            return SystemParameters()
-        return system_parameters(query, self._system)
+        if not query or not self._system or not names_system(query):
+            return None
+        said = system_parameters(query, self._system, self._limits)
+        return None if said == SystemParameters() else said
 
 
 def _body_reader(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
-from transcoder.errors import StatusError
+from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
 from transcoder.protojson import to_json
+from transcoder.query import SystemParameters
+from transcoder.selection import Selection
 from transcoder.status import Code
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -34,6 +38,21 @@ class Payload:
     headers: RawHeaders = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How a client wants its answer printed.
+
+    Args:
+        enum_numbers: enum values as numbers.
+        indent: whether to print for human eyes.
+        selection: what of the answer to print; None is all of it.
+    """
+
+    enum_numbers: bool
+    indent: bool
+    selection: Selection | None
+
+
 class ResponseEncoder:
     """Turns the replies of one binding into payloads; compiled once.
 
@@ -45,47 +64,96 @@ class ResponseEncoder:
         ValueError: the reply has no JSON form.
     """
 
-    __slots__ = ("_field", "_is_http_body", "_print_defaults")
+    __slots__ = ("_answer", "_field", "_is_http_body", "_pool", "_print_defaults")
 
     def __init__(self, binding: Binding, profile: Profile) -> None:
         output = binding.rpc.output_type
         name = binding.response_body
         self._field: FieldDescriptor | None = output.fields_by_name[name] if name else None
+        self._answer: Descriptor | FieldDescriptor = output if self._field is None else self._field
         body_type = output if self._field is None else self._field.message_type
         repeated = self._field is not None and self._field.is_repeated
         self._is_http_body = (
             body_type is not None and body_type.full_name == "google.api.HttpBody" and not repeated
         )
         self._print_defaults = profile.print_defaults
+        pool = output.file.pool
+        self._pool = None if pool is Default() else pool
 
-    def __call__(self, reply: Message) -> Payload:
-        """Return the answer that carries this reply."""
+    def __call__(self, reply: Message, presentation: Presentation | None = None) -> Payload:
+        """Return the answer that carries this reply.
+
+        Args:
+            reply: of the method.
+            presentation: how to print it; an HttpBody is sent as it is.
+        """
         if self._is_http_body:
             return self._http_body(reply)
-        if self._field is None:
-            return Payload(200, JSON, to_json(reply, print_defaults=self._print_defaults))
-        return Payload(200, JSON, self._field_json(reply, self._field))
+        if presentation is None:
+            return Payload(200, JSON, self._json(reply))
+        return Payload(200, JSON, self._presented(reply, presentation))
+
+    def presentation(self, system: SystemParameters) -> Presentation:
+        """Return what a client's system parameters mean for this answer.
+
+        Raises:
+            InvalidRequest: they select fields that the answer does not have.
+        """
+        selection = None
+        if system.fields:
+            if self._is_http_body:
+                raise InvalidRequest("this method answers with raw bytes, not fields", "fields")
+            selection = Selection.parse(system.fields, self._answer)
+        return Presentation(system.enum_numbers, bool(system.pretty_print), selection)
 
     def _http_body(self, reply: Message) -> Payload:
         body: Any = reply if self._field is None else getattr(reply, self._field.name)
         return Payload(200, _media_type(body.content_type), body.data)
 
-    def _field_json(self, reply: Message, field: FieldDescriptor) -> bytes:
-        value = getattr(reply, field.name)
+    def _presented(self, reply: Message, presentation: Presentation) -> bytes:
+        data = self._json(reply, enum_numbers=presentation.enum_numbers)
+        if presentation.selection is None and not presentation.indent:
+            return data
+        tree = json.loads(data)
+        if presentation.selection is not None:
+            tree = presentation.selection.of(tree)
+        return _printed(tree, indent=presentation.indent)
+
+    def _json(self, reply: Message, *, enum_numbers: bool = False) -> bytes:
+        if self._field is None:
+            return self._message_json(reply, enum_numbers=enum_numbers)
+        value = getattr(reply, self._field.name)
         if isinstance(value, Message):
-            return to_json(value, print_defaults=self._print_defaults)
+            return self._message_json(value, enum_numbers=enum_numbers)
         alone = type(reply)()
-        if field.is_repeated:
-            getattr(alone, field.name).MergeFrom(value)
+        if self._field.is_repeated:
+            getattr(alone, self._field.name).MergeFrom(value)
         else:
-            setattr(alone, field.name, value)
-        tree = json.loads(to_json(alone, print_defaults=True))
-        return json.dumps(tree[field.json_name], ensure_ascii=False, separators=(",", ":")).encode()
+            setattr(alone, self._field.name, value)
+        data = to_json(alone, print_defaults=True, enum_numbers=enum_numbers, pool=self._pool)
+        return _printed(json.loads(data)[self._field.json_name])
+
+    def _message_json(self, message: Message, *, enum_numbers: bool) -> bytes:
+        return to_json(
+            message,
+            print_defaults=self._print_defaults,
+            enum_numbers=enum_numbers,
+            pool=self._pool,
+        )
+
+
+def _printed(tree: Any, *, indent: bool = False) -> bytes:
+    if indent:
+        return json.dumps(tree, ensure_ascii=False, indent=2).encode()
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+_MEDIA_TYPE = re.compile(r"[!#$&^_.+\w-]+/[!#$&^_.+\w-]+(?: *;[ -~]*)?", re.ASCII)
 
 
 def _media_type(text: str) -> bytes:
     """Return a content type that is safe in a header; what is not one becomes octets."""
-    if 0 < len(text) <= 255 and text.isascii() and text.isprintable() and "/" in text:
+    if len(text) <= 255 and _MEDIA_TYPE.fullmatch(text):
         return text.encode("ascii")
     return OCTETS
 

@@ -14,7 +14,7 @@ from transcoder.errors import MethodNotAllowed, NotFound
 from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.profile import GOOGLE, Profile
 from transcoder.request import RequestDecoder
-from transcoder.response import Payload, ResponseEncoder, error_payload
+from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.routing import Match, Miss, Route, Router
 
 
@@ -28,6 +28,11 @@ class Endpoint:
     decode: RequestDecoder
     encode: ResponseEncoder
     response_class: type[Message]
+
+    def presentation(self, query: bytes) -> Presentation | None:
+        """Return how the client wants its answer printed; None when the query does not say."""
+        system = self.decode.system_parameters(query)
+        return None if system is None else self.encode.presentation(system)
 
 
 class Transcoder:
@@ -138,14 +143,27 @@ class Transcoder:
         endpoint: Endpoint = match.route.endpoint
         return endpoint.decode(match.values, query, body, content_type)
 
-    def response(self, match: Match[Any], reply: Message) -> Payload:
+    def presentation(self, match: Match[Any], query: bytes) -> Presentation | None:
+        """Return how the client wants its answer printed, by its system parameters.
+
+        Ask before the method is called, for what it asks may not be there.
+
+        Raises:
+            InvalidRequest: a system parameter is wrong; names it.
+        """
+        endpoint: Endpoint = match.route.endpoint
+        return endpoint.presentation(query)
+
+    def response(
+        self, match: Match[Any], reply: Message, presentation: Presentation | None = None
+    ) -> Payload:
         """Return the answer that carries the method's reply.
 
         Raises:
             ValueError: the reply has no JSON form.
         """
         endpoint: Endpoint = match.route.endpoint
-        return endpoint.encode(reply)
+        return endpoint.encode(reply, presentation)
 
     def error(self, error: BaseException) -> Payload:
         """Return the answer that tells the client of an error."""
