@@ -62,7 +62,7 @@ def test_all_interfaces_are_dialled_at_localhost() -> None:
 def test_port_zero_becomes_the_real_port(host: str) -> None:
     """The claim of port 0 tells which port the system chose."""
     with Claim.take("http", Address(host, 0)) as claim:
-        assert claim.address == Address(host, claim.socket.getsockname()[1])
+        assert claim.address == Address(host, claim.held.getsockname()[1])
         assert claim.address.port != 0
 
 
@@ -83,7 +83,7 @@ def test_claimed_port_is_refused_to_others(
     """A port is claimed once, whether or not its claim listens or shares with its workers."""
     with Claim.take("grpc", LOCAL, reuse_port=first_reuse_port) as first:
         if listens:
-            first.socket.listen()
+            first.held.listen()
 
         with pytest.raises(ConfigError) as caught:
             Claim.take("grpc", first.address, reuse_port=reuse_port)

@@ -16,7 +16,9 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -111,8 +113,9 @@ class Gateway(Starlette):
             if name in self._handlers:
                 msg = f"{name} is registered twice"
                 raise ConfigError(msg)
-            self._handlers[name] = GuardedHandlers(handler)
-            self._add_routes(name, handler)
+            service = self._service(name)
+            replies = {} if service is None else self._add_routes(service, handler)
+            self._handlers[name] = GuardedHandlers(handler, self.executor, replies)
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, Handler]
@@ -151,19 +154,22 @@ class Gateway(Starlette):
             self.compile()
         await super().__call__(scope, receive, send)
 
-    def _add_routes(self, service_name: str, handler: Any) -> None:
+    def _service(self, name: str) -> ServiceDescriptor | None:
         try:
-            service = self._pool.FindServiceByName(service_name)
+            return self._pool.FindServiceByName(name)
         except KeyError:
-            return
+            return None
+
+    def _add_routes(self, service: ServiceDescriptor, handler: Any) -> dict[str, type[Message]]:
+        """Add a service's routes and methods; return what each of them replies, by path."""
         self.transcoder.add(service)
-        for rpc in service.methods:
-            path = method_path(rpc)
+        replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
+        for path, reply in replies.items():
             found = handler.service(HandlerDetails(path))
             behaviour = None if found is None else found.unary_unary
             if behaviour is not None:
-                replies = GetMessageClass(rpc.output_type)
-                self._upstream.add(path, Method(behaviour, is_async(behaviour), replies))
+                self._upstream.add(path, Method(behaviour, is_async(behaviour), reply))
+        return replies
 
     def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
         path = _raw_path(scope)

@@ -82,7 +82,7 @@ class GrpcListener:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         endpoint = self._claim.endpoint
         # gRPC makes a socket of its own, and the claim refuses a port to everybody else's.
-        self._claim.socket.close()
+        self._claim.held.close()
         try:
             self._server.add_insecure_port(endpoint)
         except RuntimeError as error:

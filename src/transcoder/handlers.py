@@ -11,24 +11,31 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from transcoder.blocking import BlockingCall
 from transcoder.errors import StatusError
 from transcoder.metadata import request_id
 from transcoder.response import INTERNAL
 from transcoder.status import Status
+from transcoder.upstream import check_reply
 
 _log = logging.getLogger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Codec = Callable[[Any], Any]
+
+_END = object()
+_ANY: Mapping[str, type[Message]] = {}
 
 
 def is_async(behaviour: Callable[..., Any]) -> bool:
@@ -50,10 +57,23 @@ class HandlerDetails:
 
 
 class GuardedHandlers(grpc.ServiceRpcHandler):
-    """The handlers of one service, guarded; see `guarded`."""
+    """The handlers of one service, guarded; see `guarded`.
 
-    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+    Args:
+        inner: the handlers.
+        executor: threads for plain (not `async`) behaviours.
+        replies: what each method must return, by its gRPC path; methods may be left out.
+    """
+
+    def __init__(
+        self,
+        inner: grpc.GenericRpcHandler,
+        executor: Executor,
+        replies: Mapping[str, type[Message]] = _ANY,
+    ) -> None:
         self._inner = inner
+        self._executor = executor
+        self._replies = replies
         self._guarded: dict[str, Handler] = {}
 
     def service_name(self) -> str:
@@ -69,18 +89,23 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
             handler = self._inner.service(handler_call_details)
             if handler is None:
                 return None
-            known = self._guarded[path] = guarded(path, handler)
+            reply = self._replies.get(path)
+            known = self._guarded[path] = guarded(path, handler, self._executor, reply)
         return known
 
 
-def guarded(path: str, handler: Handler) -> Handler:
+def guarded(
+    path: str, handler: Handler, executor: Executor, reply: type[Message] | None = None
+) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
     Args:
         path: the gRPC path, for the log.
         handler: of any of the four kinds, with a coroutine, async generator or plain behaviour.
+        executor: threads for plain behaviours.
+        reply: what it must return. Generated serializers take a message of any type.
     """
-    guard = _Guard(path, handler)
+    guard = _Guard(path, handler, executor, reply)
     if handler.stream_stream is not None:
         return grpc.stream_stream_rpc_method_handler(guard.stream(handler.stream_stream))
     if handler.stream_unary is not None:
@@ -93,10 +118,14 @@ def guarded(path: str, handler: Handler) -> Handler:
 
 
 class _Guard:
-    def __init__(self, path: str, handler: Handler) -> None:
+    def __init__(
+        self, path: str, handler: Handler, executor: Executor, reply: type[Message] | None
+    ) -> None:
         self.path = path
+        self.executor = executor
         self.deserialize: Codec = handler.request_deserializer or _same
-        self.serialize: Codec = handler.response_serializer or _same
+        serializer: Codec = handler.response_serializer or _same
+        self.serialize = serializer if reply is None else _checked(serializer, reply)
         self.takes_stream = bool(handler.request_streaming)
 
     def single(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,16 +139,15 @@ class _Guard:
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 await self._told(error, context)
 
-        def on_thread(data: Any, inner: Any) -> bytes:
-            context = _Blocking(inner)
+        async def on_thread(data: Any, context: Any) -> bytes:
+            call = BlockingCall(context, self.executor)
             try:
-                request = (
-                    map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
-                )
-                reply = behaviour(request, context)
+                reply = await call.run(behaviour, self._blocking(data, call), call.context)
                 return b"" if _failed(context) else self.serialize(reply)
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                self._told_blocking(error, context)
+                await self._told(error, context)
+            finally:
+                call.end()
 
         return on_loop if is_async(behaviour) else on_thread
 
@@ -141,19 +169,23 @@ class _Guard:
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
                 await self._told(error, context)
 
-        def on_thread(data: Any, inner: Any) -> Iterator[bytes]:
-            context = _Blocking(inner)
+        async def on_thread(data: Any, context: Any) -> None:
+            call = BlockingCall(context, self.executor)
             try:
-                request = (
-                    map(self.deserialize, data) if self.takes_stream else self.deserialize(data)
-                )
-                yield from map(self.serialize, behaviour(request, context))
+                replies = iter(await call.run(behaviour, self._blocking(data, call), call.context))
+                while (reply := await call.run(next, replies, _END)) is not _END:
+                    await context.write(self.serialize(reply))
             except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                self._told_blocking(error, context)
+                await self._told(error, context)
+            finally:
+                call.end()
 
         if inspect.isasyncgenfunction(behaviour):
             return yielding
         return writing if is_async(behaviour) else on_thread
+
+    def _blocking(self, data: Any, call: BlockingCall) -> Any:
+        return call.requests(self.deserialize) if self.takes_stream else self.deserialize(data)
 
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for data in stream:
@@ -163,14 +195,6 @@ class _Guard:
         if _passes(error) or context.cancelled():
             raise error
         await context.abort(*self._answer(error, context))
-        raise error
-
-    def _told_blocking(self, error: BaseException, context: Any) -> NoReturn:
-        if _passes(error):
-            raise error
-        code, details, trailing = self._answer(error, context)
-        context.set_trailing_metadata(trailing)
-        context.abort(code, details)
         raise error
 
     def _answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
@@ -219,61 +243,15 @@ class _Coded:
         self._context.set_trailing_metadata(tuple(trailing_metadata))
 
 
-class _Blocking:
-    """The context that a plain servicer sees, with what grpc.aio's own lacks of it."""
-
-    __slots__ = ("_code", "_context", "_details", "_trailing")
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-        self._code: Any = None
-        self._details = ""
-        self._trailing: tuple[Any, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def set_code(self, code: Any) -> None:
-        self._code = code
-        self._context.set_code(code)
-
-    def set_details(self, details: str) -> None:
-        self._details = details
-        self._context.set_details(details)
-
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._trailing = tuple(trailing_metadata)
-        self._context.set_trailing_metadata(self._trailing)
-
-    def send_initial_metadata(self, initial_metadata: Any) -> None:
-        self._context.send_initial_metadata(tuple(initial_metadata))
-
-    def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        self.set_trailing_metadata(status.trailing_metadata or ())
-        self.abort(status.code, status.details)
-
-    def abort(self, code: Any, details: str) -> NoReturn:
-        self._context.abort(code, details)
-        raise AssertionError
-
-    def code(self) -> Any:
-        return self._code
-
-    def details(self) -> str:
-        return self._details
-
-    def trailing_metadata(self) -> tuple[Any, ...]:
-        return self._trailing
-
-    def is_active(self) -> bool:
-        return True
-
-    def cancel(self) -> bool:
-        return False
-
-
 grpc.aio.ServicerContext.register(_Coded)
-grpc.ServicerContext.register(_Blocking)
+
+
+def _checked(serializer: Codec, expected: type[Message]) -> Codec:
+    def serialize(reply: Any) -> Any:
+        check_reply(reply, expected)
+        return serializer(reply)
+
+    return serialize
 
 
 def _same(value: Any) -> Any:

@@ -115,7 +115,7 @@ class HttpListener(uvicorn.Server):
     async def _stop_listening(self) -> None:
         for server in self.servers:
             server.close()
-        listener = self._claim.socket
+        listener = self._claim.held
         backlog = []
         # Clients whose connections the system has made, and nobody has accepted yet.
         with contextlib.suppress(OSError):

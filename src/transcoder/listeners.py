@@ -80,12 +80,12 @@ class Claim:
 
     Args:
         address: the address, with its real port.
-        socket: what holds it.
+        held: the socket that holds it.
         inode: of the Unix socket that is removed at the end; 0 for none.
     """
 
     address: Address
-    socket: socket.socket
+    held: socket.socket
     inode: int = 0
 
     @classmethod
@@ -122,19 +122,19 @@ class Claim:
         """The claimed address in numbers, as gRPC writes it."""
         if self.address.path:
             return str(self.address)
-        host = self.socket.getsockname()[0]
+        host = self.held.getsockname()[0]
         return str(Address(host, self.address.port))
 
     def to_listen(self) -> socket.socket:
         """Return a copy of the socket, for a server that is about to listen and will close it."""
         if not self.address.path:
             # Connections inherit it, and the port of one in TIME_WAIT can be had only with it.
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return self.socket.dup()
+            self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return self.held.dup()
 
     def close(self) -> None:
         """Let go of the address."""
-        self.socket.close()
+        self.held.close()
         if self.inode:
             with contextlib.suppress(OSError):
                 path = Path(self.address.path)

@@ -95,7 +95,7 @@ class Supervisor:
         kept = [asyncio.create_task(self._keep(worker, http, grpc)) for worker in workers]
         await self._stopping.wait()
         # The workers listen on until the last of them has closed its own.
-        http.socket.close()
+        http.held.close()
         for worker in self._workers:
             worker.drain(self._settle)
         limit = self._settle + self._options["grace"] + _OVERTIME
@@ -162,7 +162,7 @@ class _Worker:
     def __init__(self, app: str, options: Mapping[str, float], http: Claim, grpc: Claim) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            passed = theirs.fileno(), http.socket.fileno(), grpc.socket.fileno()
+            passed = theirs.fileno(), http.held.fileno(), grpc.held.fileno()
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
                 [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
                 stdin=subprocess.DEVNULL,

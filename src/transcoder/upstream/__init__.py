@@ -47,3 +47,14 @@ class Upstream(Protocol):
             StatusError: the call ended with a status other than OK.
         """
         ...
+
+
+def check_reply(reply: object, expected: type[Message]) -> None:
+    """Check what a servicer returned.
+
+    Raises:
+        TypeError: it is not of the method's type.
+    """
+    if not isinstance(reply, expected):
+        wanted = expected.DESCRIPTOR.full_name
+        raise TypeError(f"the servicer returned {type(reply).__name__}, not {wanted}")

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
 from transcoder.status import Code
-from transcoder.upstream import Call
+from transcoder.upstream import Call, check_reply
 from transcoder.upstream.context import BlockingContext, LocalContext
 
 _log = logging.getLogger(__name__)
@@ -90,8 +90,6 @@ async def _outcome(
     failure = context.failure()
     if failure is not None:
         raise failure
-    if not isinstance(reply, method.response_class):
-        expected = method.response_class.DESCRIPTOR.full_name
-        msg = f"returned {type(reply).__name__}, not {expected}"
-        raise TypeError(msg)
-    return reply
+    check_reply(reply, method.response_class)
+    answer: Message = reply
+    return answer
