@@ -224,14 +224,16 @@ class Gateway(Starlette):
             headers = list(headers)
             body = await read_body(headers, receive, self._body_limit)
             content_type = _content_type(headers)
-        request = endpoint.decode(match.values, scope["query_string"], body, content_type)
+        query = scope["query_string"]
+        request = endpoint.decode(match.values, query, body, content_type)
+        presentation = endpoint.presentation(query) if query else None
         call = Call(endpoint.method, headers, scope.get("client"))
         try:
             reply = await self._upstream.unary(call, request)
         except StatusError as error:
             error.headers += tuple(_text(to_headers(_sent(call))))
             raise
-        payload = endpoint.encode(reply)
+        payload = endpoint.encode(reply, presentation)
         if call.initial_metadata or call.trailing_metadata:
             extra = to_headers(_sent(call))
             return Payload(payload.status, payload.content_type, payload.body, extra)
