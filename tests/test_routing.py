@@ -296,6 +296,41 @@ def test_duplicate_under_last_wins() -> None:
         Router([route("GET /{a}", "A"), route("GET /{b}", "A")], order="last-wins")
 
 
+def test_all_conflicts() -> None:
+    """A router that refuses nothing notes every conflict, and routes what is left."""
+    rules = ["GET /a", "GET /{b}", "GET /a", "GET /a/{c=**}", "GET /{d}", "GET /a/{e}", "GET /x"]
+    noting = Router([route(rule) for rule in rules], refuse=False)
+
+    assert [(each.route.endpoint, each.other.endpoint, each.same) for each in noting.conflicts] == [
+        ("GET /a", "GET /a", True),
+        ("GET /{d}", "GET /{b}", True),
+    ]
+    assert found(noting, "GET", "/y") == ("GET /{b}", ("y",))
+
+
+def test_an_unreachable_route_is_noted() -> None:
+    """A route that another takes all paths of is a conflict as well."""
+    routes = [route("GET /v1/{n=**}/x", "A"), route("GET /v1/{a}/{b=**}", "B")]
+    (conflict,) = Router(routes, refuse=False).conflicts
+
+    assert conflict == (*routes, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [
+        ("/v1/users/a%20b", ["v1", "users", "a b"]),
+        ("/v1/a%2Fb", ["v1", "a\0b"]),  # data, and no separator
+        ("/", []),
+        ("/v1/", None),
+        ("//v1", None),
+    ],
+)
+def test_segments(path: str, segments: list[str] | None) -> None:
+    """The segments that templates are compared with are decoded."""
+    assert router("GET /v1").segments(path) == segments
+
+
 def test_unreachable() -> None:
     """A route all of whose paths go to one other is an error that names both."""
     with pytest.raises(ConfigError) as caught:

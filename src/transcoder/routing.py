@@ -88,6 +88,22 @@ class Shadowed(NamedTuple, Generic[T]):
     takers: tuple[Route[T], ...]
 
 
+class Conflict(NamedTuple, Generic[T]):
+    """A route that never answers because another one does.
+
+    `same` says that they answer the same requests, so that either could be meant.
+    """
+
+    route: Route[T]
+    other: Route[T]
+    same: bool
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"{self.other} and {self.route} answer the same requests: remove one of them"
+        return f"{self.route} can never answer: {self.other} takes all its paths"
+
+
 _NOT_FOUND: Final = Miss()
 
 
@@ -108,6 +124,7 @@ class Router(Generic[T]):
         order: which of several fitting routes answers.
         unescape: what percent-decoding leaves alone in a variable of several segments.
         trailing_slash: whether empty segments at the end of a path are dropped.
+        refuse: raise for a conflict, instead of only noting all of them in `conflicts`.
 
     Raises:
         ConfigError: two routes are the same, or one takes all paths of another; it names both.
@@ -120,6 +137,7 @@ class Router(Generic[T]):
         order: Order = "specificity",
         unescape: Unescape = "except-reserved",
         trailing_slash: Literal["reject", "drop"] = "reject",
+        refuse: bool = True,
     ) -> None:
         self.routes: Final = tuple(routes)
         self._newest = order == "last-wins"
@@ -127,12 +145,19 @@ class Router(Generic[T]):
         self._drop_slash = trailing_slash == "drop"
         self._root: Node[_Leaf[T]] = Node()
         entries = [_Entry(route, age) for age, route in enumerate(self.routes)]
-        for entry in entries:
-            self._add(entry)
+        twins = [self._add(entry) for entry in entries]
         verbs = {route.template.verb for route in self.routes} - {""}
         self._verbs = frozenset(verbs)
         self._verb_parts = max((verb.count(":") + 1 for verb in verbs), default=0)
-        self.shadowed: Final = () if self._newest else tuple(self._shadowed(entries))
+        added = [entry for entry, twin in zip(entries, twins, strict=True) if twin is None]
+        dead = [] if self._newest else list(self._shadowed(added))
+        self.shadowed: Final = tuple(each for each in dead if not _lone(each))
+        self.conflicts: Final = (
+            *[twin for twin in twins if twin is not None],
+            *[Conflict(each.route, each.takers[0], same=False) for each in dead if _lone(each)],
+        )
+        if refuse and self.conflicts:
+            raise ConfigError(str(self.conflicts[0]))
 
     def match(self, method: str, path: str) -> Match[T] | Miss:
         """Return the route for a request and its values, or what was missing.
@@ -171,10 +196,28 @@ class Router(Generic[T]):
                 return _new(Match, (entry.route, entry.bind(keys)))
         return _miss(leaves)
 
-    def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
-        """Match any path: by `keys`, its segments decoded, while `raw` has them as they came.
+    def segments(self, path: str) -> list[str] | None:
+        """Return the decoded segments that templates are compared with; None if none can fit.
 
-        In `keys` an encoded slash is NUL, which no literal holds and no request may send. Both
+        An encoded slash that is data shows as NUL.
+
+        Raises:
+            InvalidRequest: as `match` does.
+        """
+        split = self._split(path)
+        return split[0][1:] if split else None
+
+    def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
+        """Match any path."""
+        split = self._split(path)
+        if split is None:
+            return _NOT_FOUND
+        return (self._select_newest if self._newest else self._select)(method, *split)
+
+    def _split(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Return the segments of a path, decoded as keys, and raw as they came.
+
+        In the keys an encoded slash is NUL, which no literal holds and no request may send. Both
         are one list if there is nothing to decode.
         """
         text = _decoded(path)
@@ -184,16 +227,15 @@ class Router(Generic[T]):
             path = path.replace("%2F", "/")
         if self._drop_slash:
             path = path.rstrip("/") or "/"
-        select = self._select_newest if self._newest else self._select
         if path == "/":
-            return select(method, [""], [""])
+            return [""], [""]
         if not self._newest and ("//" in path or path.endswith("/")):
-            return _NOT_FOUND
+            return None
         raw = keys = path.split("/")
         if self._unescape != "legacy" and "%" in path:
             slashes = "%2F" in path or "%2f" in path
             keys = (_key(path) if slashes else text).split("/")[: len(raw)]
-        return select(method, keys, raw)
+        return keys, raw
 
     def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
         passed: list[_Leaf[T]] = []
@@ -261,24 +303,19 @@ class Router(Generic[T]):
                 values.append(keys[place][0].replace("\0", "/"))
         return Match(entry.route, tuple(values))
 
-    def _add(self, entry: _Entry[T]) -> None:
+    def _add(self, entry: _Entry[T]) -> Conflict[T] | None:
         template, method = entry.route.template, entry.route.method
         leaf = self._root.place(template.segments).setdefault(template.verb, _Leaf())
         other = leaf.explicit(method)
         if other and (not self._newest or other.route.name == entry.route.name):
-            raise ConfigError(
-                f"{other.route} and {entry.route} answer the same requests: remove one of them"
-            )
+            return Conflict(entry.route, other.route, same=True)
         leaf.add(entry)
+        return None
 
     def _shadowed(self, entries: Sequence[_Entry[T]]) -> Iterator[Shadowed[T]]:
         longest = max((len(route.template.segments) for route in self.routes), default=0)
         for entry in entries:
             takers = self._takers(entry, longest)
-            if len(takers) == 1:
-                raise ConfigError(
-                    f"{entry.route} can never answer: {takers[0]} takes all its paths"
-                )
             if takers:
                 yield Shadowed(entry.route, takers)
 
@@ -342,6 +379,10 @@ class _Leaf(Generic[T]):
         if method == "GET" and not self.explicit("HEAD"):
             self.methods["HEAD"] = entry
         self.miss = Miss(tuple(sorted({*self.methods, "OPTIONS"})))
+
+
+def _lone(shadowed: Shadowed[T]) -> bool:
+    return len(shadowed.takers) == 1
 
 
 def _miss(leaves: Sequence[_Leaf[T]]) -> Miss:
