@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from google.api.http_pb2 import HttpRule
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -52,6 +53,8 @@ class Gateway(Starlette):
 
     Args:
         profile: which compatible system to follow where they differ.
+        rules: taken in place of the `google.api.http` option, by the method's full name; see
+            `transcoder.service_config`.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
@@ -71,6 +74,7 @@ class Gateway(Starlette):
         self,
         *,
         profile: Profile = GOOGLE,
+        rules: Mapping[str, HttpRule] | None = None,
         unbound: bool = False,
         body_limit: int = 1 << 20,
         health: str | None = "/healthz",
@@ -86,7 +90,7 @@ class Gateway(Starlette):
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
         self.draining = False
-        self.transcoder = Transcoder(profile=profile, unbound=unbound)
+        self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound)
         self._body_limit = body_limit
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}

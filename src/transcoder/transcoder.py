@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import MethodNotAllowed, NotFound
+from transcoder.errors import ConfigError, MethodNotAllowed, NotFound
 from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.profile import GOOGLE, Profile
 from transcoder.request import RequestDecoder
 from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.routing import Match, Miss, Route, Router
+from transcoder.values import suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,12 @@ class Transcoder:
     Args:
         services: their methods' `google.api.http` rules become routes.
         profile: which compatible system to follow where they differ.
+        rules: taken in place of the `google.api.http` option, by the method's full name.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
 
     Raises:
-        ConfigError: a rule is wrong; or, at the first match, two routes conflict.
+        ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
+            `rules` is for no method.
 
     >>> from google.longrunning import operations_pb2
     >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
@@ -59,10 +63,13 @@ class Transcoder:
         services: Iterable[ServiceDescriptor] = (),
         *,
         profile: Profile = GOOGLE,
+        rules: Mapping[str, HttpRule] | None = None,
         unbound: bool = False,
     ) -> None:
         self.profile = profile
+        self._rules = dict(rules or {})
         self._unbound = unbound
+        self._methods: set[str] = set()
         self._routes: list[Route[Any]] = []
         self._router: Router[Any] | None = None
         for service in services:
@@ -76,7 +83,8 @@ class Transcoder:
     def add(self, service: ServiceDescriptor) -> None:
         """Add the routes of a service's methods."""
         for rpc in service.methods:
-            found = bindings(rpc)
+            self._methods.add(rpc.full_name)
+            found = bindings(rpc, self._rules.get(rpc.full_name))
             if not found and self._unbound:
                 found = (unbound(rpc),)
             for binding in found:
@@ -93,9 +101,13 @@ class Transcoder:
         """Return the router, built on first use.
 
         Raises:
-            ConfigError: two routes conflict.
+            ConfigError: two routes conflict, or a rule is for no method.
         """
         if self._router is None:
+            for name in self._rules:
+                if name not in self._methods:
+                    near = suggestion(name, self._methods)
+                    raise ConfigError(f"rules: no service here has a method {name}{near}")
             self._router = Router(
                 self._routes,
                 order=self.profile.order,
