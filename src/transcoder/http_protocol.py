@@ -1,8 +1,8 @@
 """One HTTP connection: uvicorn's, but what is no request is refused in our own words.
 
-The parser is llhttp, through httptools. What it lets pass and RFC 9112, section 3.2 does not, is
-refused here: a fragment, a target that is neither a path nor a URL of the same host. TRACE and
-CONNECT never reach an application, whatever its routes say.
+The parser is llhttp, through httptools. What it lets pass and RFC 9112, sections 2.3 and 3 do not,
+is refused here: other versions than 1.1 and 1.0, a fragment, a target that is neither a path nor a
+URL of the same host. TRACE and CONNECT never reach an application, whatever its routes say.
 
 A refusal ends the connection. It ends in two steps, for a client that is still sending when the
 socket is closed would lose the answer: the answer and our FIN first, and what arrives for a moment
@@ -82,6 +82,8 @@ class Protocol(HttpToolsProtocol):
         if method in {b"TRACE", b"CONNECT"}:
             problem = f"{method.decode()} is not supported"
             raise StatusError(Code.UNIMPLEMENTED, problem, http=501)
+        if self.parser.get_http_version() not in {"1.1", "1.0"}:
+            raise InvalidRequest("the HTTP version is not 1.1 or 1.0")
         if self.url[:1] != b"/" or b"#" in self.url:
             self.url = _origin_form(self.url, self.headers)
         earlier = self.cycle
