@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 import grpc
 import pytest
-from compiled import pool
 from google.protobuf.descriptor_pool import DescriptorPool
+
+from compiled import pool
 
 HERE = Path(__file__).parent
 
@@ -128,6 +129,13 @@ class Start(Protocol):
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start servers of `tests/apps`; no target is known of one that did not become ready."""
     with starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start servers, as `start` does, for all tests of a module."""
+    with starting(tmp_path_factory.mktemp("served")) as start:
         yield start
 
 

@@ -1,7 +1,7 @@
 """A gateway for bad input: every route answers with its request, and says what was called.
 
-The header `x-called` names the method that ran, `x-route` the template that the scope tells to
-whoever decides about the request. Calls go to the ledger of the test, log lines to a file beside
+The header `x-called` names the method that ran, `x-route` the route that the scope tells to whoever
+decides about the request. Calls go to the ledger of the test, log lines to a file beside
 it.
 """
 
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from compiled import pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from starlette.types import Message, Receive, Scope, Send
 
+from compiled import pool
 from transcoder import Gateway
+from transcoder.routing import Route
 
 SERVICE = "catalogue.v1.Catalogue"
 
@@ -29,9 +30,11 @@ class Told(Gateway):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start" and "route" in scope:
-                template = scope["route"].template.text.encode()
-                message["headers"] = [*message["headers"], (b"x-route", template)]
+            # Starlette tells its own routes under the same key.
+            route = scope.get("route")
+            if message["type"] == "http.response.start" and isinstance(route, Route):
+                name = (b"x-route", f"{route.name} {route.template}".encode())
+                message["headers"] = [*message["headers"], name]
             await send(message)
 
         await super().__call__(scope, receive, send_told)
@@ -57,9 +60,7 @@ def serving(note: Callable[[str], None]) -> Gateway:
     """Return the gateway; `note` is told the name of each method that is called."""
     protos = pool()
     gateway = Told(pool=protos)
-    handlers = {
-        rpc.name: _handler(rpc, note) for rpc in protos.FindServiceByName(SERVICE).methods
-    }
+    handlers = {rpc.name: _handler(rpc, note) for rpc in protos.FindServiceByName(SERVICE).methods}
     gateway.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     return gateway
 
