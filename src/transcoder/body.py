@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from starlette.types import Receive
 
-from transcoder.errors import InvalidRequest, PayloadTooLarge, TranscoderError
+from transcoder.errors import InvalidRequest, PayloadTooLarge, TranscoderError, UnsupportedMedia
 from transcoder.metadata import RawHeaders
+
+if TYPE_CHECKING:
+    from transcoder.multipart import Multipart
 
 
 class Disconnected(TranscoderError):
     """The client went away before its body had arrived; there is nobody to answer."""
 
 
-async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
-    """Return the whole body.
-
-    Args:
-        headers: of the request; a Content-Length over the limit is refused before reading.
-        receive: the ASGI channel.
-        limit: in bytes.
+def check_headers(headers: RawHeaders, limit: int) -> None:
+    """Refuse a body by its headers, before any of it is read.
 
     Raises:
-        PayloadTooLarge: the body is over the limit, or says that it will be.
-        Disconnected: the client went away.
+        InvalidRequest: Content-Length is not a number.
+        PayloadTooLarge: it is over the limit.
+        UnsupportedMedia: the body is compressed.
     """
     for name, value in headers:
         if name == b"content-length":
@@ -31,16 +33,69 @@ async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
                 raise InvalidRequest(problem, "content-length")
             if len(value) > 18 or int(value) > limit:
                 raise PayloadTooLarge(limit)
+        elif name == b"content-encoding" and value.strip().lower() not in {b"identity", b""}:
+            refusal = UnsupportedMedia("Content-Encoding: a compressed body is not taken")
+            # What to send instead (RFC 9110, section 12.5.3).
+            refusal.headers = (("accept-encoding", "identity"),)
+            raise refusal
+
+
+async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
+    """Return the whole body.
+
+    Args:
+        headers: of the request; what they refuse is not read, see `check_headers`.
+        receive: the ASGI channel.
+        limit: in bytes.
+
+    Raises:
+        PayloadTooLarge: the body is over the limit, or says that it will be.
+        InvalidRequest, UnsupportedMedia: by its headers.
+        Disconnected: the client went away.
+    """
+    check_headers(headers, limit)
     chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        chunk = message.get("body", b"")
+    size, more = 0, True
+    while more:
+        chunk, more = await _chunk(receive, limit - size, limit)
         size += len(chunk)
-        if size > limit:
-            raise PayloadTooLarge(limit)
         chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_form(
+    headers: RawHeaders, receive: Receive, limit: int, form: Multipart
+) -> Multipart:
+    """Return the form, fed with the whole body; closed when that fails.
+
+    What is written to disk is written on a thread.
+
+    Raises:
+        InvalidRequest, UnsupportedMedia: it is no such form; besides what `read_body` raises.
+    """
+    size, more = 0, True
+    try:
+        check_headers(headers, limit)
+        while more:
+            chunk, more = await _chunk(receive, limit - size, limit)
+            size += len(chunk)
+            if form.spools(len(chunk)):
+                await asyncio.to_thread(form.feed, chunk)
+            else:
+                form.feed(chunk)
+        form.end()
+    except BaseException:
+        form.close()
+        raise
+    return form
+
+
+async def _chunk(receive: Receive, left: int, limit: int) -> tuple[bytes, bool]:
+    """Return the next bytes, of which so many are left, and whether more come."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    chunk = message.get("body", b"")
+    if len(chunk) > left:
+        raise PayloadTooLarge(limit)
+    return chunk, message.get("more_body", False)

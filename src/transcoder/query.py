@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -61,10 +61,17 @@ class QueryLimits:
 DEFAULT_LIMITS = QueryLimits()
 
 
-def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
+def parameters(
+    query: bytes, limits: QueryLimits, source: str = "query"
+) -> list[tuple[str, str, str]]:
     """Return the decoded parameters of a query in order, as key, `=` and value.
 
     The key may be empty, the whole parameter may not.
+
+    Args:
+        query: or another text of this grammar.
+        limits: what it may hold.
+        source: what errors call it.
 
     Raises:
         InvalidRequest: over a limit, or not UTF-8 behind well-formed escapes.
@@ -73,38 +80,40 @@ def parameters(query: bytes, limits: QueryLimits) -> list[tuple[str, str, str]]:
     [('q', '=', 'a b'), ('k', '=', '1&2'), ('flag', '', '')]
     """
     if len(query) > limits.size or query.count(b"&") >= limits.parameters:
-        _check_size(query, limits)
+        _check_size(query, limits, source)
     try:
         text = query.decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("the query is not UTF-8") from None
+        raise InvalidRequest(f"the {source} is not UTF-8") from None
     if "\0" in text:
-        raise InvalidRequest("the query holds a NUL")
+        raise InvalidRequest(f"the {source} holds a NUL")
     pairs = [pair.partition("=") for pair in filter(None, text.split("&"))]
     if "%" in text or "+" in text:
-        return [(_decoded(key), equals, _decoded(value)) for key, equals, value in pairs]
+        return [
+            (_decoded(key, source), equals, _decoded(value, source)) for key, equals, value in pairs
+        ]
     return pairs
 
 
-def _check_size(query: bytes, limits: QueryLimits) -> None:
+def _check_size(query: bytes, limits: QueryLimits, source: str) -> None:
     if len(query) > limits.size:
-        raise InvalidRequest(f"the query is over the limit of {limits.size} bytes")
+        raise InvalidRequest(f"the {source} is over the limit of {limits.size} bytes")
     if sum(map(bool, query.split(b"&"))) > limits.parameters:
-        raise InvalidRequest(f"over {limits.parameters} query parameters")
+        raise InvalidRequest(f"over {limits.parameters} {source} parameters")
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str, source: str) -> str:
     text = text.replace("+", " ")
     if "%" not in text:
         return text
     if _BAD_ESCAPE.search(text):
-        raise InvalidRequest("the query holds a % without two hexadecimal digits behind it")
+        raise InvalidRequest(f"the {source} holds a % without two hexadecimal digits behind it")
     if "%00" in text:
-        raise InvalidRequest("the query holds a NUL")
+        raise InvalidRequest(f"the {source} holds a NUL")
     try:
         return urllib.parse.unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("the query is not UTF-8") from None
+        raise InvalidRequest(f"the {source} is not UTF-8") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +211,7 @@ class QueryBinder:
         system: keys that are system parameters, see `system_names`.
         limits: of the query.
 
-    Raises (on call):
+    Raises (on call, and by `bind`):
         InvalidRequest: a parameter does not fit its field; names the parameter.
     """
 
@@ -241,11 +250,15 @@ class QueryBinder:
 
     def __call__(self, message: Message, query: bytes) -> None:
         """Set what the query says; `query` comes without the question mark."""
+        self.bind(message, parameters(query, self._limits))
+
+    def bind(self, message: Message, pairs: Iterable[tuple[str, str, str]]) -> None:
+        """Set what pairs say: the key, what is between, the value."""
         known = self._known
         seen: set[str] = set()
         key = ""
         try:
-            for key, _, value in parameters(query, self._limits):
+            for key, _, value in pairs:
                 parameter = known.get(key) or self._parameter(key)
                 if parameter.once and parameter.name in seen:
                     _refuse_second()

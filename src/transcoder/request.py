@@ -7,6 +7,7 @@ from the query what neither of them holds.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -28,6 +29,10 @@ from transcoder.request_body import ReadBody, body_reader, is_http_body
 from transcoder.update_mask import mask_field, mask_paths
 from transcoder.values import BadValue, well_known
 
+if TYPE_CHECKING:
+    from transcoder.forms import FormBinder
+    from transcoder.multipart import FormLimits, Multipart
+
 
 class RequestDecoder:
     """Makes the request messages of one binding; compiled once.
@@ -38,6 +43,7 @@ class RequestDecoder:
         profile: what happens where the specification leaves room.
         ignored_parameters: query keys that say nothing, such as `utm_source`.
         limits: of the query.
+        forms: take forms too, within these limits.
 
     Raises (on call):
         InvalidRequest: a value does not fit its field; names the field.
@@ -56,6 +62,7 @@ class RequestDecoder:
 
     __slots__ = (
         "_body",
+        "_form",
         "_limits",
         "_mask",
         "_message_class",
@@ -74,6 +81,7 @@ class RequestDecoder:
         *,
         ignored_parameters: Collection[str] = (),
         limits: QueryLimits = DEFAULT_LIMITS,
+        forms: FormLimits | None = None,
     ) -> None:
         descriptor = binding.rpc.input_type
         bound = {variable.field_path for variable in binding.template.variables}
@@ -83,6 +91,7 @@ class RequestDecoder:
             _path_setter(descriptor, variable.name) for variable in binding.template.variables
         )
         self._body = _body_reader(binding, message_class, profile)
+        self._form = None if forms is None else _form_binder(binding, profile, forms)
         self._mask = _patch_mask(binding, descriptor)
         self._system = system_names(descriptor) if profile.system_parameters else frozenset()
         beside = profile.query_beside_body if binding.body == "*" else ""
@@ -100,18 +109,17 @@ class RequestDecoder:
             )
 
     def __call__(
-        self, values: Sequence[str], query: bytes, body: bytes, content_type: str
+        self, values: Sequence[str], query: bytes, body: bytes | Multipart, content_type: str
     ) -> Message:
         """Return the request message.
 
         Args:
             values: of the path variables, decoded, in the order of the template.
             query: as the client sent it, without the question mark.
-            body: all of it.
+            body: all of it; a `multipart` that was fed is closed.
             content_type: the header, empty when there is none.
         """
-        read = self._body
-        message = self._message_class() if read is None else read(body, content_type)
+        message, said = self._read(body, content_type)
         bind = self._query
         if query and self._weave and bind is not None:
             message = self._woven(message, query, bind)
@@ -119,9 +127,29 @@ class RequestDecoder:
             set_(message, value)
         if query and bind is not None and not self._weave:
             bind(message, query)
-        if body and self._mask is not None:
-            _fill_mask(message, body, *self._mask)
+        if said and self._mask is not None:
+            _fill_mask(message, said, *self._mask)
         return message
+
+    def _read(
+        self, body: bytes | Multipart, content_type: str
+    ) -> tuple[Message, bytes | Sequence[str]]:
+        """Return the message that the body makes, and what says which fields it names."""
+        form = self._form
+        if form is not None and form.takes(content_type):
+            message = self._message_class()
+            return message, form(message, body, content_type)
+        if self._body is None or not isinstance(body, bytes):
+            return self._message_class(), b""
+        return self._body(body, content_type), body
+
+    def multipart(self, content_type: str) -> Multipart | None:
+        """Return what a multipart body is fed to as it arrives; None to have all of it at once.
+
+        Raises:
+            InvalidRequest: the type names no boundary.
+        """
+        return None if self._form is None else self._form.multipart(content_type)
 
     def _woven(self, body: Message, query: bytes, bind: QueryBinder) -> Message:
         message = self._message_class()
@@ -150,6 +178,15 @@ def _body_reader(
     return body_reader(binding.body, binding.rpc.input_type, message_class, profile)
 
 
+def _form_binder(binding: Binding, profile: Profile, limits: FormLimits) -> FormBinder | None:
+    # Forms need a package that not every installation has.
+    from transcoder.forms import form_binder  # noqa: PLC0415
+
+    if not binding.body:
+        return None
+    return form_binder(binding.body, binding.rpc.input_type, profile, limits)
+
+
 def _path_setter(message: Descriptor, name: str) -> Setter:
     path = FieldPath.resolve(message, name, json_names=False)
     set_ = setter(path)
@@ -176,10 +213,12 @@ def _patch_mask(binding: Binding, message: Descriptor) -> tuple[str, Descriptor]
     return mask.name, leaf.message_type
 
 
-def _fill_mask(message: Message, body: bytes, name: str, body_type: Descriptor) -> None:
-    """Fill the update mask from the body, when the client gave none."""
+def _fill_mask(
+    message: Message, said: bytes | Sequence[str], name: str, body_type: Descriptor
+) -> None:
+    """Fill the update mask from JSON or from a form's paths, when the client gave none."""
     if not message.HasField(name):
-        paths = mask_paths(body, body_type)
+        paths = mask_paths(said, body_type) if isinstance(said, bytes) else said
         if paths:
             getattr(message, name).paths.extend(paths)
 

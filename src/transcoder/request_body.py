@@ -87,18 +87,29 @@ def is_json(content_type: str) -> bool:
     >>> is_json("application/json; charset=latin1")
     False
     """
-    media_type, _, options = content_type.partition(";")
-    charset = _CHARSET.search(options)
-    return _JSON.fullmatch(media_type.strip().lower()) is not None and (
-        charset is None or charset[1].lower() in {"utf-8", "utf8"}
-    )
+    return _JSON.fullmatch(media_type(content_type)) is not None and is_utf8(content_type)
+
+
+def media_type(content_type: str) -> str:
+    """Return a Content-Type without its parameters.
+
+    >>> media_type("Text/Plain; charset=utf-8")
+    'text/plain'
+    """
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_utf8(content_type: str) -> bool:
+    """Say whether a Content-Type names UTF-8, or no charset."""
+    charset = _CHARSET.search(content_type.partition(";")[2])
+    return charset is None or charset[1].lower() in {"utf-8", "utf8"}
 
 
 def _refusal(content_type: str) -> str:
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not media_type:
+    said = media_type(content_type)
+    if not said:
         return f"the body has no Content-Type: {_ADVICE}"
-    if _JSON.fullmatch(media_type):
+    if _JSON.fullmatch(said):
         return f"JSON is taken in UTF-8 only: {_ADVICE}"
     return f"a body of this type is not taken: {_ADVICE}"
 

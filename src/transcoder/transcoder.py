@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -18,6 +18,9 @@ from transcoder.request import RequestDecoder
 from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.routing import Match, Miss, Route, Router
 from transcoder.values import suggestion
+
+if TYPE_CHECKING:
+    from transcoder.multipart import FormLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Transcoder:
         profile: which compatible system to follow where they differ.
         rules: taken in place of the `google.api.http` option, by the method's full name.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
+        forms: take form bodies too, within these limits; None to answer them 415.
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
@@ -65,8 +69,10 @@ class Transcoder:
         profile: Profile = GOOGLE,
         rules: Mapping[str, HttpRule] | None = None,
         unbound: bool = False,
+        forms: FormLimits | None = None,
     ) -> None:
         self.profile = profile
+        self._forms = forms
         self._rules = dict(rules or {})
         self._unbound = unbound
         self._methods: set[str] = set()
@@ -183,10 +189,11 @@ class Transcoder:
 
     def _endpoint(self, binding: Binding) -> Endpoint:
         rpc = binding.rpc
+        request_class = GetMessageClass(rpc.input_type)
         return Endpoint(
             method=method_path(rpc),
             binding=binding,
-            decode=RequestDecoder(binding, GetMessageClass(rpc.input_type), self.profile),
+            decode=RequestDecoder(binding, request_class, self.profile, forms=self._forms),
             encode=ResponseEncoder(binding, self.profile),
             response_class=GetMessageClass(rpc.output_type),
         )

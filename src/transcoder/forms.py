@@ -1,0 +1,243 @@
+"""Forms: `application/x-www-form-urlencoded` and `multipart/form-data` bodies to a message.
+
+A field's name is a key of the query's grammar, and its text means what it means there. The parts
+of a multipart body may be more than text:
+
+    for a google.api.HttpBody field   any part: its bytes, and its Content-Type
+    for a bytes field                 a file: its bytes
+    for a field of any other kind     a part of type application/json: what `body: "field"` takes
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from transcoder.fields import FieldPath, FieldPathError, UnknownField, oneof_guard, parent_of
+from transcoder.multipart import FormLimits, Multipart, Part
+from transcoder.profile import Profile
+from transcoder.query import QueryBinder, QueryLimits, parameters
+from transcoder.request_body import body_reader, is_http_body, is_json, is_utf8, media_type
+from transcoder.values import BadValue, well_known
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+_NAME_LIMIT = 64
+"""Characters of a field's name that an answer repeats."""
+
+
+TargetOf = Callable[[Message], Any]
+
+
+def form_binder(
+    body: str, descriptor: Descriptor, profile: Profile, limits: FormLimits
+) -> FormBinder | None:
+    """Compile what binds forms to a rule's body; None for a body that has no fields.
+
+    Args:
+        body: `*`, or a field by its dotted path of proto names.
+        descriptor: of the request.
+        profile: what happens to names that are no field's.
+        limits: of the form.
+    """
+    inside = descriptor
+    target_of: TargetOf = _itself
+    if body != "*":
+        path = FieldPath.resolve(descriptor, body, json_names=False)
+        if path.leaf.message_type is None or path.leaf.is_repeated:
+            return None
+        inside, target_of = path.leaf.message_type, _value_of(path)
+    if is_http_body(inside) or well_known(inside) is not None:
+        return None
+    return FormBinder(inside, target_of, profile, limits)
+
+
+class FormBinder:
+    """Sets the fields of a message from a form.
+
+    Args:
+        descriptor: of the message that the form's fields are in.
+        target_of: the way to it from the request.
+        profile: what happens to names that are no field's.
+        limits: of the form.
+
+    Raises (on call):
+        InvalidRequest: not such a form, over a limit, or a field does not fit; names the field.
+        PayloadTooLarge: over the limit of all.
+        UnsupportedMedia: not in UTF-8, or parts are encoded.
+    """
+
+    __slots__ = (
+        "_descriptor",
+        "_ignore_unknown",
+        "_limits",
+        "_profile",
+        "_query_limits",
+        "_set",
+        "_target_of",
+    )
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        target_of: TargetOf,
+        profile: Profile,
+        limits: FormLimits,
+    ) -> None:
+        self._descriptor = descriptor
+        self._target_of = target_of
+        self._profile = profile
+        self._limits = limits
+        self._ignore_unknown = profile.unknown_body == "ignore"
+        self._query_limits = QueryLimits(size=limits.size, parameters=limits.fields)
+        unknown = profile.unknown_body
+        self._set = QueryBinder(descriptor, unknown=unknown, limits=self._query_limits)
+
+    def takes(self, content_type: str) -> bool:
+        """Say whether a body of this type is a form."""
+        return media_type(content_type) in {URLENCODED, MULTIPART}
+
+    def multipart(self, content_type: str) -> Multipart | None:
+        """Return what a multipart body is fed to as it arrives; None for other types."""
+        if media_type(content_type) != MULTIPART:
+            return None
+        return Multipart(content_type, self._limits)
+
+    def __call__(self, request: Message, body: bytes | Multipart, content_type: str) -> list[str]:
+        """Set what the form says; return the paths of the fields it names, sorted.
+
+        Args:
+            request: an empty one.
+            body: all of it; a Multipart is closed.
+            content_type: one that `takes` takes.
+        """
+        target = self._target_of(request)
+        target.SetInParent()
+        if isinstance(body, bytes) and media_type(content_type) == URLENCODED:
+            return self._bind_urlencoded(target, body, content_type)
+        form = Multipart(content_type, self._limits) if isinstance(body, bytes) else body
+        with contextlib.closing(form):
+            if isinstance(body, bytes):
+                form.feed(body)
+                form.end()
+            return self._bind_parts(target, form.parts)
+
+    def _bind_urlencoded(self, target: Message, body: bytes, content_type: str) -> list[str]:
+        if not is_utf8(content_type):
+            raise UnsupportedMedia("a form is taken in UTF-8 only")
+        if len(body) > self._limits.size:
+            raise PayloadTooLarge(self._limits.size)
+        pairs = parameters(body, self._query_limits, "form")
+        for key, _, value in pairs:
+            if len(value.encode()) > self._limits.field_size:
+                problem = f"over the limit of {self._limits.field_size} bytes"
+                raise InvalidRequest(problem, key[:_NAME_LIMIT])
+        self._set.bind(target, pairs)
+        return _sorted(self._path(key) for key, _, _ in pairs if key)
+
+    def _bind_parts(self, target: Message, parts: Iterable[Part]) -> list[str]:
+        known = [(part, path) for part in parts if (path := self._path(part.name)) is not None]
+        texts, typed = [], []
+        for part, path in known:
+            if part.is_file or is_http_body(path.leaf.message_type):
+                typed.append((part, path))
+            else:
+                texts.append((part.name, "=", _text(part)))
+        self._set.bind(target, texts)
+        counts = Counter(str(path) for _, path in known)
+        for part, path in typed:
+            try:
+                self._set_typed(target, part, path, count=counts[str(path)])
+            except BadValue as error:
+                raise InvalidRequest(str(error), part.name[:_NAME_LIMIT]) from None
+        return _sorted(path for _, path in known)
+
+    def _path(self, name: str) -> FieldPath | None:
+        """Return the field of a name, None where it is unknown and that is ignored."""
+        dotted = name.partition("[")[0]
+        depth = self._query_limits.depth
+        if dotted.count(".") >= depth:
+            raise InvalidRequest(f"over {depth} names in one path", name[:_NAME_LIMIT])
+        try:
+            return FieldPath.resolve(self._descriptor, dotted)
+        except FieldPathError as error:
+            if self._ignore_unknown and isinstance(error, UnknownField):
+                return None
+            raise InvalidRequest(str(error), name[:_NAME_LIMIT]) from None
+
+    def _set_typed(self, target: Message, part: Part, path: FieldPath, *, count: int) -> None:
+        leaf = path.leaf
+        if count > 1 and not leaf.is_repeated:
+            raise BadValue("too many values: this field takes one")
+        guard = oneof_guard(path)
+        if guard is not None:
+            guard(target)
+        if "[" in part.name:
+            raise BadValue("an entry of a map is taken as text only")
+        if is_http_body(leaf.message_type):
+            body = _place(target, path)
+            body.content_type = part.content_type
+            body.data = part.read()
+        elif leaf.type == FieldDescriptor.TYPE_BYTES:
+            _put(target, path, part.read())
+        elif is_json(part.content_type):
+            self._merge_json(target, part, path)
+        else:
+            raise BadValue("expected text, or a part of Content-Type: application/json")
+
+    def _merge_json(self, target: Message, part: Part, path: FieldPath) -> None:
+        read = body_reader(str(path), self._descriptor, type(target), self._profile)
+        try:
+            target.MergeFrom(read(part.read(), part.content_type))
+        except InvalidRequest as error:
+            is_message = path.leaf.message_type is not None and not path.leaf.is_repeated
+            inner = f".{error.field}" if error.field and is_message else ""
+            raise InvalidRequest(error.problem, f"{part.name[:_NAME_LIMIT]}{inner}") from None
+
+
+def _itself(message: Message) -> Any:
+    return message
+
+
+def _value_of(path: FieldPath) -> TargetOf:
+    parent, name = parent_of(path), path.leaf.name
+    return lambda message: getattr(parent(message), name)
+
+
+def _place(target: Message, path: FieldPath) -> Any:
+    """Return the message that a path names, or a new one at the end of the list."""
+    value = _value_of(path)(target)
+    if path.leaf.is_repeated:
+        return value.add()
+    value.SetInParent()
+    return value
+
+
+def _put(target: Message, path: FieldPath, data: bytes) -> None:
+    if path.leaf.is_repeated:
+        _value_of(path)(target).append(data)
+    else:
+        setattr(parent_of(path)(target), path.leaf.name, data)
+
+
+def _text(part: Part) -> str:
+    name = part.name[:_NAME_LIMIT]
+    try:
+        text = part.read().decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("expected text in UTF-8", name) from None
+    if not is_utf8(part.content_type):
+        raise InvalidRequest("expected text in UTF-8", name)
+    if "\0" in text:
+        raise InvalidRequest("the text holds a NUL", name)
+    return text
+
+
+def _sorted(paths: Iterable[FieldPath | None]) -> list[str]:
+    return sorted({str(path) for path in paths if path is not None})
