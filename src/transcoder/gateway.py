@@ -12,7 +12,7 @@ import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.api.http_pb2 import HttpRule
@@ -27,7 +27,8 @@ from starlette.routing import BaseRoute
 from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
-from transcoder.body import Disconnected, read_body
+from transcoder import form_post
+from transcoder.body import Disconnected, read_body, read_form
 from transcoder.errors import ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async
 from transcoder.metadata import RawHeaders, request_id, to_headers
@@ -39,6 +40,9 @@ from transcoder.status import Code
 from transcoder.transcoder import Endpoint, Transcoder, method_path
 from transcoder.upstream import Call
 from transcoder.upstream.local import Local, Method
+
+if TYPE_CHECKING:
+    from transcoder.multipart import FormLimits, Multipart
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +60,7 @@ class Gateway(Starlette):
         rules: taken in place of the `google.api.http` option, by the method's full name; see
             `transcoder.service_config`.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
+        forms: take form bodies too, within these limits; None to answer them 415.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once.
@@ -76,6 +81,7 @@ class Gateway(Starlette):
         profile: Profile = GOOGLE,
         rules: Mapping[str, HttpRule] | None = None,
         unbound: bool = False,
+        forms: FormLimits | None = None,
         body_limit: int = 1 << 20,
         health: str | None = "/healthz",
         threads: int = 32,
@@ -90,7 +96,8 @@ class Gateway(Starlette):
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
         self.draining = False
-        self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound)
+        self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound, forms=forms)
+        self._form_posts = form_post.is_looked_at(profile)
         self._body_limit = body_limit
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
@@ -149,6 +156,8 @@ class Gateway(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
         kind = scope["type"]
+        if kind == "http" and self._form_posts and scope["method"] == "POST":
+            self._decide_method(scope)
         if kind == "http" and not self.user_middleware:
             found = self._match(scope)
             if not isinstance(found, Miss):
@@ -174,6 +183,17 @@ class Gateway(Starlette):
             if behaviour is not None:
                 self._upstream.add(path, Method(behaviour, is_async(behaviour), reply))
         return replies
+
+    def _decide_method(self, scope: Scope) -> None:
+        """Give a POST the method it stands for, before any policy or route sees it."""
+
+        def fits(method: str) -> bool:
+            return isinstance(self._match({**scope, "method": method}), Match)
+
+        method = form_post.method_of(scope["headers"], self.transcoder.profile, fits)
+        if method != "POST":
+            scope["method"] = method
+            scope["transcoder.form"] = True
 
     def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
         path = _raw_path(scope)
@@ -222,13 +242,21 @@ class Gateway(Starlette):
         self, match: Match[Any], endpoint: Endpoint, scope: Scope, receive: Receive
     ) -> Payload:
         headers: RawHeaders = scope["headers"]
-        body, content_type = b"", ""
+        query: bytes = scope["query_string"]
+        body: bytes | Multipart = b""
+        content_type = ""
         if endpoint.binding.body:
             # A copy: the server may append trailers to the list while the body is read.
             headers = list(headers)
-            body = await read_body(headers, receive, self._body_limit)
             content_type = _content_type(headers)
-        query = scope["query_string"]
+            form = endpoint.decode.multipart(content_type)
+            if form is None:
+                body = await read_body(headers, receive, self._body_limit)
+            else:
+                body = await read_form(headers, receive, self._body_limit, form)
+        elif self._form_posts and "transcoder.form" in scope:
+            said = await read_body(headers, receive, self._body_limit)
+            query = b"&".join(filter(None, (said, query)))
         request = endpoint.decode(match.values, query, body, content_type)
         presentation = endpoint.presentation(query) if query else None
         call = Call(endpoint.method, headers, scope.get("client"))
