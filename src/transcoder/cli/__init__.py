@@ -1,0 +1,33 @@
+"""The command `transcoder`: look at the routes of services, and at what is wrong with them.
+
+Each command is a module. What needs protobuf, gRPC or rich is imported by the command that runs.
+"""
+
+from __future__ import annotations
+
+try:
+    import click
+except ImportError as missing:
+    raise ImportError("the command needs click: install transcoder[cli]") from missing
+
+from transcoder.cli.check import check
+from transcoder.cli.explain import explain
+from transcoder.cli.routes import routes
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="transcoder")
+def main() -> None:
+    """Look at the HTTP routes that google.api.http rules give to gRPC services.
+
+    \b
+    Examples:
+      transcoder routes --module services.user.v1.user_service_pb2
+      transcoder explain --reflection localhost:50051 GET '/v1/users/42?x=1'
+      buf build -o - | transcoder check --image -
+    """
+
+
+main.add_command(routes)
+main.add_command(explain)
+main.add_command(check)

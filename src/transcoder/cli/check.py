@@ -1,0 +1,37 @@
+"""`transcoder check`: all that is wrong with rules."""
+
+from __future__ import annotations
+
+import click
+
+from transcoder.cli.source import Loaded, source_options
+
+
+@click.command()
+@source_options
+def check(loaded: Loaded) -> None:
+    """Find bad templates, unknown fields, and routes in conflict.
+
+    Each problem is one line with file, line and column, as far as they are known: compile with
+    --include_source_info, or use an image of buf. The exit code is 1 if there is any.
+
+    \b
+    Examples:
+      protoc --include_imports --include_source_info -o api.binpb api.proto
+      transcoder check --descriptor-set api.binpb
+      buf build -o - | transcoder check --image - --service-config api.yaml
+    """
+    from transcoder.check import check as checked
+
+    problems = checked(
+        loaded.descriptors, config=loaded.config, profile=loaded.profile, unbound=loaded.unbound
+    )
+    for problem in problems:
+        note = "" if problem.fatal else "note: "
+        click.echo(f"{click.style(str(problem.where), bold=True)}: {note}{problem.message}")
+    fatal = sum(problem.fatal for problem in problems)
+    count = f"{fatal} problem{'' if fatal == 1 else 's'}" if fatal else "no problems"
+    services = len(loaded.descriptors.services)
+    click.echo(f"{count} in {services} service{'' if services == 1 else 's'}", err=True)
+    if fatal:
+        raise SystemExit(1)

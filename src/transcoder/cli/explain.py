@@ -1,0 +1,81 @@
+"""`transcoder explain`: why a request goes where it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from transcoder.cli.source import Loaded, source_options
+
+if TYPE_CHECKING:
+    from transcoder.errors import StatusError
+    from transcoder.explain import Bound, Candidate, Explanation
+
+
+@click.command()
+@source_options
+@click.option("--data", "-d", metavar="TEXT", default="", help="The body of the request.")
+@click.option(
+    "--content-type",
+    metavar="TYPE",
+    default="application/json",
+    show_default=True,
+    help="The type of the body.",
+)
+@click.argument("method")
+@click.argument("target")
+def explain(loaded: Loaded, *, data: str, content_type: str, method: str, target: str) -> None:
+    """Tell what a request matches, what it binds, and the message it becomes.
+
+    If no route answers, tell where each of the nearest ones stopped matching. The exit code is 1
+    if the request would be refused.
+
+    \b
+    Examples:
+      transcoder explain --module services GET '/v1/users/42?x=1'
+      transcoder explain --image api.binpb POST /v1/users -d '{"name": "Ann"}'
+    """
+    from transcoder.explain import explain as explained
+
+    found = explained(loaded.transcoder(), method.upper(), target, data.encode(), content_type)
+    _print_match(found, loaded)
+    if found.error is not None:
+        _print_error(found.error)
+    if found.request:
+        click.echo(f"\n{found.request}")
+    if found.candidates:
+        _print_candidates(found.candidates, "Others" if found.route else "The nearest routes")
+    if found.error is not None:
+        raise SystemExit(1)
+
+
+def _print_match(found: Explanation, loaded: Loaded) -> None:
+    if found.route is None:
+        return
+    binding = found.route.endpoint.binding
+    click.secho(found.route.name, bold=True)
+    click.echo(f"  {found.route.method} {found.route.template}")
+    click.echo(f"  {loaded.places()(binding.rpc, binding.index)}")
+    if found.bound:
+        click.echo()
+    for bound in found.bound:
+        click.echo(_told(bound))
+
+
+def _told(bound: Bound) -> str:
+    said = f"{bound.origin:5} {bound.name} = {bound.value!r}"
+    return f"{said} -> {bound.field} ({bound.note})" if bound.field else f"{said}: {bound.note}"
+
+
+def _print_error(error: StatusError) -> None:
+    line = f"{error.http} {error.status.code.name}: {error.status.message}"
+    click.echo(f"\n{click.style(line, fg='red')}")
+
+
+def _print_candidates(candidates: tuple[Candidate, ...], title: str) -> None:
+    click.echo(f"\n{title}:")
+    for candidate in candidates:
+        route = candidate.route
+        click.echo(f"  {route.method} {route.template}  {route.name}")
+        click.echo(f"    {candidate.stopped}")

@@ -1,0 +1,177 @@
+"""Where a command's services come from: the options that all commands share."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from transcoder.profile import PROFILES, Profile
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
+
+    from transcoder.descriptors import Descriptors, Place
+    from transcoder.service_config import ServiceConfig
+    from transcoder.transcoder import Transcoder
+
+
+class Unreadable(click.ClickException):
+    """There is nothing to look at; the exit code is that of wrong options."""
+
+    exit_code = 2
+
+
+_OPTIONS = [
+    click.option(
+        "--descriptor-set",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="A descriptor set of protoc; - for stdin.",
+    ),
+    click.option(
+        "--image",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="An image of `buf build`, binary or JSON; - for stdin.",
+    ),
+    click.option("--module", metavar="NAME", help="A generated module, or a package of them."),
+    click.option("--reflection", metavar="HOST:PORT", help="A running server that has reflection."),
+    click.option(
+        "--service-config",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="Rules in place of options: the YAML of google.api.Service.",
+    ),
+    click.option(
+        "--profile",
+        type=click.Choice(list(PROFILES)),
+        default="google",
+        show_default=True,
+        help="The system to behave like.",
+    ),
+    click.option(
+        "--unbound",
+        is_flag=True,
+        help="Route methods without a rule: POST /package.Service/Method.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Services, and how to route them."""
+
+    descriptors: Descriptors
+    config: ServiceConfig | None
+    profile: Profile
+    unbound: bool
+
+    def transcoder(self) -> Transcoder:
+        """Return the transcoder of the services.
+
+        Raises:
+            click.ClickException: a rule is wrong, or two routes conflict.
+        """
+        from transcoder.transcoder import Transcoder
+
+        services = self.descriptors.services
+        with told(click.ClickException):
+            rules = self.config.http_rules(services) if self.config else {}
+            made = Transcoder(services, profile=self.profile, rules=rules, unbound=self.unbound)
+            made.compile()
+        return made
+
+    def places(self) -> Callable[[MethodDescriptor, int], Place]:
+        """Return what tells where the nth binding of a method is written."""
+        selected = self.config.select(self.descriptors.services) if self.config else {}
+
+        def place(rpc: MethodDescriptor, index: int) -> Place:
+            rule = selected.get(rpc.full_name)
+            return rule.places[index] if rule else self.descriptors.source.binding(rpc, index)
+
+        return place
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where services come from; it is passed `loaded`."""
+
+    @functools.wraps(command)
+    def with_source(
+        *,
+        descriptor_set: BinaryIO | None,
+        image: BinaryIO | None,
+        module: str | None,
+        reflection: str | None,
+        service_config: BinaryIO | None,
+        profile: str,
+        unbound: bool,
+        **options: Any,
+    ) -> None:
+        given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
+        if len(given) != 1:
+            raise click.UsageError(
+                "say where the services come from, by one of "
+                "--descriptor-set, --image, --module and --reflection"
+            )
+        with told(Unreadable):
+            descriptors = _descriptors(descriptor_set or image, module, reflection)
+            loaded = _loaded(descriptors, service_config, profile, unbound=unbound)
+        command(loaded=loaded, **options)
+
+    decorated: Callable[..., None] = with_source
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _descriptors(file: BinaryIO | None, module: str | None, reflection: str | None) -> Descriptors:
+    from transcoder.descriptors import import_descriptors, read_descriptors
+
+    if file is not None:
+        return read_descriptors(file.read(), file.name)
+    if module is not None:
+        # As `python -m` does, and as a console script does not.
+        sys.path.insert(0, "")
+        return import_descriptors(module)
+    from transcoder.reflection_client import reflect
+
+    return reflect(reflection or "")
+
+
+def _loaded(
+    descriptors: Descriptors, file: BinaryIO | None, profile: str, *, unbound: bool
+) -> Loaded:
+    chosen = PROFILES[profile]
+    if file is None:
+        return Loaded(descriptors=descriptors, config=None, profile=chosen, unbound=unbound)
+    from transcoder.service_config import read_service_config
+
+    config = read_service_config(_text(file), file.name)
+    chosen = config.adapt(chosen)
+    return Loaded(descriptors=descriptors, config=config, profile=chosen, unbound=unbound)
+
+
+def _text(file: BinaryIO) -> str:
+    from transcoder.errors import ConfigError
+
+    try:
+        return file.read().decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file.name} is not UTF-8") from None
+
+
+@contextmanager
+def told(failure: type[click.ClickException]) -> Iterator[None]:
+    """Turn a ConfigError into one line on stderr and the exit code of a failure."""
+    from transcoder.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise failure(str(error)) from None

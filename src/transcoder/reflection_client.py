@@ -1,0 +1,105 @@
+"""Descriptors from a running server, by the gRPC server reflection protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import grpc
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.message import DecodeError
+
+# v1 differs from v1alpha in the name of its package alone.
+from grpc_reflection.v1alpha.reflection_pb2 import (
+    ServerReflectionRequest,
+    ServerReflectionResponse,
+)
+
+from transcoder.descriptors import Descriptors, assemble
+from transcoder.errors import ConfigError
+
+_REFLECTION = "grpc.reflection."
+_VERSIONS = ("v1", "v1alpha")
+_OPTIONS = (("grpc.max_receive_message_length", 64 << 20),)
+
+
+def reflect(target: str, *, timeout: float = 10) -> Descriptors:
+    """Return the descriptors of the services that a server lists and describes.
+
+    Args:
+        target: HOST:PORT, or another name that gRPC resolves; spoken to without TLS.
+        timeout: seconds for all of it.
+
+    Raises:
+        ConfigError: the server does not answer, has no reflection, or describes nonsense.
+    """
+    deadline = time.monotonic() + timeout
+    with grpc.insecure_channel(target, _OPTIONS) as channel:
+        for version in _VERSIONS:
+            conversation = _Conversation(channel, version, deadline)
+            try:
+                return _described(conversation, target)
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                    code, details = error.code().name, " ".join(str(error.details()).split())
+                    raise ConfigError(f"{target} does not answer: {code}: {details}") from None
+            except DecodeError as error:
+                raise ConfigError(f"{target} describes no files: {error}") from None
+    raise ConfigError(f"{target} has no server reflection: switch it on, or use a descriptor set")
+
+
+class _Conversation:
+    """Asks a server in one version of the protocol."""
+
+    def __init__(self, channel: grpc.Channel, version: str, deadline: float) -> None:
+        self._deadline = deadline
+        self._ask = channel.stream_stream(
+            f"/{_REFLECTION}{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=ServerReflectionRequest.SerializeToString,
+            response_deserializer=ServerReflectionResponse.FromString,
+        )
+
+    def services(self) -> list[str]:
+        """Return the names of the services, other than reflection itself."""
+        replies = self._replies([ServerReflectionRequest(list_services="*")])
+        listed = [
+            service.name for each in replies for service in each.list_services_response.service
+        ]
+        return [name for name in listed if not name.startswith(_REFLECTION)]
+
+    def files(self, requests: Iterable[ServerReflectionRequest]) -> list[FileDescriptorProto]:
+        """Return the files that the server has for these requests."""
+        return [
+            FileDescriptorProto.FromString(file)
+            for reply in self._replies(requests)
+            for file in reply.file_descriptor_response.file_descriptor_proto
+        ]
+
+    def _replies(
+        self, requests: Iterable[ServerReflectionRequest]
+    ) -> list[ServerReflectionResponse]:
+        return list(self._ask(iter(requests), timeout=self._deadline - time.monotonic()))
+
+
+def _described(conversation: _Conversation, target: str) -> Descriptors:
+    listed = conversation.services()
+    files = conversation.files(
+        ServerReflectionRequest(file_containing_symbol=name) for name in listed
+    )
+    while missing := _missing(files):
+        found = conversation.files(
+            ServerReflectionRequest(file_by_filename=name) for name in missing
+        )
+        if not any(file.name in missing for file in found):
+            raise ConfigError(f"{target} does not describe {missing[0]}, which its files import")
+        files += found
+    declared = {
+        f"{file.package}.{each.name}".lstrip(".") for file in files for each in file.service
+    }
+    return assemble(files, [name for name in listed if name in declared], target)
+
+
+def _missing(files: Iterable[FileDescriptorProto]) -> list[str]:
+    files = list(files)
+    needed = {name for file in files for name in file.dependency}
+    return sorted(needed - {file.name for file in files})
