@@ -1,15 +1,17 @@
 # Everything runs from .venv, which the first target that needs it makes.
 PYTHON ?= python3
 ARGS ?=
+SECONDS ?= 60
 
 BIN := .venv/bin
 VENV := .venv/.installed
+FUZZER := .venv/.fuzzer
 GOOGLEAPIS := build/googleapis/.copied
-TYPED := src/transcoder src/services tests $(wildcard benchmarks) scripts
+TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench generate format build clean constraints
+.PHONY: help run test check bench fuzz generate format build clean constraints
 .PHONY: lint types contract fresh protos breaking
 
 help: ## Show this list
@@ -25,6 +27,11 @@ check: lint types contract fresh protos breaking ## Check style, types, imports,
 
 bench: $(VENV) ## Run every benchmark
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
+	@for target in template path query body; do \
+	  echo "== $$target"; $(BIN)/python fuzz/run.py $$target -max_total_time=$(SECONDS) || exit 1; \
+	done
 
 generate: $(VENV) ## Write the Python code of the protos
 	$(BIN)/python scripts/generate.py
@@ -74,6 +81,12 @@ $(VENV): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable .
+	@touch $@
+
+$(FUZZER): $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary atheris \
+	  --group fuzz 2>/dev/null \
+	  || { echo 'atheris has no build for this Python or machine: use another for fuzzing'; exit 1; }
 	@touch $@
 
 $(GOOGLEAPIS): $(VENV) scripts/googleapis.py

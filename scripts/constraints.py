@@ -23,7 +23,8 @@ def freeze(folder: Path) -> list[str]:
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
     subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
-    subprocess.run([*pip, "install", "--quiet", "--group", "dev", "--editable", "."], check=True)
+    groups = ["--group", "dev", "--group", "fuzz"]
+    subprocess.run([*pip, "install", "--quiet", *groups, "--editable", "."], check=True)
     command = [*pip, "freeze", "--all", "--exclude-editable"]
     frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [line for line in frozen.splitlines() if PIN.fullmatch(line)]

@@ -1,0 +1,190 @@
+"""What is fuzzed: bytes of a client or of a proto's author, and what may come out of them.
+
+Each target takes bytes and fails, by any exception, when something comes out that the module does
+not promise. They need no fuzzer: the tests replay the corpus through the same functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from google.api.http_pb2 import HttpRule
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from compiled import pool
+from transcoder.errors import InvalidRequest, TemplateError, UnsupportedMedia
+from transcoder.http_rule import bindings
+from transcoder.path_template import PathTemplate
+from transcoder.profile import PROFILES, Profile
+from transcoder.request import RequestDecoder
+from transcoder.routing import Match, Miss, Route, Router
+
+Target = Callable[[bytes], None]
+
+LIMIT: Final = 0.1
+"""CPU seconds that one input may take."""
+
+RULES: Final = (
+    "GET /v1/{name}",
+    "GET /v1/items",
+    "DELETE /v1/{name}",
+    "POST /v1/{name}:cancel",
+    "POST /v1/{name=shelves/*}:cancel:now",
+    "GET /v1/{name=shelves/*/books/*}",
+    "PATCH /v1/{name=shelves/*/**}",
+    "GET /v1/{parent=shelves/**}/{id}",
+    "POST /v1/{parent=shelves/**}/{id}/pages:read",
+    "GET /v1/shelves/**/end",
+    "PUT /{a}/{b}/{c}/x",
+    "PUT /{a}/{b}/x/{c}",
+    "* /any/{name=**}",
+    "GET /%C3%A4/{name}",
+)
+
+
+def template(data: bytes) -> None:
+    """Parse a template: it is one, and says itself, or the error has a column in it."""
+    text = data.decode("utf-8", "replace")
+    try:
+        parsed = PathTemplate.parse(text)
+    except TemplateError as error:
+        check(1 <= error.column <= len(text) + 1, f"column {error.column} of {text!r}")
+        return
+    check(str(parsed) == text, f"{text!r} became {parsed}")
+    check(PathTemplate.parse(str(parsed)) == parsed, f"{text!r} is read in two ways")
+    for variable in parsed.variables:
+        check(0 <= variable.start < variable.end <= len(parsed.segments), f"{variable} of {text!r}")
+
+
+def path(data: bytes) -> None:
+    """Match a path under each profile's router; the method stands on a line of its own before it.
+
+    A path that comes back from a match's values leads to the same route.
+    """
+    method, _, raw = data.partition(b"\n")
+    for router in _routers():
+        try:
+            found = router.match(method.decode("latin-1"), raw.decode("latin-1"))
+        except InvalidRequest as error:
+            check(len(error.status.message.encode()) <= 512, "a long refusal")
+            continue
+        check(isinstance(found, Match | Miss), repr(found))
+        if isinstance(found, Match):
+            wanted = len(found.route.template.variables)
+            check(len(found.values) == wanted, f"{len(found.values)} values for {found.route}")
+            check(not any("\0" in value for value in found.values), "a NUL in a value")
+
+
+def query(data: bytes) -> None:
+    """Bind a query: alone, beside a path and beside a body."""
+    for decode, values in _query_decoders():
+        try:
+            decode(values, data, b"", "").SerializeToString()
+        except InvalidRequest as error:
+            _check_refusal(error)
+
+
+def body(data: bytes) -> None:
+    """Decode a body; a line before it has the rule's body, and the Content-Type if it is not JSON.
+
+    Without such a line, the body is the whole message.
+    """
+    line, newline, rest = data.partition(b"\n")
+    field, _, content_type = line.decode("latin-1").partition(" ")
+    decoders = _body_decoders()
+    if not newline or field not in decoders:
+        field, content_type, rest = "*", "", data
+    try:
+        decoders[field]((), b"", rest, content_type or "application/json").SerializeToString()
+    except InvalidRequest as error:
+        _check_refusal(error)
+    except UnsupportedMedia as error:
+        check(error.http == 415, f"status {error.http}")
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "template": template,
+    "path": path,
+    "query": query,
+    "body": body,
+}
+
+
+def timed(target: Target, data: bytes) -> None:
+    """Run a target on an input, which may take no longer than the limit."""
+    started = time.thread_time()
+    target(data)
+    took = time.thread_time() - started
+    check(took < LIMIT, f"{took:.3f} s")
+
+
+def check(holds: bool, problem: str) -> None:  # noqa: FBT001  as assert has it
+    """Fail when something does not hold, also under -O."""
+    if not holds:
+        raise AssertionError(problem)
+
+
+def _check_refusal(error: InvalidRequest) -> None:
+    check(error.http == 400, f"status {error.http}")
+    check(len(error.status.to_json()) <= 2048, "a long answer")
+    check(len(error.status.message.encode()) <= 512, "a long message")
+
+
+@cache
+def _routers() -> tuple[Router[str], ...]:
+    routes = []
+    for rule in RULES:
+        method, text = rule.split(" ")
+        routes.append(Route(method, PathTemplate.parse(text), rule, rule))
+    return tuple(
+        Router(
+            routes,
+            order=profile.order,
+            unescape=profile.unescape,
+            trailing_slash=profile.trailing_slash,
+        )
+        for profile in PROFILES.values()
+    )
+
+
+@cache
+def _query_decoders() -> tuple[tuple[RequestDecoder, tuple[str, ...]], ...]:
+    rpc = _rpc("Everyone")
+    google, grpc_gateway, envoy = (PROFILES[name] for name in ("google", "grpc-gateway", "envoy"))
+    bound = HttpRule(get="/v1/{string_value}/{child.int32_value}")
+    return (
+        (_decoder(rpc, HttpRule(get="/v1"), google), ()),
+        (_decoder(rpc, bound, google), ("x", "1")),
+        (_decoder(rpc, HttpRule(post="/v1", body="child"), google), ()),
+        (_decoder(rpc, HttpRule(get="/v1"), grpc_gateway), ()),
+        (_decoder(rpc, HttpRule(post="/v1", body="*"), envoy), ()),
+    )
+
+
+@cache
+def _body_decoders() -> dict[str, RequestDecoder]:
+    everyone, update = _rpc("Everyone"), _rpc("Update")
+    fields = ["child", "string_value", "int32_list", "value", "string_map", "child.time", "any"]
+    google, grpc_gateway = PROFILES["google"], PROFILES["grpc-gateway"]
+    return {
+        "*": _decoder(everyone, HttpRule(post="/v1", body="*"), google),
+        "lenient": _decoder(everyone, HttpRule(post="/v1", body="*"), grpc_gateway),
+        "item": _decoder(update, HttpRule(patch="/v1", body="item"), google),
+        **{field: _decoder(everyone, HttpRule(post="/v1", body=field), google) for field in fields},
+    }
+
+
+def _decoder(rpc: MethodDescriptor, rule: HttpRule, profile: Profile) -> RequestDecoder:
+    (binding,) = bindings(rpc, rule)
+    return RequestDecoder(binding, GetMessageClass(rpc.input_type), profile)
+
+
+def _rpc(name: str) -> MethodDescriptor:
+    return _pool().FindServiceByName("everything.v1.Bindings").methods_by_name[name]
+
+
+_pool = cache(pool)
