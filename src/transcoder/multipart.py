@@ -234,4 +234,4 @@ def _text(name: bytes) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("the name of a part is not UTF-8") from None
+        raise InvalidRequest("a part of the multipart body has a name that is not UTF-8") from None
