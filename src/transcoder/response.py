@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
 from transcoder.errors import InvalidRequest, StatusError
+from transcoder.fields import is_map
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
 from transcoder.protojson import to_json
@@ -120,26 +121,28 @@ class ResponseEncoder:
         return _printed(tree, indent=presentation.indent)
 
     def _json(self, reply: Message, *, enum_numbers: bool = False) -> bytes:
-        if self._field is None:
-            return self._message_json(reply, enum_numbers=enum_numbers)
-        value = getattr(reply, self._field.name)
-        if isinstance(value, Message):
-            return self._message_json(value, enum_numbers=enum_numbers)
-        alone = type(reply)()
-        if self._field.is_repeated:
-            getattr(alone, self._field.name).MergeFrom(value)
-        else:
-            setattr(alone, self._field.name, value)
-        data = to_json(alone, print_defaults=True, enum_numbers=enum_numbers, pool=self._pool)
-        return _printed(json.loads(data)[self._field.json_name])
-
-    def _message_json(self, message: Message, *, enum_numbers: bool) -> bytes:
+        value = reply if self._field is None else getattr(reply, self._field.name)
+        if self._field is not None and not isinstance(value, Message):
+            return self._field_json(reply, self._field, enum_numbers=enum_numbers)
         return to_json(
-            message,
+            value,
             print_defaults=self._print_defaults,
             enum_numbers=enum_numbers,
             pool=self._pool,
         )
+
+    def _field_json(self, reply: Message, field: FieldDescriptor, *, enum_numbers: bool) -> bytes:
+        """Print what is no message as the member of an object, and take it out of there."""
+        value = getattr(reply, field.name)
+        alone = type(reply)()
+        if field.is_repeated:
+            getattr(alone, field.name).MergeFrom(value)
+        else:
+            setattr(alone, field.name, value)
+        # A scalar is printed whatever it is, but the messages of a list as the profile has it.
+        defaults = self._print_defaults or field.message_type is None
+        data = to_json(alone, print_defaults=defaults, enum_numbers=enum_numbers, pool=self._pool)
+        return _printed(json.loads(data).get(field.json_name, {} if is_map(field) else []))
 
 
 def _printed(tree: Any, *, indent: bool = False) -> bytes:
