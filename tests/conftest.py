@@ -20,6 +20,7 @@ import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from compiled import pool
+from wire import Catalogue
 
 HERE = Path(__file__).parent
 
@@ -137,6 +138,16 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start servers, as `start` does, for all tests of a module."""
     with starting(tmp_path_factory.mktemp("served")) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def catalogue(start_shared: Start) -> Iterator[Catalogue]:
+    """The server of a route of each shape; it holds nothing of what the tests sent it."""
+    catalogue = Catalogue(start_shared("catalogue:create"))
+    yield catalogue
+    files, threads = catalogue.grown()
+    assert files <= 2
+    assert threads <= 2
 
 
 @contextmanager

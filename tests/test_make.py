@@ -62,6 +62,19 @@ def test_a_python_without_venv_is_told_what_to_install(fresh: Path) -> None:
     assert "apt-get install python3-venv" in made.stdout
 
 
+def test_a_python_without_atheris_is_told_in_one_line(fresh: Path) -> None:
+    """Where the fuzzer has no build, `make fuzz` says so and no more."""
+    (fresh / ".venv/bin").mkdir(parents=True)
+    python(fresh / ".venv/bin", "echo no matching distribution >&2; exit 1")
+    (fresh / ".venv/.installed").touch()
+    made = make(fresh, "fuzz")
+
+    assert made.returncode != 0
+    assert made.stdout == (
+        "atheris has no build for this Python or machine: use another for fuzzing\n"
+    )
+
+
 def test_constraints_are_names_and_versions() -> None:
     """No line of the constraints says where a package comes from."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from wire import Catalogue, get, request
+
+
+@pytest.mark.parametrize(
+    "version", ["", " HTTP/0.9", " HTTP/1.2", " HTTP/2.0", " HTTP/9.9", " HTTP/1"]
+)
+def test_other_versions(catalogue: Catalogue, version: str) -> None:
+    """Versions other than 1.1 and 1.0 are refused; a line without one would be HTTP/0.9."""
+    raw = f"GET /v1/a{version}\r\nHost: localhost\r\n\r\n".encode()
+
+    assert catalogue.refused(raw).status == 400
+
+
+def test_version_1_0(catalogue: Catalogue) -> None:
+    """HTTP/1.0 is answered, and its connection ends."""
+    answer, called = catalogue.send(b"GET /v1/a HTTP/1.0\r\n\r\n")
+
+    assert (answer.status, called, answer.closed) == (200, "Get", True)
+
+
+@pytest.mark.parametrize("broken", [b"GET /\x01 HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n"])
+def test_bytes_behind_a_request(catalogue: Catalogue, broken: bytes) -> None:
+    """Requests are answered although none follows them; then the connection ends."""
+    wire = catalogue.wire()
+    wire.send(get("/v1/a") + get("/v1/b") + broken)
+    first, second = wire.answer(), wire.answer()
+    wire.close()
+
+    assert (first.json(), first.closed) == ({"stringValue": "a"}, False)
+    assert (second.json(), second.closed) == ({"stringValue": "b"}, True)
+
+
+def test_a_broken_body(catalogue: Catalogue) -> None:
+    """A body whose framing breaks is refused, and the method is not called."""
+    head = "Transfer-Encoding: chunked"
+    body = b"2\r\n{}\r\nzz\r\n"
+
+    assert catalogue.refused(request("POST", "/v1/items", head) + body).status == 400
+
+
+def test_upgrade_to_nothing_we_speak(catalogue: Catalogue) -> None:
+    """A request to upgrade is answered as any other; its connection ends, as nothing is read on."""
+    upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+    answer, called = catalogue.send(request("GET", "/v1/a", *upgrade))
+
+    assert (answer.status, called, answer.closed) == (200, "Get", True)
+
+
+def test_a_client_that_sends_on(catalogue: Catalogue) -> None:
+    """A refused client that goes on sending gets its answer, and what it sends is dropped."""
+    wire = catalogue.wire()
+    wire.send(b"GET /" + b"a" * (1 << 20))
+    wire.send(b"a" * (1 << 20))
+
+    assert wire.answer().status == 414
+    wire.close()
