@@ -475,6 +475,21 @@ def test_cancelled_while_draining() -> None:
     assert asgi(gateway, {})[0]["status"] == 503
 
 
+def test_one_error_raised_again() -> None:
+    """An error that a servicer keeps and raises again tells nothing of the calls before."""
+    busy = StatusError(Code.UNAVAILABLE, "busy")
+
+    class Raising(Users):
+        async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+            context.set_trailing_metadata((("x-user", request.id),))
+            raise busy
+
+    web = TestClient(register(Gateway(), Raising()))
+    web.get("/v1/users/1")
+
+    assert web.get("/v1/users/2").headers["x-user"] == "2"
+
+
 def test_status_error_of_a_servicer() -> None:
     """A servicer may raise a StatusError instead of aborting."""
 

@@ -12,6 +12,7 @@ import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -263,13 +264,8 @@ class Gateway(Starlette):
         try:
             reply = await self._upstream.unary(call, request)
         except StatusError as error:
-            error.headers += tuple(_text(to_headers(_sent(call))))
-            raise
-        payload = endpoint.encode(reply, presentation)
-        if call.initial_metadata or call.trailing_metadata:
-            extra = to_headers(_sent(call))
-            return Payload(payload.status, payload.content_type, payload.body, extra)
-        return payload
+            return _with_metadata(self._refuse(error, scope), call)
+        return _with_metadata(endpoint.encode(reply, presentation), call)
 
     def _refuse(self, error: BaseException, scope: Scope) -> Payload:
         """Log an error, once, and return what the client is told."""
@@ -282,8 +278,7 @@ class Gateway(Starlette):
             _log.log(level, text, method, path, payload.status, error.status.message, name)
         else:
             _log.error("%s %s failed, request id %s", method, path, name, exc_info=error)
-        headers = [*payload.headers, (b"x-request-id", name.encode())]
-        return Payload(payload.status, payload.content_type, payload.body, headers)
+        return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))
 
     def _health(self, scope: Scope) -> Payload:
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
@@ -339,12 +334,11 @@ def _content_type(headers: RawHeaders) -> str:
     return ""
 
 
-def _sent(call: Call) -> Iterable[Any]:
-    return (*call.initial_metadata, *call.trailing_metadata)
-
-
-def _text(headers: RawHeaders) -> Iterable[tuple[str, str]]:
-    return ((name.decode(), value.decode()) for name, value in headers)
+def _with_metadata(payload: Payload, call: Call) -> Payload:
+    if not call.initial_metadata and not call.trailing_metadata:
+        return payload
+    sent = to_headers((*call.initial_metadata, *call.trailing_metadata))
+    return replace(payload, headers=(*payload.headers, *sent))
 
 
 async def _send(payload: Payload, method: str, send: Callable[[Any], Awaitable[None]]) -> None:
