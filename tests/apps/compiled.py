@@ -36,3 +36,20 @@ def pool() -> DescriptorPool:
     for file in files:
         made.Add(file)
     return made
+
+
+def descriptor_set(text: str, *options: str) -> bytes:
+    """Return the descriptor set of one text, `api.proto`; the default options keep all there is."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, compiled = Path(folder, "api.proto"), Path(folder, "api.binpb")
+        source.write_text(text)
+        arguments = [
+            "protoc",
+            *(f"--proto_path={each}" for each in (folder, *INCLUDE)),
+            *(options or ("--include_imports", "--include_source_info")),
+            f"--descriptor_set_out={compiled}",
+            str(source),
+        ]
+        if protoc.main(arguments):
+            raise RuntimeError("the proto does not compile")
+        return compiled.read_bytes()
