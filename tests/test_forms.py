@@ -148,6 +148,18 @@ def test_http_body(
     assert message.name == "x"
 
 
+def test_http_bodies(decode: Decode) -> None:
+    """A list of HttpBody takes as many parts as come."""
+    parts = [part("more", b"1", "a"), part("more", b"2", **PLAIN)]
+
+    message = decode("Upload", "*", multipart(*parts), MULTIPART)
+
+    assert [(each.content_type, each.data) for each in message.more] == [
+        ("", b"1"),
+        ("text/plain", b"2"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("parts", "field", "problem"),
     [

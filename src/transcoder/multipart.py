@@ -202,9 +202,7 @@ class Multipart:
         self.parts.append(self._part)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        part = self._part
-        if part is None:
-            return
+        part = self.parts[-1]
         if not part.is_file and part.size + end - start > self._limits.field_size:
             problem = f"over the limit of {self._limits.field_size} bytes"
             raise InvalidRequest(problem, part.name[:_NAME_LIMIT])
