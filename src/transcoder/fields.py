@@ -87,7 +87,8 @@ class FieldPath:
         for depth, name in enumerate(path.split(".")):
             if inside is None:
                 raise FieldPathError(f"{fields[-1].name} is not a message", depth - 1)
-            field = inside.fields_by_name.get(name)
+            # Asked for half a surrogate pair, which JSON can write, the descriptor's map fails.
+            field = inside.fields_by_name.get(name) if name.isascii() else None
             if field is None and json_names:
                 field = _by_json_name(inside).get(name)
             if field is None:

@@ -97,12 +97,15 @@ class Status:
 
 
 def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Return `text` cut to `limit` bytes of UTF-8, with an ellipsis where it was cut."""
-    if len(text) * 4 <= limit:
+    """Return `text` cut to `limit` bytes of UTF-8, with an ellipsis where it was cut.
+
+    What has no UTF-8, as half a surrogate pair that JSON can write, becomes a question mark.
+    """
+    if text.isascii() and len(text) <= limit:
         return text
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= limit:
-        return text
+        return encoded.decode()
     return encoded[: limit - 3].decode("utf-8", "ignore") + "…"
 
 

@@ -8,10 +8,11 @@ list of fields.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -87,9 +88,10 @@ class _Walk:
     def _fields(self, pairs: _Pairs, of: Descriptor, path: str, depth: int) -> Iterator[Problem]:
         seen: dict[str, str] = {}
         oneofs: dict[str, str] = {}
+        fields = _fields_by_key(of)
         for key, value in pairs:
             where = f"{path}.{key}" if path else key
-            field = _field(of, key)
+            field = fields.get(key)
             if field is None:
                 if not self.ignore_unknown:
                     yield where, "no such field" + suggestion(key, json_names(of))
@@ -220,8 +222,9 @@ def _whole(value: float) -> int:
 
 def _enum(value: Any, enum: EnumDescriptor, path: str) -> Iterator[Problem]:
     if isinstance(value, str):
-        if value not in enum.values_by_name and not value.lstrip("-").isdecimal():
-            yield path, f"no such value of {enum.name}" + suggestion(value, enum.values_by_name)
+        names = {each.name for each in enum.values}
+        if value not in names and not value.lstrip("-").isdecimal():
+            yield path, f"no such value of {enum.name}" + suggestion(value, names)
     elif isinstance(value, bool) or not isinstance(value, int):
         yield path, f"expected a name or number of {enum.name}, got {_kind(value)}"
     elif not -(2**31) <= value < 2**31:
@@ -236,10 +239,11 @@ def _map_key(key: str, field: FieldDescriptor) -> Iterator[Problem]:
         yield from _integer(key, field.cpp_type, "")
 
 
-def _field(descriptor: Descriptor, key: str) -> FieldDescriptor | None:
-    return descriptor.fields_by_camelcase_name.get(key) or next(
-        (field for field in descriptor.fields if key in {field.json_name, field.name}), None
-    )
+@functools.lru_cache(maxsize=1024)
+def _fields_by_key(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
+    # A descriptor's own maps fail when they are asked for half a surrogate pair.
+    by_name = {field.name: field for field in descriptor.fields}
+    return by_name | {field.json_name: field for field in descriptor.fields}
 
 
 def json_names(descriptor: Descriptor) -> Iterator[str]:
