@@ -44,6 +44,7 @@ _JSON_NAMES = {
     "fullyDecodeReservedExpansion": "fully_decode_reserved_expansion",
     "responseBody": "response_body",
 }
+_DEPTH = 64
 # The C parser is ten times as fast, and left out of some builds of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -154,17 +155,29 @@ def read_service_config(text: str, name: str) -> ServiceConfig:
 
 def _composed(text: str, name: str) -> yaml.Node:
     try:
+        _check_depth(text)
         node: yaml.Node | None = yaml.compose(text, _LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        problem = error.problem or error.context
-        raise ConfigError(f"{place}: not YAML: {problem}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+        # YAML takes a bare star for an alias, and `body: "*"` is the most usual of bodies.
+        hint = '; a star stands in quotes: "*"' if "alias" in (error.context or "") else ""
+        raise ConfigError(f"{place}: not YAML: {error.problem}{hint}") from None
+    except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
     if node is None:
         raise ConfigError(f"{name}: expected type: {_TYPE}, found nothing")
     return node
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested so deeply that the C parser's recursion would end the process."""
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise yaml.YAMLError("it is nested too deeply")
 
 
 class _Reader:
