@@ -135,13 +135,15 @@ class RequestDecoder:
         self, body: bytes | Multipart, content_type: str
     ) -> tuple[Message, bytes | Sequence[str]]:
         """Return the message that the body makes, and what says which fields it names."""
+        if self._body is None:
+            return self._message_class(), b""
         form = self._form
         if form is not None and form.takes(content_type):
             message = self._message_class()
             return message, form(message, body, content_type)
-        if self._body is None or not isinstance(body, bytes):
-            return self._message_class(), b""
-        return self._body(body, content_type), body
+        # Only a form's decoder gives away a Multipart to feed.
+        data = body if isinstance(body, bytes) else b""
+        return self._body(data, content_type), data
 
     def multipart(self, content_type: str) -> Multipart | None:
         """Return what a multipart body is fed to as it arrives; None to have all of it at once.
