@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
-from transcoder.fields import FieldPath, FieldPathError
+from transcoder.fields import FieldPath, FieldPathError, is_map
 from transcoder.http_rule import Binding
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
@@ -163,6 +163,9 @@ def _query_field(binding: Binding, key: str) -> tuple[str, str]:
 
 def _type(field: FieldDescriptor) -> str:
     named = field.message_type or field.enum_type
+    if is_map(field):
+        key, value = field.message_type.fields
+        return f"map<{_type(key)}, {_type(value)}>"
     if named is not None:
         kind = str(named.full_name)
     else:
@@ -231,9 +234,8 @@ def stopped(template: PathTemplate, keys: Sequence[str]) -> str:
         return _stopped(template.segments, keys)
     front, back = template.segments[:deep], template.segments[deep + 1 :]
     if len(keys) < len(front) + len(back):
-        return _stopped(front, keys[:deep]) or (
-            f"the path has {len(keys)} segments, and {len(front) + len(back)} are needed"
-        )
+        needed = len(front) + len(back)
+        return _stopped(front, keys[:deep]) or f"the path is shorter than {needed} segments"
     start = len(keys) - len(back)
     return _stopped(front, keys[:deep]) or _stopped(back, keys[start:], start)
 
