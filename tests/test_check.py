@@ -62,8 +62,8 @@ def test_everything_at_once() -> None:
         "api.proto:10:3: api.v1.Books.M2: 'v1', column 1: expected '/' at the start",
         "api.proto:13:3: api.v1.Books.M3: '/x': body 'boody': boody: no such field",
         (
-            "api.proto:16:3: api.v1.Books.M4 (GET /v1/{pages}) and api.v1.Books.M3 "
-            "(GET /v1/{name}) answer the same requests: remove one of them; "
+            "api.proto:16:3: api.v1.Books.M3 (GET /v1/{name}) and api.v1.Books.M4 "
+            "(GET /v1/{pages}) answer the same requests: remove one of them; "
             "the other is at api.proto:13:3"
         ),
     ]

@@ -126,7 +126,8 @@ def test_query(
     protos: DescriptorPool, profile: Profile, request_: str, note: str, error: str
 ) -> None:
     """Each parameter tells which field it set, or why it set none."""
-    found = explain(made(protos, profile), *request_.split(" "))
+    method, target = request_.split(" ")
+    found = explain(made(protos, profile), method, target)
 
     assert found.bound[-1].note == note
     assert told(found.error) == error

@@ -163,7 +163,7 @@ def _query_field(binding: Binding, key: str) -> tuple[str, str]:
 
 def _type(field: FieldDescriptor) -> str:
     named = field.message_type or field.enum_type
-    if is_map(field):
+    if is_map(field) and field.message_type is not None:
         key, value = field.message_type.fields
         return f"map<{_type(key)}, {_type(value)}>"
     if named is not None:
