@@ -271,7 +271,8 @@ class Gateway(Starlette):
         """Log an error, once, and return what the client is told."""
         payload = self.transcoder.error(error)
         name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
-        method, path = scope["method"], _raw_path(scope)[:256]
+        # Other servers than ours let control bytes through, and logs end up in terminals.
+        method, path = scope["method"], ascii(_raw_path(scope)[:256])[1:-1]
         if isinstance(error, StatusError):
             level = logging.INFO if payload.status < 500 else logging.WARNING
             text = "%s %s answered %d: %.256r, request id %s"

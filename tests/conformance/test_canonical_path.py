@@ -178,9 +178,6 @@ def test_scope_names_what_was_called() -> None:
     called: list[str] = []
     gateway = serving(called.append)
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
-
     async def run() -> list[Any]:
         wrong = []
         for method, path in itertools.islice(generated(seed=3), 5_000):
@@ -191,7 +188,7 @@ def test_scope_names_what_was_called() -> None:
             async def send(message: Any, sent: list[Any] = sent) -> None:
                 sent.append(message)
 
-            await gateway(scope, receive, send)
+            await gateway(scope, no_body, send)
             names = [f"{SERVICE}.{name}" for name in called]
             answered = sent[0]["status"] == 200 and not _is_health(path)
             if names != ([scope["route"].name] if answered else []):
@@ -205,6 +202,11 @@ def _is_health(path: str) -> bool:
     return decoded(path) == "/healthz"
 
 
+async def no_body() -> dict[str, Any]:
+    """Receive a request without a body."""
+    return {"type": "http.request", "body": b""}
+
+
 def asgi_scope(method: str, path: str) -> dict[str, Any]:
     """Return the scope of a request."""
     return {
@@ -216,6 +218,21 @@ def asgi_scope(method: str, path: str) -> dict[str, Any]:
         "root_path": "",
         "headers": [],
     }
+
+
+def test_control_bytes_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A refused path is logged in printable ASCII, whatever the server let through."""
+    scope = {**asgi_scope("GET", "/v1/x"), "raw_path": b"/v1/\x1b[31m\r\n\x9b\xff"}
+
+    async def ignore(_: Any) -> None:
+        """Send nothing."""
+
+    with caplog.at_level("INFO", logger="transcoder"):
+        asyncio.run(serving(lambda _: None)(scope, no_body, ignore))
+
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert record.getMessage().isascii()
 
 
 def test_one_decision_on_the_wire(catalogue: Catalogue, router: Router[Any]) -> None:
