@@ -5,6 +5,9 @@ Each command is a module. What needs protobuf, gRPC or rich is imported by the c
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 try:
     import click
 except ImportError as missing:
@@ -14,8 +17,14 @@ from transcoder.cli.check import check
 from transcoder.cli.explain import explain
 from transcoder.cli.routes import routes
 
+_SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    # Without a say, click colours what goes to a terminal.
+    "color": False if os.environ.get("NO_COLOR") else None,
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings=_SETTINGS)
 @click.version_option(package_name="transcoder")
 def main() -> None:
     """Look at the HTTP routes that google.api.http rules give to gRPC services.

@@ -136,8 +136,9 @@ def _descriptors(file: BinaryIO | None, module: str | None, reflection: str | No
     if file is not None:
         return read_descriptors(file.read(), file.name)
     if module is not None:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+        if "" not in sys.path:
+            # As `python -m` does, and as a console script does not.
+            sys.path.insert(0, "")
         return import_descriptors(module)
     from transcoder.reflection_client import reflect
 
