@@ -71,4 +71,6 @@ def _print_table(rows: Sequence[_Row]) -> None:
         table.add_row(*(Text(getattr(row, name)) for name in names))
     # Only a terminal has a width to keep to.
     width = None if sys.stdout.isatty() else 1 << 12
-    Console(width=width, highlight=False).print(table)
+    # rich keeps bold where no colour is wanted.
+    plain = click.get_current_context().color is False
+    Console(width=width, color_system=None if plain else "auto").print(table)

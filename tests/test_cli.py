@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from compiled import descriptor_set
+from transcoder.cli import main
+
+if TYPE_CHECKING:
+    from tests.conftest import Start
+
+SCRIPT = str(Path(sys.executable).with_name("transcoder"))
+OPERATIONS = ("--module", "google.longrunning")
+API = """\
+syntax = "proto3";
+package api.v1;
+import "google/api/annotations.proto";
+message Book { string name = 1; int32 pages = 2; }
+service Books {
+  rpc Get(Book) returns (Book) {
+    option (google.api.http).get = "/v1/{name=books/*}";
+  }
+  rpc Put(Book) returns (Book) {
+    option (google.api.http) = { put: "/v1/{name=books/*}" body: "pages" response_body: "name" };
+  }
+  rpc Copy(Book) returns (Book);
+}
+"""
+BROKEN = API.replace("name=books", "nmae=books")
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in a folder with `api.binpb` and `broken.binpb`."""
+    (tmp_path / "api.binpb").write_bytes(descriptor_set(API))
+    (tmp_path / "broken.binpb").write_bytes(descriptor_set(BROKEN))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return lambda *arguments, **options: CliRunner().invoke(main, arguments, **options)
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def script(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the console script in a process of its own."""
+    return subprocess.run(
+        [SCRIPT, *arguments], check=False, capture_output=True, text=True, cwd=folder
+    )
+
+
+def test_version() -> None:
+    """The script tells the version of the package."""
+    assert script("--version").stdout == f"transcoder, version {version('transcoder')}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("routes",), ("explain",), ("check",)])
+def test_help(run: Run, command: tuple[str, ...]) -> None:
+    """Every help has examples, each on a line of its own."""
+    helped = run(*command, "--help")
+
+    assert helped.exit_code == 0
+    examples = helped.stdout.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(examples) > 1
+    assert all("transcoder " in line or "protoc " in line for line in examples)
+
+
+def test_help_is_light() -> None:
+    """Before a command runs, neither protobuf, gRPC, starlette, YAML nor rich are imported."""
+    program = (
+        "import sys, transcoder.cli; heavy = {'google', 'grpc', 'starlette', 'yaml', 'rich'};"
+        "print(heavy & set(sys.modules))"
+    )
+    found = python(program)
+
+    assert found.stdout == "set()\n"
+
+
+def test_rich_prints_tables_only() -> None:
+    """JSON and explanations come without rich, gRPC and starlette."""
+    program = (
+        "import sys\n"
+        "from transcoder.cli import main\n"
+        "try: main(['routes', '--module', 'google.cloud.location', '--json'])\n"
+        "except SystemExit: print({'grpc', 'rich', 'starlette'} & set(sys.modules))\n"
+    )
+    found = python(program)
+
+    assert found.stdout.endswith("\nset()\n")
+
+
+def test_without_click() -> None:
+    """Without click, the import names the extra to install."""
+    program = "import sys; sys.modules['click'] = None; import transcoder.cli"
+    done = python(program)
+
+    assert done.stderr.endswith("ImportError: the command needs click: install transcoder[cli]\n")
+
+
+def test_routes(run: Run) -> None:
+    """Routes are a table, in the order of their declaration."""
+    table = run("routes", "--descriptor-set", "api.binpb").stdout
+
+    assert [line.split() for line in table.splitlines()] == [
+        ["method", "path", "rpc", "body", "response", "body"],
+        ["GET", "/v1/{name=books/*}", "api.v1.Books.Get"],
+        ["PUT", "/v1/{name=books/*}", "api.v1.Books.Put", "pages", "name"],
+    ]
+
+
+def test_routes_in_json(run: Run) -> None:
+    """JSON has all of it, places too."""
+    listed = json.loads(run("routes", "--descriptor-set", "api.binpb", "--json").stdout)
+
+    assert listed[1] == {
+        "method": "PUT",
+        "path": "/v1/{name=books/*}",
+        "rpc": "api.v1.Books.Put",
+        "body": "pages",
+        "response_body": "name",
+        "place": "api.proto:10:5",
+    }
+
+
+def test_unbound(run: Run) -> None:
+    """Methods without a rule are listed when they are asked for."""
+    listed = json.loads(run("routes", "--image", "api.binpb", "--json", "--unbound").stdout)
+
+    assert [each["path"] for each in listed][2:] == ["/api.v1.Books/Copy"]
+
+
+def test_no_routes(run: Run) -> None:
+    """Services without rules are told from a failure."""
+    listed = run("routes", "--module", "grpc_health.v1")
+
+    assert (listed.exit_code, listed.stdout) == (0, "")
+    assert listed.stderr == "no method has a rule; --unbound routes them without one\n"
+
+
+def test_stdin() -> None:
+    """A dash reads from stdin, as in a pipe behind `buf build -o -`."""
+    command = [SCRIPT, "check", "--image", "-"]
+    right = subprocess.run(command, check=False, capture_output=True, input=descriptor_set(API))
+    wrong = subprocess.run(command, check=False, capture_output=True, input=b"")
+
+    assert right.stderr == b"no problems in 1 service\n"
+    assert wrong.stderr.startswith(b"Error: <stdin> is no descriptor set: it holds no files")
+
+
+CONFIG = """\
+type: google.api.Service
+http:
+  fully_decode_reserved_expansion: true
+  rules:
+  - selector: api.v1.Books.Copy
+    get: /v1/{name=copies/**}
+"""
+
+
+def test_service_config(run: Run, tmp_path: Path) -> None:
+    """A service configuration adds routes, and places in itself."""
+    (tmp_path / "api.yaml").write_text(CONFIG)
+    options = ("--descriptor-set", "api.binpb", "--service-config", "api.yaml")
+    listed = json.loads(run("routes", *options, "--json").stdout)
+    explained = run("explain", *options, "GET", "/v1/copies/a%3Ab%2Fc").stdout
+
+    assert listed[2]["place"] == "api.yaml:6:10"
+    assert "  api.yaml:6:10\n" in explained
+    assert "path  name = 'copies/a:b%2Fc' -> name (string)\n" in explained
+
+
+def test_explain_a_match(run: Run) -> None:
+    """A match tells the rule, its place, what was bound, and the message."""
+    explained = run("explain", "--descriptor-set", "api.binpb", "get", "/v1/books/7?pages=3")
+
+    assert explained.exit_code == 0
+    assert explained.stdout == (
+        "api.v1.Books.Get\n"
+        "  GET /v1/{name=books/*}\n"
+        "  api.proto:7:5\n"
+        "\n"
+        "path  name = 'books/7' -> name (string)\n"
+        "query pages = '3' -> pages (int32)\n"
+        "\n"
+        '{\n  "name": "books/7",\n  "pages": 3\n}\n'
+    )
+
+
+def test_explain_a_refusal(run: Run) -> None:
+    """What the client would be told is told, and the exit code is 1."""
+    explained = run("explain", *OPERATIONS, "GET", "/v1/operations/7?nmae=1")
+
+    assert explained.exit_code == 1
+    assert "query nmae = '1': no such field; did you mean name?\n" in explained.stdout
+    assert explained.stdout.endswith(
+        "\n400 INVALID_ARGUMENT: nmae: no such field; did you mean name?\n"
+    )
+
+
+def test_explain_a_miss(run: Run) -> None:
+    """Where nothing matches, the nearest routes tell where they stopped."""
+    explained = run("explain", "--descriptor-set", "api.binpb", "GET", "/v1/book/7")
+
+    assert explained.exit_code == 1
+    assert explained.stdout == (
+        "\n"
+        "404 NOT_FOUND: no route matches this path\n"
+        "\n"
+        "The nearest routes:\n"
+        "  GET /v1/{name=books/*}  api.v1.Books.Get\n"
+        "    segment 2 is 'book', not 'books'\n"
+        "  PUT /v1/{name=books/*}  api.v1.Books.Put\n"
+        "    segment 2 is 'book', not 'books'\n"
+    )
+
+
+def test_explain_a_body(run: Run) -> None:
+    """The body is given as text."""
+    options = ("--descriptor-set", "api.binpb")
+    explained = run("explain", *options, "PUT", "/v1/books/7", "-d", "3")
+
+    assert '"pages": 3' in explained.stdout
+
+
+def test_profile(run: Run) -> None:
+    """A profile decides what happens, as it does in a server."""
+    target = "/v1/operations/7?unknown=1"
+
+    assert run("explain", *OPERATIONS, "GET", target).exit_code == 1
+    assert run("explain", *OPERATIONS, "--profile", "grpc-gateway", "GET", target).exit_code == 0
+
+
+def test_check() -> None:
+    """What is right is told on stderr, and the exit code is 0."""
+    checked = script("check", *OPERATIONS)
+
+    assert (checked.returncode, checked.stdout) == (0, "")
+    assert checked.stderr == "no problems in 1 service\n"
+
+
+def test_check_a_broken_proto(run: Run, tmp_path: Path) -> None:
+    """Every problem is a line with file, line and column, and the exit code is 1."""
+    checked = script("check", "--descriptor-set", "broken.binpb", folder=tmp_path)
+
+    assert checked.returncode == 1
+    assert checked.stdout == "".join(
+        f"api.proto:{line}:5: api.v1.Books.{name}: '/v1/{{nmae=books/*}}', column 6: "
+        "nmae: no such field; did you mean name?\n"
+        for line, name in ((7, "Get"), (10, "Put"))
+    )
+    assert checked.stderr == "2 problems in 1 service\n"
+    assert run("check", "--descriptor-set", "broken.binpb").stdout == checked.stdout
+
+
+def test_check_notes(run: Run, tmp_path: Path) -> None:
+    """What does not keep a server from starting is a note, and no failure."""
+    get = 'get: "/v1/{name=a/*/**}" additional_bindings { get: "/v1/*/{name=**}" }'
+    rules = [get, 'get: "/v1/{name=a/*/**}/{pages}"', 'get: "/v1/a/{name}"']
+    methods = "".join(
+        f"rpc M{number}(Book) returns (Book) {{ option (google.api.http) = {{ {rule} }}; }}\n"
+        for number, rule in enumerate(rules)
+    )
+    text = API.partition("service")[0] + f"service Books {{ {methods} }}\n"
+    (tmp_path / "notes.binpb").write_bytes(descriptor_set(text))
+    checked = run("check", "--descriptor-set", "notes.binpb")
+
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith("api.proto:5:")
+    assert ": note: api.v1.Books.M0 (GET /v1/{name=a/*/**}) can never answer: " in checked.stdout
+
+
+@pytest.mark.parametrize("command", [("routes",), ("explain", "GET", "/v1/books/7")])
+def test_broken_rules(run: Run, command: tuple[str, ...]) -> None:
+    """Other commands tell the first problem in one line."""
+    done = run(*command, "--descriptor-set", "broken.binpb")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: api.v1.Books.Get: '/v1/{nmae=books/*}', column 6: "
+        "nmae: no such field; did you mean name?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "say where the services come from, by one of"),
+        ((*OPERATIONS, "--reflection", "x:1"), "say where the services come from, by one of"),
+        (("--descriptor-set", "nothing"), "'nothing': No such file or directory"),
+        (("--module", "nothing"), "no module is named nothing; is the folder"),
+        (("--reflection", "127.0.0.1:1"), "127.0.0.1:1 does not answer: UNAVAILABLE"),
+        ((*OPERATIONS, "--service-config", "api.binpb"), "api.binpb is not UTF-8"),
+        ((*OPERATIONS, "--service-config", "api.json"), "api.json:1:1: expected type"),
+        ((*OPERATIONS, "--profile", "nginx"), "'nginx' is not one of"),
+    ],
+)
+def test_nothing_to_look_at(run: Run, tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    """Options and input that say nothing are told, and the exit code is 2."""
+    (tmp_path / "api.json").write_text("{}")
+    (tmp_path / "api.binpb").write_bytes(b"\xff")
+    done = run("check", *options)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_module_of_the_current_folder(tmp_path: Path) -> None:
+    """A module is looked for in the current folder first, as `python -m` does."""
+    (tmp_path / "mine_pb2.py").write_text(
+        "from google.longrunning.operations_pb2 import DESCRIPTOR\n"
+    )
+    checked = script("check", "--module", "mine_pb2", folder=tmp_path)
+
+    assert checked.stderr == "no problems in 1 service\n"
+
+
+def test_reflection(start: Start) -> None:
+    """A running server is asked for its services."""
+    listed = script("routes", "--reflection", start().grpc_target)
+
+    assert listed.returncode == 0
+    assert "/v1/{name=operations/**}" in listed.stdout
+
+
+def shown(*arguments: str, **environment: str) -> str:
+    """What a command shows on a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **environment}
+    subprocess.run([SCRIPT, *arguments], check=False, stdout=theirs, env=environment)
+    os.close(theirs)
+    screen = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    return screen
+
+
+@pytest.mark.parametrize(
+    "command", [("routes",), ("explain", "GET", "/v1/operations/7"), ("explain", "GET", "/x")]
+)
+def test_colours(command: tuple[str, ...]) -> None:
+    """Colours are for terminals, and not for those who ask for none."""
+    assert "\x1b[" in shown(*command, *OPERATIONS)
+    assert "\x1b[" not in shown(*command, *OPERATIONS, NO_COLOR="1")
+    assert "\x1b[" not in script(*command, *OPERATIONS).stdout
+
+
+def test_narrow_terminal() -> None:
+    """A table keeps to the width of its terminal, and loses nothing."""
+    table = shown("routes", *OPERATIONS, COLUMNS="60", NO_COLOR="1")
+
+    assert max(map(len, table.splitlines())) <= 60
+    assert "…" not in table
