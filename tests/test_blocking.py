@@ -195,6 +195,30 @@ def test_freed_when_the_client_goes() -> None:
     assert freed.wait(5)
 
 
+def test_stream_is_closed_on_a_thread() -> None:
+    """When the client goes, a plain generator is closed soon, and not on the loop's thread."""
+    closed: list[str] = []
+    done = threading.Event()
+
+    def behaviour(request: bytes, context: Any) -> Iterator[bytes]:
+        try:
+            while True:
+                yield b""
+        finally:
+            closed.append(threading.current_thread().name)
+            done.set()
+
+    async def use(method: Any) -> None:
+        call = method(b"")
+        await call.read()
+        call.cancel()
+        assert await asyncio.to_thread(done.wait, 5)
+
+    asyncio.run(serve("unary_stream", behaviour, use))
+
+    assert closed != [threading.main_thread().name]
+
+
 def test_nothing_is_asked_after_the_end() -> None:
     """What a thread asks of a call that has ended is refused at once."""
     gone, asked = threading.Event(), threading.Event()

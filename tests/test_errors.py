@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from google.rpc import error_details_pb2
 
@@ -66,6 +68,24 @@ def test_template_error_points() -> None:
     assert str(TemplateError("/v1/{", 6, "expected a name")) == (
         "'/v1/{', column 6: expected a name"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        (Code.OK, {}),
+        (Code.ABORTED, {"http": 204}),
+        (Code.ABORTED, {"http": 304}),
+        (Code.ABORTED, {"http": 600}),
+        (Code.ABORTED, {"headers": [("x-a", "a\r\nb")]}),
+        (Code.ABORTED, {"headers": [("x-a", "€")]}),
+        (Code.ABORTED, {"headers": [("x a", "b")]}),
+    ],
+)
+def test_no_error(code: Code, options: Any) -> None:
+    """What could not be answered as an error is refused where it is made."""
+    with pytest.raises(ValueError, match=r"OK|status|header"):
+        StatusError(code, "", **options)
 
 
 def test_long_problems_are_cut() -> None:

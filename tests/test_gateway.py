@@ -330,6 +330,7 @@ def test_mounted() -> None:
     web = TestClient(app)
 
     assert web.get("/api/v1/users/42").json()["id"] == "42"
+    assert web.get("/%61pi/v1/users/42").json()["id"] == "42"
     assert web.get("/api/nowhere").json()["code"] == 5
 
 
@@ -467,12 +468,74 @@ def test_cancelled_while_draining() -> None:
 
     class Slow(Users):
         async def GetUser(self, request: GetUserRequest, context: Any) -> User:
-            raise asyncio.CancelledError
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(10)
+            return User()
 
     gateway = register(Gateway(), Slow())
     gateway.draining = True
 
     assert asgi(gateway, {})[0]["status"] == 503
+
+
+def test_cancellation_of_something_else() -> None:
+    """A servicer that waits for something cancelled has failed; the call was not cancelled."""
+
+    class Waiting(Users):
+        async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+            never: asyncio.Future[User] = asyncio.get_running_loop().create_future()
+            never.cancel()
+            return await never
+
+    answer = TestClient(register(Gateway(), Waiting())).get("/v1/users/1")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, 13)
+
+
+def test_exception_after_a_status(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception after a status was set leaves the status, and its traceback in the log."""
+
+    class Failing(Users):
+        async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            raise KeyError(request.id)
+
+    web = TestClient(register(Gateway(), Failing()))
+    answer = web.get("/v1/users/1", headers={"x-request-id": "abc-1"})
+
+    (record,) = [each for each in caplog.records if each.name.startswith("transcoder")]
+    assert answer.status_code == 404
+    assert "request id abc-1" in record.getMessage()
+    assert record.exc_info is not None
+
+
+def test_servicers_do_not_name_the_request() -> None:
+    """The request id of an error is the gateway's, whatever metadata the servicer sends."""
+
+    class Naming(Users):
+        async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+            await context.abort(grpc.StatusCode.ABORTED, "", (("x-request-id", "forged"),))
+            raise AssertionError
+
+    web = TestClient(register(Gateway(), Naming()))
+    answer = web.get("/v1/users/1", headers={"x-request-id": "abc-1"})
+
+    assert answer.headers.get_list("x-request-id") == ["abc-1"]
+
+
+def test_handlers_without_a_name() -> None:
+    """Generic handlers that do not tell their service are taken, any number of them."""
+
+    class Anything(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> None:
+            return None
+
+    gateway = Gateway()
+    gateway.add_generic_rpc_handlers([Anything(), Anything()])
+
+    assert gateway.services == ()
 
 
 def test_one_error_raised_again() -> None:

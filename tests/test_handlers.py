@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -315,6 +316,87 @@ def test_status_details() -> None:
     told = error_details_pb2.BadRequest()
     assert status.details[0].Unpack(told)
     assert told.field_violations[0].field == "user.name"
+
+
+def test_metadata_beside_details() -> None:
+    """What the servicer sends with its status stays beside a StatusError's details."""
+
+    async def behaviour(request: Any, context: Any) -> User:
+        context.set_trailing_metadata([("x-a", "1")])
+        raise InvalidRequest("expected a name", "user.name")
+
+    assert dict(failure("unary_unary", behaviour).trailing_metadata() or ())["x-a"] == "1"
+
+
+def test_details_over_the_limit() -> None:
+    """Details that no client would take are left out, and the status arrives."""
+
+    async def behaviour(request: Any, context: Any) -> User:
+        detail = any_pb2.Any()
+        detail.Pack(error_details_pb2.DebugInfo(detail="x" * 20_000))
+        raise StatusError(Code.ABORTED, "x" * 20_000, [detail])
+
+    error = failure("unary_unary", behaviour)
+
+    assert error.code() is grpc.StatusCode.ABORTED
+    assert len(error.details() or "") <= 512
+
+
+async def waits_for_something_cancelled(request: Any, context: Any) -> User:
+    never: asyncio.Future[User] = asyncio.get_running_loop().create_future()
+    never.cancel()
+    return await never
+
+
+async def ok_error(request: Any, context: Any) -> User:
+    raise StatusError(Code.OK)
+
+
+async def abort_with_ok(request: Any, context: Any) -> User:
+    await context.abort(grpc.StatusCode.OK, "")
+    raise AssertionError
+
+
+def abort_with_ok_plainly(request: Any, context: Any) -> User:
+    context.abort(grpc.StatusCode.OK, "")
+    raise AssertionError
+
+
+async def binary_as_text(request: Any, context: Any) -> User:
+    context.set_trailing_metadata([("x-bin", "text")])
+    return User()
+
+
+async def upper_case_key(request: Any, context: Any) -> User:
+    await context.send_initial_metadata([("X-Key", "text")])
+    return User()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        waits_for_something_cancelled,
+        ok_error,
+        abort_with_ok,
+        abort_with_ok_plainly,
+        binary_as_text,
+        upper_case_key,
+    ],
+)
+def test_defects_of_a_servicer(behaviour: Callable[..., Any]) -> None:
+    """What gRPC cannot carry is the servicer's defect: INTERNAL, not a call that hangs."""
+    assert failure("unary_unary", behaviour).code() is grpc.StatusCode.INTERNAL
+
+
+def test_exception_after_a_status(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception after a status was set leaves the status, and its traceback in the log."""
+
+    async def behaviour(request: Any, context: Any) -> User:
+        context.set_code(grpc.StatusCode.NOT_FOUND)
+        raise KeyError
+
+    assert failure("unary_unary", behaviour).code() is grpc.StatusCode.NOT_FOUND
+    assert [each.exc_info is not None for each in caplog.records] == [True]
 
 
 def test_request_id_of_the_client() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from transcoder.metadata import request_id, to_headers, to_metadata
+from transcoder.metadata import checked, request_id, to_headers, to_metadata
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,25 @@ def test_repeated_headers() -> None:
 def test_to_headers(key: str, value: str | bytes, expected: list[tuple[bytes, bytes]]) -> None:
     """Metadata becomes a header of the same name unless it could break the answer."""
     assert expected == to_headers([(key, value)])
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("X-Key", "a"),
+        ("x key", "a"),
+        ("", "a"),
+        ("x-a", "a\r\nb"),
+        ("x-a", "é"),
+        ("x-a", b"a"),
+        ("x-a-bin", "a"),
+        ("x-a", "a" * 8001),
+    ],
+)
+def test_metadata_that_cannot_be_sent(pair: tuple[str, str | bytes]) -> None:
+    """What gRPC would refuse, or never send, is refused where the servicer says it."""
+    with pytest.raises(ValueError, match="metadata"):
+        checked([pair])
 
 
 @pytest.mark.parametrize("given", [["a-1"], [b"A.b_c-9"], ["x" * 128]])

@@ -79,6 +79,21 @@ def test_shortened(text: str, limit: int, expected: str) -> None:
     assert len(shortened(text, limit).encode()) <= limit
 
 
+def test_details_over_the_limit() -> None:
+    """Details over the limit are left out from the first that does not fit."""
+    details = []
+    for size in (1000, 4000, 4000, 10):
+        details.append(any_pb2.Any())
+        details[-1].Pack(error_details_pb2.DebugInfo(detail="x" * size))
+
+    assert details[:2] == list(Status(Code.ABORTED, "", details).sent_details())
+
+
+def test_control_characters_do_not_swell() -> None:
+    """A message of control characters is no longer as JSON than any other."""
+    assert len(Status(Code.ABORTED, "\x01" * 600).to_json()) < 1000
+
+
 def test_lone_surrogates_are_replaced() -> None:
     """A message that is not UTF-8 does not stop the error from being told."""
     assert b"a?b" in Status(Code.UNKNOWN, "a\ud800b").to_json()

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
+
+from transcoder.metadata import checked
+from transcoder.upstream.codes import to_abort
 
 R = TypeVar("R")
 
@@ -35,6 +39,7 @@ class BlockingCall:
         self._variables = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
         self._waiting: concurrent.futures.Future[Any] | None = None
+        self._step: concurrent.futures.Future[Any] | None = None
 
     async def run(self, step: Callable[..., R], *arguments: Any) -> R:
         """Run one step on a thread; all steps of a call share its context variables.
@@ -42,10 +47,9 @@ class BlockingCall:
         Raises:
             AbortError: the servicer aborted, whatever became of the exception there.
         """
+        running = self._step = self._executor.submit(self._variables.run, step, *arguments)
         try:
-            return await self._loop.run_in_executor(
-                self._executor, self._variables.run, step, *arguments
-            )
+            return await asyncio.wrap_future(running)
         finally:
             if self.context.aborted is not None:
                 await self.inner.abort(*self.context.aborted)
@@ -56,11 +60,14 @@ class BlockingCall:
         Raises:
             CancelledError: the call has ended.
         """
-        if not self.active:
+        if self._has_ended():
             question.close()
             raise concurrent.futures.CancelledError
         answer: concurrent.futures.Future[R]
         answer = self._waiting = asyncio.run_coroutine_threadsafe(question, self._loop)
+        if self._has_ended():
+            # The call ended in between, and did not see what it had to free.
+            answer.cancel()
         return answer.result()
 
     def requests(self, deserialize: Callable[[bytes], R]) -> Iterator[R]:
@@ -74,11 +81,26 @@ class BlockingCall:
         if self.inner.cancelled() or not self.active:
             raise concurrent.futures.CancelledError
 
-    def end(self) -> None:
-        """Free the thread from what it waits for."""
+    def end(self, replies: object = None) -> None:
+        """Free the thread from what it waits for.
+
+        Args:
+            replies: closed on a thread, as soon as the step that runs has returned.
+        """
         self.active = False
         if self._waiting is not None:
             self._waiting.cancel()
+        close = getattr(replies, "close", None)
+        if close is not None and self._step is not None:
+            self._step.add_done_callback(lambda _: self._submit(close))
+
+    def _has_ended(self) -> bool:
+        return not self.active
+
+    def _submit(self, last: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):
+            # It is refused once the threads are shut down, and the interpreter ends.
+            self._executor.submit(self._variables.run, last)
 
 
 class ThreadContext:
@@ -94,7 +116,7 @@ class ThreadContext:
 
     def abort(self, code: Any, details: str) -> NoReturn:
         """End the call with that status; the exception ends the servicer method."""
-        self.aborted = (code, details, tuple(self._inner.trailing_metadata() or ()))
+        self.aborted = (to_abort(code), details, tuple(self._inner.trailing_metadata() or ()))
         raise grpc.aio.AbortError(details)
 
     def abort_with_status(self, status: grpc.Status) -> NoReturn:
@@ -104,11 +126,11 @@ class ThreadContext:
 
     def send_initial_metadata(self, initial_metadata: Iterable[Any]) -> None:
         """Send the metadata that come before the first reply."""
-        self._call.wait(self._inner.send_initial_metadata(tuple(initial_metadata)))
+        self._call.wait(self._inner.send_initial_metadata(checked(initial_metadata)))
 
     def set_trailing_metadata(self, trailing_metadata: Iterable[Any]) -> None:
         """Set the metadata that come with the status."""
-        self._inner.set_trailing_metadata(tuple(trailing_metadata))
+        self._inner.set_trailing_metadata(checked(trailing_metadata))
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
         """Have the callback run when the call has ended; False when it has already."""

@@ -16,6 +16,7 @@ logged, and the client is told INTERNAL and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from google.protobuf import any_pb2
@@ -24,6 +25,9 @@ from google.rpc import error_details_pb2
 from transcoder.status import Code, Status, http_status, shortened
 
 Headers = Sequence[tuple[str, str]]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 class TranscoderError(Exception):
@@ -57,8 +61,11 @@ class StatusError(TranscoderError):
         code: the gRPC code.
         message: what the client is told.
         details: packed messages of `google/rpc/error_details.proto` or others.
-        http: the HTTP status; the default is the code's own.
+        http: the HTTP status, from 400 to 599; the default is the code's own.
         headers: further HTTP headers of the answer.
+
+    Raises:
+        ValueError: OK is no error, the HTTP status is none of an error, or a header cannot be sent.
     """
 
     def __init__(
@@ -71,9 +78,16 @@ class StatusError(TranscoderError):
         headers: Headers = (),
     ) -> None:
         super().__init__(message)
-        self.status = Status(code, message, tuple(details))
-        self.http = http_status(code) if http is None else http
+        if code == Code.OK:
+            raise ValueError("OK is no error")
+        self.status = Status(Code(code), message, tuple(details))
+        self.http = http_status(self.status.code) if http is None else http
+        if not 400 <= self.http <= 599:
+            raise ValueError(f"{self.http} is no HTTP status of an error")
         self.headers = tuple(headers)
+        for name, value in self.headers:
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} cannot be sent with this value")
 
 
 class InvalidRequest(StatusError):

@@ -7,7 +7,6 @@ with no middleware configured they do not pass through Starlette at all.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,7 +30,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from transcoder import form_post
 from transcoder.body import Disconnected, read_body, read_form
 from transcoder.errors import ConfigError, InvalidRequest, NotFound, StatusError
-from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async
+from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
 from transcoder.metadata import RawHeaders, request_id, to_headers
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
@@ -64,7 +63,8 @@ class Gateway(Starlette):
         forms: take form bodies too, within these limits; None to answer them 415.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
-        threads: how many plain (not `async`) servicer methods may run at once.
+        threads: how many plain (not `async`) servicer methods may run at once; as many again may
+            run as streams, on the gRPC port.
         pool: where services are looked up by name; the default pool holds generated code.
         routes, middleware, lifespan: as Starlette takes them.
 
@@ -96,6 +96,8 @@ class Gateway(Starlette):
         self.router.default = self._not_found
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
+        # Apart, for a stream may wait for its client as long as it likes.
+        self._stream_executor = ThreadPoolExecutor(threads, thread_name_prefix="stream")
         self.draining = False
         self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound, forms=forms)
         self._form_posts = form_post.is_looked_at(profile)
@@ -110,7 +112,12 @@ class Gateway(Starlette):
     @property
     def services(self) -> tuple[str, ...]:
         """Full names of the registered services."""
-        return tuple(name for name in self._handlers if name)
+        return tuple(name for name in self._handlers if not name.startswith("/"))
+
+    @property
+    def pool(self) -> DescriptorPool:
+        """Where the services' descriptors are."""
+        return self._pool
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """Register servicers; generated `add_…Servicer_to_server` functions call this.
@@ -121,13 +128,14 @@ class Gateway(Starlette):
             ConfigError: a rule is wrong, or the service is registered already.
         """
         for handler in generic_rpc_handlers:
-            name = getattr(handler, "service_name", str)()
+            # Handlers without a service's name answer on the gRPC port alone.
+            name = getattr(handler, "service_name", lambda: "")() or f"/{len(self._handlers)}"
             if name in self._handlers:
-                msg = f"{name} is registered twice"
-                raise ConfigError(msg)
+                raise ConfigError(f"{name} is registered twice")
             service = self._service(name)
             replies = {} if service is None else self._add_routes(service, handler)
-            self._handlers[name] = GuardedHandlers(handler, self.executor, replies)
+            threads = self.executor, self._stream_executor
+            self._handlers[name] = GuardedHandlers(handler, *threads, replies)
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, Handler]
@@ -211,15 +219,16 @@ class Gateway(Starlette):
     ) -> None:
         try:
             payload = await self._payload(found, scope, receive)
-        except asyncio.CancelledError:
-            if not self.draining:
-                raise
-            gone = StatusError(Code.UNAVAILABLE, "the server is shutting down")
-            payload = self._refuse(gone, scope)
         except Disconnected:
             return
-        except BaseException as error:  # noqa: BLE001  the one boundary that renders errors
-            payload = self._refuse(error, scope)
+        except BaseException as error:
+            if not is_cancelled(error):
+                payload = self._refuse(error, scope)
+            elif self.draining:
+                gone = StatusError(Code.UNAVAILABLE, "the server is shutting down")
+                payload = self._refuse(gone, scope)
+            else:
+                raise
         await _send(payload, scope["method"], send)
 
     async def _payload(
@@ -273,12 +282,13 @@ class Gateway(Starlette):
         name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
         # Other servers than ours let control bytes through, and logs end up in terminals.
         method, path = scope["method"], ascii(_raw_path(scope)[:256])[1:-1]
-        if isinstance(error, StatusError):
+        defect = error if not isinstance(error, StatusError) else error.__cause__
+        if defect is not None:
+            _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
+        elif isinstance(error, StatusError):
             level = logging.INFO if payload.status < 500 else logging.WARNING
             text = "%s %s answered %d: %.256r, request id %s"
             _log.log(level, text, method, path, payload.status, error.status.message, name)
-        else:
-            _log.error("%s %s failed, request id %s", method, path, name, exc_info=error)
         return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))
 
     def _health(self, scope: Scope) -> Payload:
@@ -321,11 +331,15 @@ def _raw_path(scope: Scope) -> str:
     raw = scope.get("raw_path")
     path: str = raw.decode("latin-1") if raw else urllib.parse.quote(scope["path"])
     root = scope.get("root_path")
-    if root:
-        prefix = urllib.parse.quote(root)
-        if path.startswith(prefix):
-            return path[len(prefix) :] or "/"
-    return path
+    if not root:
+        return path
+    prefix = urllib.parse.quote(root)
+    if path.startswith(prefix):
+        return path[len(prefix) :] or "/"
+    # A mount compares decoded paths: the client may have spelled the prefix in its own way.
+    depth = root.count("/") + 1
+    head, rest = path.split("/", depth)[:depth], path.split("/", depth)[depth:]
+    return "/" + "".join(rest) if urllib.parse.unquote("/".join(head)) == root else path
 
 
 def _content_type(headers: RawHeaders) -> str:
@@ -338,7 +352,9 @@ def _content_type(headers: RawHeaders) -> str:
 def _with_metadata(payload: Payload, call: Call) -> Payload:
     if not call.initial_metadata and not call.trailing_metadata:
         return payload
+    ours = {name for name, _ in payload.headers}
     sent = to_headers((*call.initial_metadata, *call.trailing_metadata))
+    sent = [header for header in sent if header[0] not in ours]
     return replace(payload, headers=(*payload.headers, *sent))
 
 

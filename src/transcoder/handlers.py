@@ -8,6 +8,7 @@ id, the log has the traceback under the same id.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -24,10 +25,11 @@ from grpc_status import rpc_status
 
 from transcoder.blocking import BlockingCall
 from transcoder.errors import StatusError
-from transcoder.metadata import request_id
+from transcoder.metadata import checked, request_id
 from transcoder.response import INTERNAL
-from transcoder.status import Status
+from transcoder.status import Status, shortened
 from transcoder.upstream import check_reply
+from transcoder.upstream.codes import number_of, status_code, to_abort
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
     Args:
         inner: the handlers.
         executor: threads for plain (not `async`) behaviours.
+        stream_executor: threads for those of them that take or return a stream, if others.
         replies: what each method must return, by its gRPC path; methods may be left out.
     """
 
@@ -69,10 +72,12 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         self,
         inner: grpc.GenericRpcHandler,
         executor: Executor,
+        stream_executor: Executor | None = None,
         replies: Mapping[str, type[Message]] = _ANY,
     ) -> None:
         self._inner = inner
         self._executor = executor
+        self._stream_executor = stream_executor or executor
         self._replies = replies
         self._guarded: dict[str, Handler] = {}
 
@@ -90,7 +95,9 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
             if handler is None:
                 return None
             reply = self._replies.get(path)
-            known = self._guarded[path] = guarded(path, handler, self._executor, reply)
+            streams = handler.request_streaming or handler.response_streaming
+            executor = self._stream_executor if streams else self._executor
+            known = self._guarded[path] = guarded(path, handler, executor, reply)
         return known
 
 
@@ -132,20 +139,17 @@ class _Guard:
         """Guard a behaviour that returns one reply."""
 
         async def on_loop(data: Any, context: Any) -> bytes:
-            try:
+            async with _Telling(self, context):
                 request = self._requests(data) if self.takes_stream else self.deserialize(data)
                 reply = await behaviour(request, _Coded(context, self))
-                return b"" if _failed(context) else self.serialize(reply)
-            except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                await self._told(error, context)
+                return b"" if number_of(context.code()) else self.serialize(reply)
 
         async def on_thread(data: Any, context: Any) -> bytes:
             call = BlockingCall(context, self.executor)
             try:
-                reply = await call.run(behaviour, self._blocking(data, call), call.context)
-                return b"" if _failed(context) else self.serialize(reply)
-            except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                await self._told(error, context)
+                async with _Telling(self, context):
+                    reply = await call.run(behaviour, self._blocking(data, call), call.context)
+                    return b"" if number_of(context.code()) else self.serialize(reply)
             finally:
                 call.end()
 
@@ -155,30 +159,30 @@ class _Guard:
         """Guard a behaviour that returns a stream, by yielding or by `context.write()`."""
 
         async def yielding(data: Any, context: Any) -> AsyncIterator[bytes]:
-            try:
+            async with _Telling(self, context):
                 request = self._requests(data) if self.takes_stream else self.deserialize(data)
-                async for reply in behaviour(request, _Coded(context, self)):
-                    yield self.serialize(reply)
-            except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                await self._told(error, context)
+                replies = behaviour(request, _Coded(context, self))
+                async with contextlib.aclosing(replies):
+                    async for reply in replies:
+                        yield self.serialize(reply)
 
         async def writing(data: Any, context: Any) -> None:
-            try:
+            async with _Telling(self, context):
                 request = self._requests(data) if self.takes_stream else self.deserialize(data)
                 await behaviour(request, _Coded(context, self))
-            except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                await self._told(error, context)
 
         async def on_thread(data: Any, context: Any) -> None:
             call = BlockingCall(context, self.executor)
+            replies: Any = None
             try:
-                replies = iter(await call.run(behaviour, self._blocking(data, call), call.context))
-                while (reply := await call.run(next, replies, _END)) is not _END:
-                    await context.write(self.serialize(reply))
-            except BaseException as error:  # noqa: BLE001  the guard's one purpose
-                await self._told(error, context)
+                async with _Telling(self, context):
+                    request = self._blocking(data, call)
+                    replies = iter(await call.run(behaviour, request, call.context))
+                    while (reply := await call.run(next, replies, _END)) is not _END:
+                        await context.write(self.serialize(reply))
+                    replies = None
             finally:
-                call.end()
+                call.end(replies)
 
         if inspect.isasyncgenfunction(behaviour):
             return yielding
@@ -191,23 +195,50 @@ class _Guard:
         async for data in stream:
             yield self.deserialize(data)
 
-    async def _told(self, error: BaseException, context: Any) -> NoReturn:
-        if _passes(error) or context.cancelled():
-            raise error
-        await context.abort(*self._answer(error, context))
-        raise error
-
-    def _answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
+    def answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
+        """Return the status that tells the client of an error; log what is a defect."""
+        trailing = tuple(context.trailing_metadata() or ())
         if isinstance(error, StatusError):
-            return _on_the_wire(error.status, ())
-        code = _status_code(context.code() or 0)
-        if code is not grpc.StatusCode.OK:
-            # A status set before an exception stands, as grpc.aio has it.
-            return code, _text(context.details()), tuple(context.trailing_metadata() or ())
+            return _on_the_wire(error.status, trailing)
+        code = status_code(context.code())
+        if code is not grpc.StatusCode.OK and isinstance(error, NotImplementedError):
+            return code, _text(context.details()), trailing
         metadata = context.invocation_metadata() or ()
         name = request_id(value for key, value in metadata if key == "x-request-id")
         _log.error("%s failed, request id %s", self.path, name, exc_info=error)
+        if code is not grpc.StatusCode.OK:
+            # A status set before an exception stands, as grpc.aio has it.
+            return code, _text(context.details()), trailing
         return _on_the_wire(INTERNAL.status, (("x-request-id", name),))
+
+
+class _Telling:
+    """Ends the call with a status when its body raises, and lets pass what ends it by itself."""
+
+    __slots__ = ("_context", "_guard")
+
+    def __init__(self, guard: _Guard, context: Any) -> None:
+        self._guard = guard
+        self._context = context
+
+    async def __aenter__(self) -> None:
+        """Do nothing."""
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
+        if error is None or isinstance(error, grpc.aio.AbortError | GeneratorExit):
+            return
+        if is_cancelled(error) or self._context.cancelled():
+            return
+        await self._context.abort(*self._guard.answer(error, self._context))
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Say whether an error is the cancellation of the running task.
+
+    A CancelledError may also come out of something else that a servicer waited for.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 class _Coded:
@@ -233,14 +264,18 @@ class _Coded:
         await self._context.write(self._guard.serialize(message))
 
     async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
-        await self._context.abort(code, details, tuple(trailing_metadata))
+        trailing = checked(trailing_metadata)
+        await self._context.abort(to_abort(code), details, trailing)
         raise AssertionError
 
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
-        await self._context.send_initial_metadata(tuple(initial_metadata))
+        await self._context.send_initial_metadata(checked(initial_metadata))
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._context.set_trailing_metadata(tuple(trailing_metadata))
+        self._context.set_trailing_metadata(checked(trailing_metadata))
 
 
 grpc.aio.ServicerContext.register(_Coded)
@@ -258,34 +293,18 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _passes(error: BaseException) -> bool:
-    return isinstance(error, grpc.aio.AbortError | asyncio.CancelledError | GeneratorExit)
-
-
 def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.StatusCode, str, Any]:
-    if not status.details:
-        return _status_code(int(status.code)), status.message, trailing
-    message = status_pb2.Status(
-        code=int(status.code), message=status.message, details=status.details
-    )
+    details = status.sent_details()
+    told = shortened(status.message)
+    if not details:
+        return status_code(int(status.code)), told, trailing
+    message = status_pb2.Status(code=int(status.code), message=told, details=details)
     packed_status = rpc_status.to_status(message)
     return (
         packed_status.code,
         packed_status.details,
         (*trailing, *(packed_status.trailing_metadata or ())),
     )
-
-
-def _failed(context: Any) -> bool:
-    return context.code() not in (None, 0, grpc.StatusCode.OK)
-
-
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
-
-def _status_code(code: Any) -> grpc.StatusCode:
-    number = code.value[0] if isinstance(code, grpc.StatusCode) else code
-    return _STATUS_CODES.get(number, grpc.StatusCode.UNKNOWN)
 
 
 def _text(details: Any) -> str:

@@ -12,9 +12,20 @@ import binascii
 import re
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-Metadatum = tuple[str, str | bytes]
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+METADATA_LIMIT = 8000
+"""Bytes of all metadata sent with one answer; clients refuse more than 8 KiB of them."""
+
+
+class Metadatum(NamedTuple):
+    """One pair of metadata; the value of a key that ends in `-bin` is bytes."""
+
+    key: str
+    value: str | bytes
+
 
 _HOP_BY_HOP = {
     "connection",
@@ -43,7 +54,7 @@ def to_metadata(headers: RawHeaders) -> tuple[Metadatum, ...]:
     r"""Return the metadata that request headers become.
 
     >>> to_metadata([(b"x-tenant", b"a"), (b"connection", b"close"), (b"trace-bin", b"AAE=")])
-    (('x-tenant', 'a'), ('trace-bin', b'\x00\x01'))
+    (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
     return tuple(pair for name, value in headers if (pair := _incoming(name, value)) is not None)
 
@@ -57,17 +68,41 @@ def _incoming(raw_name: bytes, raw_value: bytes) -> Metadatum | None:
     value = raw_value.decode("latin-1")
     if name.endswith("-bin"):
         return _binary(name, value)
-    return (name, value) if _VALUE.fullmatch(value) else None
+    return Metadatum(name, value) if _VALUE.fullmatch(value) else None
 
 
 def _binary(name: str, value: str) -> Metadatum | None:
     try:
-        return name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        return Metadatum(name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True))
     except (binascii.Error, ValueError):
         return None
 
 
-def to_headers(metadata: Iterable[Metadatum]) -> list[tuple[bytes, bytes]]:
+def checked(pairs: Iterable[tuple[str, str | bytes]]) -> tuple[Metadatum, ...]:
+    """Return the metadata that a servicer sends, if gRPC can carry them.
+
+    Raises:
+        ValueError: a key or a value cannot be sent, or all together are over METADATA_LIMIT.
+
+    >>> checked([("x-cost", "3")])
+    (Metadatum(key='x-cost', value='3'),)
+    """
+    metadata = tuple(Metadatum(key, value) for key, value in pairs)
+    for key, value in metadata:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"metadata key {key!r}: a-z, 0-9, _, - and . are allowed")
+        if key.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise ValueError(f"metadata {key}: a key in -bin takes bytes")
+        elif not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise ValueError(f"metadata {key}: printable ASCII is allowed, or bytes under -bin")
+    size = sum(len(key) + len(value) for key, value in metadata)
+    if size > METADATA_LIMIT:
+        raise ValueError(f"metadata of {size} bytes are over the limit of {METADATA_LIMIT}")
+    return metadata
+
+
+def to_headers(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
     r"""Return the response headers that a servicer's metadata become.
 
     Binary values are base64; what could break the framing of the answer is left out.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +14,13 @@ from google.protobuf.message import Message
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.fields import is_map
 from transcoder.http_rule import Binding
+from transcoder.metadata import RawHeaders
 from transcoder.profile import Profile
 from transcoder.protojson import to_json
 from transcoder.query import SystemParameters
+from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
 from transcoder.status import Code
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
@@ -72,11 +71,9 @@ class ResponseEncoder:
         name = binding.response_body
         self._field: FieldDescriptor | None = output.fields_by_name[name] if name else None
         self._answer: Descriptor | FieldDescriptor = output if self._field is None else self._field
-        body_type = output if self._field is None else self._field.message_type
         repeated = self._field is not None and self._field.is_repeated
-        self._is_http_body = (
-            body_type is not None and body_type.full_name == "google.api.HttpBody" and not repeated
-        )
+        body_type = output if self._field is None else self._field.message_type
+        self._is_http_body = not repeated and is_http_body(body_type)
         self._print_defaults = profile.print_defaults
         pool = output.file.pool
         self._pool = None if pool is Default() else pool

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import enum
+import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,9 @@ from google.protobuf import any_pb2, json_format
 
 MESSAGE_LIMIT = 512
 """Bytes of an error message that a client is shown."""
+
+DETAILS_LIMIT = 6000
+"""Bytes of an error's details: what gRPC clients take beside other metadata. The rest is cut."""
 
 
 class Code(enum.IntEnum):
@@ -59,6 +64,10 @@ _HTTP = {
 }
 
 
+# JSON would spell each in six bytes.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 def code_of(number: int) -> Code:
     """Return the code of that number; a number outside the table is UNKNOWN."""
     try:
@@ -80,6 +89,13 @@ class Status:
     message: str = ""
     details: Sequence[any_pb2.Any] = ()
 
+    def sent_details(self) -> Sequence[any_pb2.Any]:
+        """Return the first of the details that are within DETAILS_LIMIT together."""
+        sizes = itertools.accumulate(packed.ByteSize() for packed in self.details)
+        return [
+            each for each, size in zip(self.details, sizes, strict=True) if size <= DETAILS_LIMIT
+        ]
+
     def to_json(self) -> bytes:
         """Return the JSON form of the status.
 
@@ -88,8 +104,8 @@ class Status:
         """
         body = {
             "code": int(self.code),
-            "message": shortened(self.message),
-            "details": [_detail(packed) for packed in self.details],
+            "message": shortened(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", self.message)),
+            "details": [_detail(packed) for packed in self.sent_details()],
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "replace"

@@ -236,6 +236,28 @@ def test_context_is_complete(context_class: str) -> None:
     assert set() == wanted - set(dir(getattr(context, context_class)))
 
 
+def test_failing_callback() -> None:
+    """A callback that fails stops neither the reply nor the other callbacks."""
+    ended: list[str] = []
+
+    async def behaviour(request: GetUserRequest, context: Any) -> User:
+        context.add_done_callback(lambda _: 1 / 0)
+        context.add_done_callback(lambda _: ended.append("second"))
+        return User(id="1")
+
+    assert (call(behaviour).id, ended) == ("1", ["second"])
+
+
+def test_metadata_have_names() -> None:
+    """A pair of metadata has a key and a value by name, as gRPC's own."""
+
+    async def behaviour(request: GetUserRequest, context: Any) -> User:
+        first = context.invocation_metadata()[0]
+        return User(name=f"{first.key}={first.value}")
+
+    assert call(behaviour, Call(PATH, [(b"x-tenant", b"acme")])).name == "x-tenant=acme"
+
+
 def test_done_callbacks() -> None:
     """Callbacks run when the call has ended, however it ended."""
     ended: list[str] = []

@@ -56,7 +56,9 @@ def explain(
     except json.JSONDecodeError as error:
         problem = error.msg[:1].lower() + error.msg[1:]
         return InvalidRequest(f"not JSON: line {error.lineno}, column {error.colno}: {problem}")
-    except (RecursionError, ValueError):
+    except ValueError:
+        return InvalidRequest("not JSON of this message: a number is too long")
+    except RecursionError:
         return InvalidRequest(f"not JSON of this message: nested over {_DEPTH} levels deep")
     found = next(_Walk(ignore_unknown=ignore_unknown).message(document, descriptor, "", 0), None)
     if found is None:

@@ -9,6 +9,7 @@ a context is made for every request.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -18,9 +19,12 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from transcoder.errors import StatusError
-from transcoder.metadata import Metadatum, to_metadata
+from transcoder.metadata import Metadatum, checked, to_metadata
 from transcoder.status import code_of
 from transcoder.upstream import Call
+from transcoder.upstream.codes import number_of, to_abort
+
+_log = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -38,21 +42,24 @@ class _Context:
 
     def failure(self) -> StatusError | None:
         """Return the error that the servicer set or aborted with, or None for OK."""
-        number = 0 if self._code is None else _number(self._code)
+        number = number_of(self._code)
         if number == 0:
             return None
         return StatusError(code_of(number), self._details, self._packed_details())
 
     def finish(self) -> None:
-        """Run the callbacks that wait for the end of the call."""
+        """Run the callbacks that wait for the end of the call; one that fails stops no other."""
         for callback in self._callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001  whatever a stranger's callback raises
+                _log.exception("a callback at the end of %s failed", self._call.method)
 
     def invocation_metadata(self) -> tuple[Metadatum, ...]:
         return to_metadata(self._call.headers)
 
     def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        self._call.trailing_metadata = _metadata(trailing_metadata)
+        self._call.trailing_metadata = checked(trailing_metadata)
 
     def trailing_metadata(self) -> tuple[Metadatum, ...]:
         return self._call.trailing_metadata
@@ -95,10 +102,9 @@ class _Context:
 
     def _send_initial(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         if self._sent:
-            msg = "initial metadata was sent before"
-            raise grpc.aio.UsageError(msg)
+            raise grpc.aio.UsageError("initial metadata was sent before")
+        self._call.initial_metadata = checked(metadata)
         self._sent = True
-        self._call.initial_metadata = _metadata(metadata)
 
     def _abort(
         self,
@@ -107,15 +113,12 @@ class _Context:
         trailing_metadata: Iterable[tuple[str, str | bytes]],
     ) -> NoReturn:
         if self._aborted:
-            msg = "abort() was called before"
-            raise grpc.aio.UsageError(msg)
-        if _number(code) == 0:
-            msg = "abort() was called with OK"
-            raise grpc.aio.UsageError(msg)
+            raise grpc.aio.UsageError("abort() was called before")
+        number = to_abort(code)
+        trailing = checked(trailing_metadata)
         self._aborted = True
-        self._code = code
+        self._code = number
         self._details = details
-        trailing = _metadata(trailing_metadata)
         if trailing:
             self._call.trailing_metadata = trailing
         raise grpc.aio.AbortError(details)
@@ -152,12 +155,10 @@ class LocalContext(_Context):
         self._send_initial(initial_metadata)
 
     async def read(self) -> NoReturn:
-        msg = "read() is for methods that take a stream"
-        raise grpc.aio.UsageError(msg)
+        raise grpc.aio.UsageError("read() is for methods that take a stream")
 
     async def write(self, message: Any) -> NoReturn:
-        msg = "write() is for methods that return a stream"
-        raise grpc.aio.UsageError(msg)
+        raise grpc.aio.UsageError("write() is for methods that return a stream")
 
     def cancelled(self) -> bool:
         return False
@@ -196,11 +197,3 @@ class BlockingContext(_Context):
 
 grpc.aio.ServicerContext.register(LocalContext)
 grpc.ServicerContext.register(BlockingContext)
-
-
-def _number(code: grpc.StatusCode | int) -> int:
-    return code if isinstance(code, int) else int(code.value[0])
-
-
-def _metadata(pairs: Iterable[tuple[str, str | bytes]]) -> tuple[Metadatum, ...]:
-    return tuple((key, value) for key, value in pairs)

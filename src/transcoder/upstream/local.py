@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from transcoder.errors import StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call, check_reply
 from transcoder.upstream.context import BlockingContext, LocalContext
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,7 @@ async def _outcome(
         if failure is None or isinstance(error, StatusError):
             raise
         # A status set before an exception stands, as it does in grpc.aio.
-        if not isinstance(error, NotImplementedError):
-            _log.exception("%s raised after it had set its status", method.behaviour)
-        raise failure from error
+        raise failure from None if isinstance(error, NotImplementedError) else error
     finally:
         context.finish()
     failure = context.failure()
