@@ -305,6 +305,33 @@ def test_middleware(method: str, path: str, status: int) -> None:
     assert (status, "1") == (answer.status_code, answer.headers["x-marked"])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/v1/users/42", "/v1/users/{id}"),
+        ("PUT", "/v1/users/42", "none"),
+        ("GET", "/nowhere", "none"),
+    ],
+)
+def test_route_in_scope(method: str, path: str, expected: str) -> None:
+    """Middleware finds the method's route in the scope afterwards, if there was one."""
+    seen: list[str] = []
+
+    class Seeing:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+            route = scope.get("route")
+            seen.append("none" if route is None else str(route.template))
+
+    gateway = register(Gateway(middleware=[Middleware(Seeing)]))
+    TestClient(gateway).request(method, path)
+
+    assert seen == [expected]
+
+
 def hello(request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 

@@ -323,6 +323,8 @@ class _Transcoded(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = scope.pop("transcoder")
+        # Starlette's key for itself; ours is the method's route, and there only when one matched.
+        scope.pop("route", None)
         await self._gateway._answer(found, scope, receive, send)  # noqa: SLF001  as above
 
 

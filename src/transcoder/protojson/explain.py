@@ -62,7 +62,7 @@ def explain(
         return InvalidRequest(f"not JSON of this message: nested over {_DEPTH} levels deep")
     found = next(_Walk(ignore_unknown=ignore_unknown).message(document, descriptor, "", 0), None)
     if found is None:
-        return InvalidRequest(f"the JSON does not fit {descriptor.full_name}")
+        return InvalidRequest("the JSON does not fit the message")
     path, problem = found
     return InvalidRequest(problem, path)
 
