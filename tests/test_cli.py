@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -217,7 +219,6 @@ def test_explain_a_miss(run: Run) -> None:
 
     assert explained.exit_code == 1
     assert explained.stdout == (
-        "\n"
         "404 NOT_FOUND: no route matches this path\n"
         "\n"
         "The nearest routes:\n"
@@ -364,3 +365,15 @@ def test_narrow_terminal() -> None:
 
     assert max(map(len, table.splitlines())) <= 60
     assert "…" not in table
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "command.md"
+SHOWN = re.findall(r"^\$ transcoder (.*)\n((?:.*\n)*?)```$", PAGE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("command", "printed"), SHOWN)
+def test_the_page_about_the_command(run: Run, command: str, printed: str) -> None:
+    """Each command of docs/command.md prints what the page shows."""
+    output = run(*shlex.split(command)).output
+
+    assert [line.rstrip() for line in output.splitlines()] == printed.splitlines()

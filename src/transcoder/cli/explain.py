@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +11,8 @@ from transcoder.cli.source import Loaded, source_options
 
 if TYPE_CHECKING:
     from transcoder.errors import StatusError
-    from transcoder.explain import Bound, Candidate, Explanation
+    from transcoder.explain import Bound, Candidate
+    from transcoder.routing import Route
 
 
 @click.command()
@@ -39,28 +41,28 @@ def explain(loaded: Loaded, *, data: str, content_type: str, method: str, target
     from transcoder.explain import explain as explained
 
     found = explained(loaded.transcoder(), method.upper(), target, data.encode(), content_type)
-    _print_match(found, loaded)
+    if found.route is not None:
+        _print_match(found.route, found.bound, loaded)
+        click.echo()
     if found.error is not None:
         _print_error(found.error)
     if found.request:
-        click.echo(f"\n{found.request}")
+        click.echo(found.request)
     if found.candidates:
         _print_candidates(found.candidates, "Others" if found.route else "The nearest routes")
     if found.error is not None:
         raise SystemExit(1)
 
 
-def _print_match(found: Explanation, loaded: Loaded) -> None:
-    if found.route is None:
-        return
-    binding = found.route.endpoint.binding
-    click.secho(found.route.name, bold=True)
-    click.echo(f"  {found.route.method} {found.route.template}")
+def _print_match(route: Route[Any], bound: Sequence[Bound], loaded: Loaded) -> None:
+    binding = route.endpoint.binding
+    click.secho(route.name, bold=True)
+    click.echo(f"  {route.method} {route.template}")
     click.echo(f"  {loaded.places()(binding.rpc, binding.index)}")
-    if found.bound:
+    if bound:
         click.echo()
-    for bound in found.bound:
-        click.echo(_told(bound))
+    for each in bound:
+        click.echo(_told(each))
 
 
 def _told(bound: Bound) -> str:
@@ -70,10 +72,10 @@ def _told(bound: Bound) -> str:
 
 def _print_error(error: StatusError) -> None:
     line = f"{error.http} {error.status.code.name}: {error.status.message}"
-    click.echo(f"\n{click.style(line, fg='red')}")
+    click.secho(line, fg="red")
 
 
-def _print_candidates(candidates: tuple[Candidate, ...], title: str) -> None:
+def _print_candidates(candidates: Sequence[Candidate], title: str) -> None:
     click.echo(f"\n{title}:")
     for candidate in candidates:
         route = candidate.route
