@@ -12,39 +12,26 @@ whose paths go to one other. Where it takes several to shadow a route, as `/v1/{
 
 Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared.
 
-**What a path is.** The text of the request line, still percent-encoded. It is split at `/`, then
-decoded, once. Nothing is normalised: a dot segment, in whatever spelling, is refused, and an
-empty segment matches nothing ("last-wins": it matches as any other). `%2F` is data, and no
-literal equals it; "all" splits at `%2F` as well, though not at `%2f`, as grpc-gateway does, and
-"legacy" decodes before it splits. `%3A` is data too, and no verb begins at it. The other modes
-differ in what they leave encoded in a variable of several segments: "except-reserved" the
-reserved characters of RFC 6570, "except-slash" the slash.
+What a path is, and how it is decoded, is told in `raw_path`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from transcoder.errors import ConfigError, InvalidRequest
 from transcoder.path_template import PathTemplate
 from transcoder.profile import Order, Unescape
+from transcoder.raw_path import DOT_SEGMENTS, key_of, split, unquoted
 from transcoder.trie import Node, fitting, samples
 
 T = TypeVar("T")
 
-_DOT_SEGMENTS: Final = (".", "..")
 _new = tuple.__new__
-_MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_KEPT: Final = {
-    "except-reserved": re.compile("(%(?:2[1346-9A-CF]|3[ABDF]|40|5[BD]))", re.IGNORECASE),
-    "except-slash": re.compile("(%2F)", re.IGNORECASE),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,27 +202,7 @@ class Router(Generic[T]):
         return (self._select_newest if self._newest else self._select)(method, *split)
 
     def _split(self, path: str) -> tuple[list[str], list[str]] | None:
-        """Return the segments of a path, decoded as keys, and raw as they came.
-
-        In the keys an encoded slash is NUL, which no literal holds and no request may send. Both
-        are one list if there is nothing to decode.
-        """
-        text = _decoded(path)
-        if self._unescape == "legacy":
-            path = text
-        elif self._unescape == "all":
-            path = path.replace("%2F", "/")
-        if self._drop_slash:
-            path = path.rstrip("/") or "/"
-        if path == "/":
-            return [""], [""]
-        if not self._newest and ("//" in path or path.endswith("/")):
-            return None
-        raw = keys = path.split("/")
-        if self._unescape != "legacy" and "%" in path:
-            slashes = "%2F" in path or "%2f" in path
-            keys = (_key(path) if slashes else text).split("/")[: len(raw)]
-        return keys, raw
+        return split(path, self._unescape, drop_slash=self._drop_slash, empty_segments=self._newest)
 
     def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
         passed: list[_Leaf[T]] = []
@@ -276,13 +243,13 @@ class Router(Generic[T]):
         base, colon, verb = written.rpartition(":")
         spare = self._verb_parts
         while colon and spare:
-            known = verb if plain else _key(verb)
+            known = verb if plain else key_of(verb)
             if known in self._verbs:
                 if not base:
                     return ()
-                key = base if plain else _key(base)
+                key = base if plain else key_of(base)
                 # The check of the whole path has seen the verb behind the dots.
-                if key[-1] == "." and key.rpartition("\0")[2] in _DOT_SEGMENTS:
+                if key[-1] == "." and key.rpartition("\0")[2] in DOT_SEGMENTS:
                     raise InvalidRequest("the path holds a dot segment")
                 endings.insert(0, (known, key, base))
             spare -= 1
@@ -294,11 +261,10 @@ class Router(Generic[T]):
     def _matched(self, entry: _Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
         if keys is raw:
             return _new(Match, (entry.route, entry.bind(keys)))
-        kept = _KEPT.get(self._unescape)
         values = []
         for variable, place in zip(entry.route.template.variables, entry.places, strict=True):
             if variable.multi:
-                values.append(_unquoted("/".join(raw[place]), kept))
+                values.append(unquoted("/".join(raw[place]), self._unescape))
             else:
                 values.append(keys[place][0].replace("\0", "/"))
         return Match(entry.route, tuple(values))
@@ -427,35 +393,3 @@ def _binder(template: PathTemplate, places: Sequence[slice]) -> _Bind:
             return itemgetter(*[place.start for place in places])
         case _:
             return lambda keys: tuple(["/".join(keys[place]) for place in places])
-
-
-def _decoded(path: str) -> str:
-    """Return a path all decoded, for what is forbidden to show in it."""
-    if not path.startswith("/"):
-        raise InvalidRequest("the path must start with '/'")
-    if not path.isascii():
-        raise InvalidRequest("the path is not ASCII: percent-encode it")
-    if _MALFORMED.search(path):
-        raise InvalidRequest("the path holds a malformed percent escape")
-    text = _unquoted(path)
-    if "\0" in text:
-        raise InvalidRequest("the path holds a NUL")
-    if "/." in text and not set(_DOT_SEGMENTS).isdisjoint(text.split("/")):
-        raise InvalidRequest("the path holds a dot segment")
-    return text
-
-
-def _key(text: str) -> str:
-    return _unquoted(text.replace("%2F", "%00").replace("%2f", "%00")) if "%" in text else text
-
-
-def _unquoted(text: str, kept: re.Pattern[str] | None = None) -> str:
-    """Decode a text once, all but the escapes that `kept` finds."""
-    if kept is not None:
-        parts = kept.split(text)
-        parts[::2] = [_unquoted(part) for part in parts[::2]]
-        return "".join(parts)
-    try:
-        return unquote_to_bytes(text).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidRequest("the path is not UTF-8 once it is decoded") from None
