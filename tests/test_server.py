@@ -360,6 +360,45 @@ def test_stuck_thread_does_not_keep_the_process(start: Start) -> None:
         assert stuck.exception() is not None
 
 
+def test_stuck_thread_without_a_client_does_not_keep_the_process(start: Start) -> None:
+    """A plain method whose client went away gets the same grace, and not more."""
+    served = start(settle=0, grace=0.5)
+    with served.channel() as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        request = operations_pb2.DeleteOperationRequest(name="operations/60000/a")
+        with pytest.raises(grpc.RpcError):
+            stub.DeleteOperation(request, timeout=0.3)
+
+    served.signal()
+
+    assert served.ended() == 0
+    assert served.noted() == ["started", "stopped"]
+    assert served.errors() == ""
+
+
+def test_signal_while_the_application_starts(start: Start) -> None:
+    """A signal ends an application that starts, before it serves; the exit code is 0."""
+    served = start("operations:create_slow", wait=False)
+    wait_until(lambda: served.noted() == ["starting"], 10)
+
+    served.signal()
+
+    assert served.ended() == 0
+    assert served.noted() == ["starting", "interrupted"]
+    assert served.errors() == ""
+
+
+def test_application_that_does_not_stop(start: Start) -> None:
+    """An application that never stops is left when its grace is over: a line, and 1."""
+    served = start("operations:create_hung", settle=0, grace=0.3)
+
+    served.signal()
+
+    assert served.ended() == 1
+    assert served.noted() == ["stopping"]
+    assert served.errors() == "the application did not stop within 0.3 s\n"
+
+
 def test_streams_end_with_unavailable(start: Start) -> None:
     """A stream of replies ends with UNAVAILABLE when its own, shorter grace is over."""
     served = start(settle=0, stream_grace=0.5)

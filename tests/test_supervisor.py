@@ -223,14 +223,25 @@ def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
 
 
 def test_signal_before_workers_are_ready_ends_them(start: Start) -> None:
-    """A signal while the application starts ends all without serving, with 0."""
+    """A signal while the application starts ends all at once, with 0 and without a word."""
     served = start("operations:create_slow", workers=2, wait=False)
-    wait_until(lambda: served.noted().count("starting") == 2, 5)
+    wait_until(lambda: served.noted().count("starting") == 2, 10)
 
     served.signal()
 
     assert served.ended() == 0
-    assert served.noted().count("stopped") == 2
+    assert served.noted().count("interrupted") == 2
+    assert served.errors() == ""
+
+
+def test_workers_that_do_not_stop_are_ended(start: Start) -> None:
+    """Workers whose application never stops go when its grace is over, and the parent with 1."""
+    served = start("operations:create_hung", workers=2, settle=0, grace=0.3)
+
+    served.signal()
+
+    assert served.ended() == 1
+    assert served.errors() == "the application did not stop within 0.3 s\n" * 2
 
 
 def test_workers_want_an_import_string(capsys: pytest.CaptureFixture[str]) -> None:

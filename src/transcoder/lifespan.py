@@ -17,6 +17,8 @@ App = Callable[
     [Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[None]
 ]
 
+_STOPPED = "lifespan.shutdown.complete"
+
 _logger = logging.getLogger(__name__)
 
 
@@ -24,30 +26,58 @@ class Lifespan:
     """Runs an ASGI application's lifespan in a task of its own.
 
     `state` is what the application put into its lifespan state; requests get copies.
+
+    Args:
+        app: the application.
+        grace: seconds that it gets to stop.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, grace: float) -> None:
         self.state: dict[str, Any] = {}
         self._app = app
+        self._grace = grace
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._answer: asyncio.Future[None] | None = None
+        self._said: set[str] = set()
+        self._started = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the application.
+        """Start the application; if this is cancelled, `stop` ends what was begun.
 
         Raises:
             ConfigError: it failed to; the message has the exception's type and text.
         """
-        self._task = asyncio.create_task(self._run())
-        error = await self._pass({"type": "lifespan.startup"})
-        if error is not None:
-            _logger.debug("the application failed to start", exc_info=error)
-            raise ConfigError(_described(error)) from error
+        self._task = task = asyncio.create_task(self._run())
+        self._events.put_nowait({"type": "lifespan.startup"})
+        started = asyncio.create_task(self._started.wait())
+        try:
+            # An application that failed says so and then raises: the exception says more.
+            await asyncio.wait({started, task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            started.cancel()
+        if self._started.is_set():
+            return
+        error = _failure(task) or RuntimeError("the lifespan ended by itself")
+        _logger.debug("the application failed to start", exc_info=error)
+        raise ConfigError(_described(error)) from error
 
     async def stop(self) -> bool:
-        """Stop the application; whether it went without an error, which is logged."""
-        error = await self._pass({"type": "lifespan.shutdown"})
+        """Stop the application; whether it went in time and without an error, which is logged."""
+        task = self._task
+        if task is None:
+            return True
+        if self._started.is_set():
+            self._events.put_nowait({"type": "lifespan.shutdown"})
+        elif not task.cancel():
+            return True  # It failed to start, and that was told.
+        done, _ = await asyncio.wait({task}, timeout=self._grace)
+        if not done:
+            task.cancel()
+            _logger.error("the application did not stop within %g s", self._grace)
+            return False
+        error = _failure(task)
+        if error is None and self._started.is_set() and _STOPPED not in self._said:
+            error = RuntimeError("the lifespan ended by itself")
         if error is not None:
             _logger.error("the application failed to stop", exc_info=error)
         return error is None
@@ -60,24 +90,14 @@ class Lifespan:
         }
         await self._app(scope, self._events.get, self._receive_answer)
 
-    async def _pass(self, event: Event) -> BaseException | None:
-        if self._task is None:
-            return None
-        self._answer = answer = asyncio.get_running_loop().create_future()
-        await self._events.put(event)
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            # An application that failed says so and then raises: the exception says more.
-            await asyncio.wait({self._task})
-            return self._task.exception() or RuntimeError("the lifespan ended by itself")
-        if event["type"] == "lifespan.shutdown":
-            await asyncio.wait({self._task})
-        return None
-
     async def _receive_answer(self, event: Event) -> None:
-        answered = event["type"].endswith(".complete")
-        if answered and self._answer is not None and not self._answer.done():
-            self._answer.set_result(None)
+        self._said.add(event["type"])
+        if event["type"] == "lifespan.startup.complete":
+            self._started.set()
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
 
 
 def _described(error: BaseException) -> str:

@@ -4,12 +4,14 @@ Start: the addresses are claimed, the application's lifespan starts, both listen
 
 Drain, on SIGTERM or `stop()`: not ready, and for `settle` seconds everything is still served, while
 load balancers look elsewhere and answers close their connections; then both listeners close, what
-runs gets its grace, the lifespan stops, the process ends with 0. A second signal ends it at once.
+runs gets its grace, the lifespan stops, the process ends with 0. A signal before that is over ends
+the start of the application. A second signal ends the process at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import operator
@@ -31,7 +33,7 @@ from transcoder.supervisor import Supervisor
 _log = logging.getLogger(__name__)
 
 _LATE = 0.7
-"""Seconds between an end that did not go well and the end of the process."""
+"""Seconds that are left to a process when its grace is over, or a listener died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,8 @@ class Server:
         app: the gateway, or the import string of one ("module:attribute") or of a function that
             returns one ("module:create" or "module:create()").
         settle: seconds of a drain in which new connections are still served.
-        grace: seconds that calls with one reply get once the listeners are closed.
+        grace: seconds that calls with one reply get once the listeners are closed, as do threads
+            that outlast their calls; the application then gets as many to stop.
         stream_grace: seconds that streams of replies get then.
         max_concurrent_streams: calls at once on one gRPC connection.
         max_message: bytes of one gRPC message, in and out.
@@ -96,9 +99,12 @@ class Server:
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owns_process = False
+        self._until = 0.0
 
     def run(self, http: str = ":8080", grpc: str = ":50051", *, workers: int = 1) -> None:
         """Serve until a signal ends the process; return after a drain without trouble.
+
+        What has not ended when the grace is over, a thread or an exit handler, ends with the process.
 
         Args:
             http: HOST:PORT, :PORT for all interfaces, or unix:/path.
@@ -138,18 +144,19 @@ class Server:
         """
         self._loop = asyncio.get_running_loop()
         gateway = load(self._app)
-        lifespan = Lifespan(gateway)
-        await lifespan.start()
+        lifespan = Lifespan(gateway, self._options.grace)
+        alive = True
         try:
-            doors = _Doors(
-                gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
-            )
-            alive = await self._keep_open(doors)
+            if await self._starts(lifespan):
+                doors = _Doors(
+                    gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
+                )
+                alive = await self._keep_open(doors)
         finally:
             stopped = await lifespan.stop()
         code = 0 if alive and stopped else 1
-        if not doors.ended_in_time:
-            self._end_within(_LATE, code)
+        # A thread of a servicer may run on, even one whose client is long gone.
+        self._end_within(max(_LATE, self._until - self._loop.time()), code)
         return code
 
     def stop(self, settle: float | None = None) -> None:
@@ -196,9 +203,20 @@ class Server:
         with Claim.take("http", http) as http_claim, Claim.take("grpc", grpc) as grpc_claim:
             return await self.serve_claimed(http_claim, grpc_claim)
 
+    async def _starts(self, lifespan: Lifespan) -> bool:
+        """Start the application; False when `stop()` came first."""
+        starting = asyncio.create_task(lifespan.start())
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return not self._stopping.is_set()
+
     async def _keep_open(self, doors: _Doors) -> bool:
-        if self._stopping.is_set():
-            return True
         listening = await doors.open()
         try:
             _log.info("http on %s, grpc on %s", listening.http, listening.grpc)
@@ -215,6 +233,7 @@ class Server:
             self._end_within(_LATE, 1)
             await doors.close(0, 0)
             return False
+        self._until = asyncio.get_running_loop().time() + self._options.grace
         await doors.close(self._options.grace, self._options.stream_grace)
         return True
 
@@ -247,7 +266,6 @@ class _Doors:
         *,
         one_of_several: bool,
     ) -> None:
-        self.ended_in_time = True
         self._gateway = gateway
         self._listening = Listening(http.address, grpc.address)
         self._http = HttpListener(
@@ -292,8 +310,7 @@ class _Doors:
         ended = await asyncio.gather(
             self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
         )
-        self.ended_in_time = all(ended)
-        if not self.ended_in_time:
+        if not all(ended):
             _log.warning("requests were cancelled that took more than %g s to end", grace)
 
 

@@ -98,7 +98,8 @@ class Supervisor:
         http.held.close()
         for worker in self._workers:
             worker.drain(self._settle)
-        limit = self._settle + self._options["grace"] + _OVERTIME
+        # The grace of requests, and that of the application to stop.
+        limit = self._settle + 2 * self._options["grace"] + _OVERTIME
         done, late = await asyncio.wait(kept, timeout=limit)
         if late:
             _log.error("%d workers did not end within %g s", len(late), limit)
@@ -116,9 +117,14 @@ class Supervisor:
         waiting: set[asyncio.Future[Any]] = {ready, stop}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        if ready.done():
-            ready.result()
-        return ready.done()
+        ready.cancel()
+        try:
+            await ready
+        except (asyncio.CancelledError, ConfigError):
+            # A worker that was to end anyway need not say why it was not ready.
+            if not self._stopping.is_set():
+                raise
+        return not self._stopping.is_set()
 
     async def _keep(self, worker: _Worker, http: Claim, grpc: Claim) -> int:
         """Replace a worker whenever it ends, until the drain; return the last one's exit code."""

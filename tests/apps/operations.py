@@ -83,16 +83,31 @@ def create_failing() -> Gateway:
 
 @asynccontextmanager
 async def slow(_app: Any) -> AsyncIterator[None]:
-    """Take a second to start."""
+    """Take a minute to start."""
     note("starting")
-    await asyncio.sleep(1)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        note("interrupted")
     yield
-    note("stopped")
 
 
 def create_slow() -> Gateway:
-    """Return a gateway that takes a second to start."""
+    """Return a gateway that takes a minute to start."""
     return Gateway(lifespan=slow)
+
+
+@asynccontextmanager
+async def hung(_app: Any) -> AsyncIterator[None]:
+    """Take a minute to stop."""
+    yield
+    note("stopping")
+    await asyncio.sleep(60)
+
+
+def create_hung() -> Gateway:
+    """Return a gateway that takes a minute to stop."""
+    return Gateway(lifespan=hung)
 
 
 @asynccontextmanager
