@@ -202,6 +202,14 @@ def test_explain_a_match(run: Run) -> None:
     )
 
 
+def test_explain_an_empty_message(run: Run) -> None:
+    """A request that says nothing binds nothing."""
+    target = "/api.v1.Books/Copy"
+    explained = run("explain", "--image", "api.binpb", "--unbound", "POST", target, "-d", "{}")
+
+    assert explained.stdout == f"api.v1.Books.Copy\n  POST {target}\n  api.proto:12:3\n\n{{}}\n"
+
+
 def test_explain_a_refusal(run: Run) -> None:
     """What the client would be told is told, and the exit code is 1."""
     explained = run("explain", *OPERATIONS, "GET", "/v1/operations/7?nmae=1")

@@ -142,6 +142,14 @@ def test_body(transcoder: Transcoder) -> None:
     assert told(wrong.error).startswith("400 ")
 
 
+def test_no_json_form(transcoder: Transcoder) -> None:
+    """A message that JSON cannot say is still a match; why there is no JSON stands in its place."""
+    found = explain(transcoder, "GET", "/v1/users/7?mask=a__b")
+
+    assert found.error is None
+    assert found.request.startswith("everything.v1.Everything has no JSON form: ")
+
+
 def test_bad_query(transcoder: Transcoder) -> None:
     """A query that cannot be read is told as to a client."""
     found = explain(transcoder, "GET", "/v1/users/7?a=%zz")
