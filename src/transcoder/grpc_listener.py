@@ -7,24 +7,22 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_health.v1 import health, health_pb2
 
+from transcoder import reflection
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
+from transcoder.handlers import GuardedHandlers, Handler
 from transcoder.listeners import Claim
 
 GOING_DOWN = "the server is shutting down"
 
-_REFLECTION = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25
-
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class GrpcListener:
@@ -119,23 +117,18 @@ class GrpcListener:
         return loop.time() - start < max(grace, _REFUSE_AT_MOST)
 
     def _register(self) -> None:
-        services = self._gateway.services
-        self._gateway.register_into(self._server)
-        if health.SERVICE_NAME not in services:
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        listed = dict.fromkeys((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        servicer = reflection.aio.ReflectionServicer(tuple(listed))
-        # v1 differs from v1alpha in the name of its package alone.
-        method = grpc.stream_stream_rpc_method_handler(
-            servicer.ServerReflectionInfo,
-            reflection_pb2.ServerReflectionRequest.FromString,
-            reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
+        gateway = self._gateway
+        gateway.register_into(self._server)
+        listed = dict.fromkeys((*gateway.services, health.SERVICE_NAME, reflection.NAME))
+        built_in = {
+            health.SERVICE_NAME: _health_handler(self._health),
+            **reflection.handlers(listed, gateway.pool),
+        }
         self._server.add_generic_rpc_handlers(
             [
-                grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
-                for name in _REFLECTION
-                if name not in services
+                GuardedHandlers(handler, gateway.executor)
+                for name, handler in built_in.items()
+                if name not in gateway.services
             ]
         )
 
@@ -210,6 +203,16 @@ class _Calls(grpc.aio.ServerInterceptor):
                 self._streams.discard(task)
 
         return make(followed, handler.request_deserializer, handler.response_serializer)
+
+
+def _health_handler(servicer: health.aio.HealthServicer) -> grpc.GenericRpcHandler:
+    read = health_pb2.HealthCheckRequest.FromString
+    write = health_pb2.HealthCheckResponse.SerializeToString
+    methods = {
+        "Check": grpc.unary_unary_rpc_method_handler(servicer.Check, read, write),
+        "Watch": grpc.unary_stream_rpc_method_handler(servicer.Watch, read, write),
+    }
+    return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
 
 
 async def _write_all(behaviour: Callable[..., Any], request: Any, context: Any) -> None:

@@ -104,7 +104,7 @@ class Server:
     def run(self, http: str = ":8080", grpc: str = ":50051", *, workers: int = 1) -> None:
         """Serve until a signal ends the process; return after a drain without trouble.
 
-        What has not ended when the grace is over, a thread or an exit handler, ends with the process.
+        The process ends when the grace is over, whatever thread or exit handler still runs.
 
         Args:
             http: HOST:PORT, :PORT for all interfaces, or unix:/path.
@@ -148,9 +148,8 @@ class Server:
         alive = True
         try:
             if await self._starts(lifespan):
-                doors = _Doors(
-                    gateway, lifespan.state, http, grpc, self._options, one_of_several=one_of_several
-                )
+                state, options = lifespan.state, self._options
+                doors = _Doors(gateway, state, http, grpc, options, one_of_several=one_of_several)
                 alive = await self._keep_open(doors)
         finally:
             stopped = await lifespan.stop()
