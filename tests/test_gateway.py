@@ -379,6 +379,24 @@ def test_lifespan() -> None:
     assert events == ["start", "stop"]
 
 
+def test_conflict_at_start() -> None:
+    """Under any server, a conflict of routes ends the start, with the error as its message."""
+    gateway = register(Gateway(health="/v1/users"))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(gateway({"type": "lifespan", "state": {}}, receive, send))
+
+    (message,) = sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert "ListUsers" in message["message"]
+
+
 def test_websocket() -> None:
     """A WebSocket is closed, for no route takes one."""
     from starlette.websockets import WebSocketDisconnect  # noqa: PLC0415  used here alone

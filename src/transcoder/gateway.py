@@ -172,9 +172,19 @@ class Gateway(Starlette):
             if not isinstance(found, Miss):
                 await self._answer(found, scope, receive, send)
                 return
-        elif kind == "lifespan":
-            self.compile()
+        elif kind == "lifespan" and not await self._compiled(receive, send):
+            return
         await super().__call__(scope, receive, send)
+
+    async def _compiled(self, receive: Receive, send: Send) -> bool:
+        """Compile at start; whether it went well, or else the server was told why not."""
+        try:
+            self.compile()
+        except ConfigError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return False
+        return True
 
     def _service(self, name: str) -> ServiceDescriptor | None:
         try:
@@ -286,7 +296,8 @@ class Gateway(Starlette):
         if defect is not None:
             _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
         elif isinstance(error, StatusError):
-            level = logging.INFO if payload.status < 500 else logging.WARNING
+            ordinary = payload.status < 500 or error.status.code is Code.UNIMPLEMENTED
+            level = logging.INFO if ordinary else logging.WARNING
             text = "%s %s answered %d: %.256r, request id %s"
             _log.log(level, text, method, path, payload.status, error.status.message, name)
         return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))
