@@ -638,3 +638,14 @@ def test_connections_are_served_throughout_the_settle_window(start: Start) -> No
     assert time.monotonic() - began > 0.6
     assert set(ledger.outcomes) == {"rest answered", "rest refused"}
     assert ledger.outcomes["rest answered"] > 20
+
+
+def test_conflicting_routes_end_the_start_in_one_line(start: Start) -> None:
+    """Routes that conflict end the start, with one line that names both."""
+    served = start("conflicting:create", wait=False)
+
+    told = served.errors()
+
+    assert served.ended() == 1
+    assert told.count("\n") == 1
+    assert "ListUsers (GET /v1/users)" in told

@@ -38,6 +38,7 @@ class Lifespan:
         self._grace = grace
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._said: set[str] = set()
+        self._why = ""
         self._started = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -57,7 +58,7 @@ class Lifespan:
             started.cancel()
         if self._started.is_set():
             return
-        error = _failure(task) or RuntimeError("the lifespan ended by itself")
+        error = _failure(task) or ConfigError(self._why or "the lifespan ended by itself")
         _logger.debug("the application failed to start", exc_info=error)
         raise ConfigError(_described(error)) from error
 
@@ -92,6 +93,8 @@ class Lifespan:
 
     async def _receive_answer(self, event: Event) -> None:
         self._said.add(event["type"])
+        if event["type"] == "lifespan.startup.failed":
+            self._why = event.get("message", "")
         if event["type"] == "lifespan.startup.complete":
             self._started.set()
 
