@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loopback import needs_ipv6
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim
 
@@ -62,8 +63,29 @@ def test_all_interfaces_are_dialled_at_localhost() -> None:
 def test_port_zero_becomes_the_real_port(host: str) -> None:
     """The claim of port 0 tells which port the system chose."""
     with Claim.take("http", Address(host, 0)) as claim:
-        assert claim.address == Address(host, claim.held.getsockname()[1])
+        assert claim.address == Address(host, claim.held[0].getsockname()[1])
         assert claim.address.port != 0
+
+
+@needs_ipv6
+def test_localhost_is_one_port_of_both_families() -> None:
+    """A claim of localhost holds the same port of 127.0.0.1 and of ::1."""
+    with Claim.take("http", Address("localhost", 0)) as claim:
+        port = claim.address.port
+
+        assert claim.endpoints == (f"127.0.0.1:{port}", f"[::1]:{port}")
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_localhost_is_in_use_where_one_address_is(host: str) -> None:
+    """A claim of localhost wants both addresses, and holds neither when one is in use."""
+    with Claim.take("http", Address(host, 0)) as other:
+        with pytest.raises(ConfigError, match="is in use"):
+            Claim.take("http", Address("localhost", other.address.port))
+
+        free = Address("::1" if host == "127.0.0.1" else "127.0.0.1", other.address.port)
+        Claim.take("http", free).close()
 
 
 def test_claimed_port_refuses_clients() -> None:
@@ -83,7 +105,7 @@ def test_claimed_port_is_refused_to_others(
     """A port is claimed once, whether or not its claim listens or shares with its workers."""
     with Claim.take("grpc", LOCAL, reuse_port=first_reuse_port) as first:
         if listens:
-            first.held.listen()
+            first.held[0].listen()
 
         with pytest.raises(ConfigError) as caught:
             Claim.take("grpc", first.address, reuse_port=reuse_port)
@@ -102,15 +124,13 @@ def test_specific_address_is_in_use_under_a_claim_of_all_interfaces() -> None:
 
 def test_claimed_port_is_free_after_close() -> None:
     """A port can be claimed again at once, also with connections of before in TIME_WAIT."""
-    with (
-        Claim.take("http", LOCAL) as first,
-        first.to_listen() as listener,
-        socket.socket() as client,
-    ):
+    with Claim.take("http", LOCAL) as first, socket.socket() as client:
+        (listener,) = first.to_listen()
         listener.listen()
         client.connect(("127.0.0.1", first.address.port))
         listener.settimeout(5)
         listener.accept()[0].close()
+        listener.close()
 
     with Claim.take("http", first.address) as second:
         assert second.address == first.address

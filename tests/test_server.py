@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from loopback import needs_ipv6
 from transcoder import ConfigError, Gateway, Listening, Server
+from transcoder.listeners import Address, Claim
 from transcoder.server import load
 
 if TYPE_CHECKING:
@@ -135,6 +138,28 @@ def test_unix_sockets(start: Start, tmp_path: Path) -> None:
     assert served.ended() == 0
     assert not http.exists()
     assert not rpc.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])
+def test_localhost_is_both_families(start: Start, host: str, workers: int) -> None:
+    """A server at localhost answers at 127.0.0.1 and at ::1, on both ports, and leaves both."""
+    served = start(http="localhost:0", grpc="localhost:0", workers=workers, settle=0)
+    at_host = replace(
+        served,
+        http_target=served.http_target.replace("localhost", host),
+        grpc_target=served.grpc_target.replace("localhost", host),
+    )
+
+    assert at_host.get("/v1/operations/0/a")[0] == 200
+    with at_host.channel() as channel:
+        assert get_operation(channel, "operations/0/a").name
+    served.signal()
+
+    assert served.ended() == 0
+    assert served.errors() == ""
+    for target in (at_host.http_target, at_host.grpc_target):
+        Claim.take("http", Address.parse(target)).close()
 
 
 @pytest.mark.parametrize("door", ["http", "grpc"])

@@ -78,11 +78,12 @@ class GrpcListener:
         """
         for service in self._gateway.services:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        endpoint = self._claim.endpoint
+        endpoints = self._claim.endpoints
         # gRPC makes a socket of its own, and the claim refuses a port to everybody else's.
-        self._claim.held.close()
+        self._claim.release()
         try:
-            self._server.add_insecure_port(endpoint)
+            for endpoint in endpoints:
+                self._server.add_insecure_port(endpoint)
         except RuntimeError as error:
             raise ConfigError(f"grpc: {self._claim.address} is in use") from error
         await self._server.start()

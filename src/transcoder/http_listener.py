@@ -67,7 +67,7 @@ class HttpListener(uvicorn.Server):
             ConfigError: another process listens there since the address was claimed.
         """
         try:
-            await self.startup(sockets=[self._claim.to_listen()])
+            await self.startup(sockets=self._claim.to_listen())
         except OSError as error:
             raise ConfigError(f"http: {self._claim.address} is in use") from error
         self._main = asyncio.create_task(self.main_loop())
@@ -115,13 +115,13 @@ class HttpListener(uvicorn.Server):
     async def _stop_listening(self) -> None:
         for server in self.servers:
             server.close()
-        listener = self._claim.held
         backlog = []
-        # Clients whose connections the system has made, and nobody has accepted yet.
-        with contextlib.suppress(OSError):
-            while True:
-                backlog.append(listener.accept()[0])
-        listener.close()
+        for listener in self._claim.held:
+            # Clients whose connections the system has made, and nobody has accepted yet.
+            with contextlib.suppress(OSError):
+                while True:
+                    backlog.append(listener.accept()[0])
+        self._claim.release()
         loop = asyncio.get_running_loop()
         for connection in backlog:
             connection.settimeout(0)

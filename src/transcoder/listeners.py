@@ -13,19 +13,24 @@ import errno
 import re
 import socket
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from transcoder.errors import ConfigError
 
 _TCP = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<port>[0-9]{1,5})")
+_ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_TRIES = 8
 _WANTED = "write HOST:PORT, [IPv6]:PORT, :PORT for all interfaces, or unix:/path"
+
+_Name: TypeAlias = "tuple[socket.AddressFamily, tuple[Any, ...]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a listener listens.
+    """Where a listener listens: a host is all of its addresses that are of this machine.
 
     >>> Address.parse("[::1]:8080")
     Address(host='::1', port=8080, path='')
@@ -80,12 +85,12 @@ class Claim:
 
     Args:
         address: the address, with its real port.
-        held: the socket that holds it.
+        held: the sockets that hold it; several for a host of several addresses.
         inode: of the Unix socket that is removed at the end; 0 for none.
     """
 
     address: Address
-    held: socket.socket
+    held: tuple[socket.socket, ...]
     inode: int = 0
 
     @classmethod
@@ -102,39 +107,51 @@ class Claim:
         """
         try:
             if address.path:
-                held = _claim_path(address.path)
-                return cls(address, held, Path(address.path).stat().st_ino)
+                claimed = _claim_path(address.path)
+                return cls(address, (claimed,), Path(address.path).stat().st_ino)
             held = _claim_port(address, reuse_port=reuse_port)
         except OSError as error:
             raise ConfigError(f"{door}: {address} {_problem(error)}") from error
-        return cls(replace(address, port=held.getsockname()[1]), held)
+        return cls(replace(address, port=held[0].getsockname()[1]), held)
 
     @classmethod
-    def inherit(cls, address: Address, descriptor: int) -> Claim:
-        """Return the claim of the parent process that passed this file descriptor."""
-        held = socket.socket(fileno=descriptor)
-        held.set_inheritable(False)
-        held.settimeout(0)
+    def inherit(cls, address: Address, descriptors: Iterable[int]) -> Claim:
+        """Return the claim of the parent process that passed these file descriptors."""
+        held = tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
+        for each in held:
+            each.set_inheritable(False)
+            each.settimeout(0)
         return cls(address, held)
 
     @property
-    def endpoint(self) -> str:
-        """The claimed address in numbers, as gRPC writes it."""
-        if self.address.path:
-            return str(self.address)
-        host = self.held.getsockname()[0]
-        return str(Address(host, self.address.port))
+    def descriptors(self) -> tuple[int, ...]:
+        """The sockets' file descriptors."""
+        return tuple(each.fileno() for each in self.held)
 
-    def to_listen(self) -> socket.socket:
-        """Return a copy of the socket, for a server that is about to listen and will close it."""
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The claimed addresses in numbers, as gRPC writes them."""
+        if self.address.path:
+            return (str(self.address),)
+        port = self.address.port
+        return tuple(str(Address(each.getsockname()[0], port)) for each in self.held)
+
+    def to_listen(self) -> list[socket.socket]:
+        """Return copies of the sockets, for a server about to listen, which will close them."""
         if not self.address.path:
-            # Connections inherit it, and the port of one in TIME_WAIT can be had only with it.
-            self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return self.held.dup()
+            for each in self.held:
+                # Connections inherit it; the port of one in TIME_WAIT can be had only with it.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return [each.dup() for each in self.held]
+
+    def release(self) -> None:
+        """Close the sockets, as others listen in their stead."""
+        for each in self.held:
+            each.close()
 
     def close(self) -> None:
         """Let go of the address."""
-        self.held.close()
+        self.release()
         if self.inode:
             with contextlib.suppress(OSError):
                 path = Path(self.address.path)
@@ -148,18 +165,58 @@ class Claim:
         self.close()
 
 
-def _claim_port(address: Address, *, reuse_port: bool) -> socket.socket:
-    if address.host:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, _, _, _, name = found[0]
-        return _claim_name(family, name, reuse_port=reuse_port)
+def _claim_port(address: Address, *, reuse_port: bool) -> tuple[socket.socket, ...]:
+    if not address.host:
+        return (_claim_all_interfaces(address.port, reuse_port=reuse_port),)
+    names = _names(address)
+    for _ in range(_TRIES):
+        try:
+            return _claim_names(names, reuse_port=reuse_port)
+        except OSError as error:
+            # The port that the system chose for one address may be taken at another.
+            if address.port or error.errno != errno.EADDRINUSE:
+                raise
+    return _claim_names(names, reuse_port=reuse_port)
+
+
+def _names(address: Address) -> list[_Name]:
+    port = address.port
+    if address.host == "localhost":
+        # Whatever the resolver knows of them (RFC 6761, section 6.3).
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
+    found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((family, name) for family, _, _, _, name in found))
+
+
+def _claim_all_interfaces(port: int, *, reuse_port: bool) -> socket.socket:
     if socket.has_dualstack_ipv6():
         try:
-            return _claim_name(socket.AF_INET6, ("::", address.port), reuse_port=reuse_port)
+            return _claim_name(socket.AF_INET6, ("::", port), reuse_port=reuse_port)
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
-    return _claim_name(socket.AF_INET, ("", address.port), reuse_port=reuse_port)
+    return _claim_name(socket.AF_INET, ("", port), reuse_port=reuse_port)
+
+
+def _claim_names(names: Iterable[_Name], *, reuse_port: bool) -> tuple[socket.socket, ...]:
+    """Hold those of the names that are of this machine, on one port."""
+    held: list[socket.socket] = []
+    absent: OSError | None = None
+    with contextlib.ExitStack() as stack:
+        for family, (host, wanted, *rest) in names:
+            port = held[0].getsockname()[1] if held else wanted
+            try:
+                claimed = _claim_name(family, (host, port, *rest), reuse_port=reuse_port)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error
+            else:
+                held.append(stack.enter_context(claimed))
+        stack.pop_all()
+    if absent is not None and not held:
+        raise absent
+    return tuple(held)
 
 
 def _claim_name(

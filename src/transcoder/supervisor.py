@@ -95,7 +95,7 @@ class Supervisor:
         kept = [asyncio.create_task(self._keep(worker, http, grpc)) for worker in workers]
         await self._stopping.wait()
         # The workers listen on until the last of them has closed its own.
-        http.held.close()
+        http.release()
         for worker in self._workers:
             worker.drain(self._settle)
         # The grace of requests, and that of the application to stop.
@@ -168,11 +168,10 @@ class _Worker:
     def __init__(self, app: str, options: Mapping[str, float], http: Claim, grpc: Claim) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            passed = theirs.fileno(), http.held.fileno(), grpc.held.fileno()
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
                 [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                pass_fds=passed,
+                pass_fds=(theirs.fileno(), *http.descriptors, *grpc.descriptors),
                 # Ctrl-C reaches the parent alone, which tells the workers once.
                 start_new_session=True,
             )
@@ -184,8 +183,8 @@ class _Worker:
             {
                 "app": app,
                 "options": dict(options),
-                "http": [asdict(http.address), passed[1]],
-                "grpc": [asdict(grpc.address), passed[2]],
+                "http": [asdict(http.address), http.descriptors],
+                "grpc": [asdict(grpc.address), grpc.descriptors],
             }
         )
         self._end = asyncio.ensure_future(self._listen())

@@ -43,9 +43,9 @@ def work(descriptor: int) -> None:
     raise SystemExit(code)
 
 
-def _inherited(passed: tuple[dict[str, Any], int]) -> Claim:
-    address, descriptor = passed
-    return Claim.inherit(Address(**address), descriptor)
+def _inherited(passed: tuple[dict[str, Any], list[int]]) -> Claim:
+    address, descriptors = passed
+    return Claim.inherit(Address(**address), descriptors)
 
 
 def _obey(orders: Iterable[str], server: Server) -> None:
