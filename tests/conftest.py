@@ -122,7 +122,7 @@ class Start(Protocol):
         workers: int = ...,
         then: str = ...,
         wait: bool = ...,
-        **options: float,
+        **options: Any,
     ) -> Served: ...
 
 
@@ -163,7 +163,7 @@ def starting(folder: Path) -> Iterator[Start]:
         workers: int = 1,
         then: str = "",
         wait: bool = True,
-        **options: float,
+        **options: Any,
     ) -> Served:
         told = {"app": app, "http": http, "grpc": grpc, "workers": workers, "then": then}
         ledger = folder / "ledger"

@@ -135,6 +135,69 @@ def test_workers_that_die_in_a_row_are_replaced_ever_slower(start: Start) -> Non
     assert deaths >= 3
 
 
+def test_worker_that_cannot_be_started_is_tried_again(start: Start) -> None:
+    """The parent says that it cannot start a process, and starts the worker when it can."""
+    hide = (
+        "import asyncio, sys; "
+        "asyncio.get_running_loop().call_later(1, setattr, sys, 'executable', sys.executable); "
+        "sys.executable = '/no/such/python'"
+    )
+    served = start(workers=2, settle=0, then=hide)
+    killed = min(served.workers())
+
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len(served.workers() - {killed}) == 2, 10)
+    served.signal()
+
+    assert served.ended() == 0
+    lines = served.errors().splitlines()
+    assert lines[0] == f"worker {killed} ended, exit code -9; the next starts in 0 s"
+    assert lines[1] == (
+        "no worker can be started, No such file or directory; the next try is in 0.5 s"
+    )
+
+
+LOGGING = {
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_logging_is_that_of_every_process(start: Start, workers: int) -> None:
+    """The configuration of the log holds where the application runs, in workers too."""
+    app = "operations:create_hung"
+    served = start(app, workers=workers, settle=0, grace=0.3, log_config=LOGGING)
+
+    served.signal()
+
+    line = "ERROR transcoder.lifespan: the application did not stop within 0.3 s\n"
+    assert served.errors() == line * workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_wrong_logging_is_one_line(start: Start, workers: int) -> None:
+    """A configuration of the log that is none is told in one line, with exit code 1."""
+    served = start(workers=workers, log_config={"root": {"level": "LOUD"}})
+
+    assert served.ended() == 1
+    assert served.errors() == (
+        "log_config: Unable to configure root logger: Unknown level: 'LOUD'\n"
+    )
+
+
+def test_workers_want_plain_values_for_logging(capsys: pytest.CaptureFixture[str]) -> None:
+    """Objects in the configuration of the log cannot be handed to other processes."""
+    with pytest.raises(SystemExit) as caught:
+        Server("operations:app", log_config={"filters": {"a": {"()": object}}}).run(workers=2)
+
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == (
+        "log_config cannot be told to workers: Object of type type is not JSON serializable\n"
+    )
+
+
 def test_drain_ends_all_workers(start: Start) -> None:
     """SIGTERM to the parent drains every worker; all lifespans stop; the exit code is 0."""
     served = start(workers=2, settle=0.2)

@@ -1,16 +1,19 @@
-"""What belongs to a process rather than to a server: the event loop, the signals, the end."""
+"""What belongs to a process rather than to a server: event loop, signals, logging, the end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging.config
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from types import FrameType
 from typing import Any
+
+from transcoder.errors import ConfigError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -34,6 +37,22 @@ def run(
         factory = uvloop.new_event_loop
     with _handled(on_signal, on_end), asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serving)
+
+
+def configure_logging(config: Mapping[str, Any]) -> None:
+    """Configure this process's logging; loggers that exist stay enabled unless it says otherwise.
+
+    Args:
+        config: as `logging.config.dictConfig` takes it; "version" may be left out.
+
+    Raises:
+        ConfigError: it is no such configuration.
+    """
+    try:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **config})
+    except (ValueError, TypeError, AttributeError, ImportError) as error:
+        why = f": {error.__cause__}" if error.__cause__ else ""
+        raise ConfigError(f"log_config: {error}{why}") from error
 
 
 def end_within(seconds: float, code: int) -> None:

@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import json
 import logging
 import operator
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,6 +67,8 @@ class Server:
             connect anew, so that calls reach workers that were started later.
         keep_alive: seconds until an idle HTTP connection is closed.
         backlog: HTTP connections that the system keeps until they are accepted.
+        log_config: a `logging.config.dictConfig` for the process that `run` serves in, and for
+            each of several; without one those have no logging but what their app sets up.
         on_ready: called with the real addresses when both listeners are open.
     """
 
@@ -81,6 +84,7 @@ class Server:
         max_connection_age: float = 300.0,
         keep_alive: int = 75,
         backlog: int = 2048,
+        log_config: Mapping[str, Any] | None = None,
         on_ready: Callable[[Listening], object] | None = None,
     ) -> None:
         self._app = app
@@ -94,6 +98,7 @@ class Server:
             keep_alive=keep_alive,
             backlog=backlog,
         )
+        self._log_config = log_config
         self._on_ready = on_ready
         self._settle = settle
         self._stopping = asyncio.Event()
@@ -177,10 +182,16 @@ class Server:
         Raises:
             ConfigError: the server cannot start.
         """
+        self._configure_logging()
         return self._own_process(self.serve_claimed(http, grpc, one_of_several=True))
 
     def _run(self, http: Address, grpc: Address) -> int:
+        self._configure_logging()
         return self._own_process(self._claim_and_serve(http, grpc))
+
+    def _configure_logging(self) -> None:
+        if self._log_config is not None:
+            process.configure_logging(self._log_config)
 
     def _own_process(self, serving: Coroutine[Any, Any, int]) -> int:
         self._owns_process = True
@@ -195,7 +206,12 @@ class Server:
             raise ConfigError(f"with {workers} workers the app is given as {wanted}")
         if grpc.path:
             raise ConfigError(f"grpc: {grpc} cannot be shared by {workers} workers: use HOST:PORT")
-        options = asdict(self._options)
+        options = {**asdict(self._options), "log_config": self._log_config}
+        try:
+            json.dumps(options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"log_config cannot be told to workers: {error}") from error
+        self._configure_logging()
         return Supervisor(self._app, options, workers, self._on_ready).run(http, grpc)
 
     async def _claim_and_serve(self, http: Address, grpc: Address) -> int:

@@ -54,7 +54,7 @@ class Supervisor:
     def __init__(
         self,
         app: str,
-        options: Mapping[str, float],
+        options: Mapping[str, Any],
         workers: int,
         on_ready: Callable[[Listening], object] | None = None,
     ) -> None:
@@ -87,7 +87,10 @@ class Supervisor:
                 self._kill()
 
     async def _run(self, http: Claim, grpc: Claim) -> int:
-        workers = [self._spawn(http, grpc) for _ in range(self._count)]
+        try:
+            workers = [self._spawn(http, grpc) for _ in range(self._count)]
+        except OSError as error:
+            raise ConfigError(f"no worker can be started: {error.strerror or error}") from error
         if await self._all_ready(workers):
             _log.info("%d workers: http on %s, grpc on %s", self._count, http.address, grpc.address)
             if self._on_ready is not None:
@@ -137,12 +140,24 @@ class Supervisor:
             if self._stopping.is_set():
                 return code
             quick = quick + 1 if loop.time() - started < QUICK else 0
-            delay = BACKOFF[min(quick, len(BACKOFF) - 1)]
             why = worker.failure or f"exit code {code}"
-            _log.warning("worker %d ended, %s; the next starts in %g s", worker.pid, why, delay)
-            if await self._stops_within(delay):
+            text = "worker %d ended, %s; the next starts in %g s"
+            _log.warning(text, worker.pid, why, _delay(quick))
+            replaced = await self._replace(quick, http, grpc)
+            if replaced is None:
                 return 0
-            worker = self._spawn(http, grpc)
+            worker = replaced
+
+    async def _replace(self, quick: int, http: Claim, grpc: Claim) -> _Worker | None:
+        """Start a worker, however often that fails; None when the drain comes first."""
+        while not await self._stops_within(_delay(quick)):
+            try:
+                return self._spawn(http, grpc)
+            except OSError as error:
+                quick += 1
+                text = "no worker can be started, %s; the next try is in %g s"
+                _log.error(text, error.strerror or error, _delay(quick))
+        return None
 
     async def _stops_within(self, seconds: float) -> bool:
         try:
@@ -162,12 +177,17 @@ class Supervisor:
             worker.kill()
 
 
+def _delay(quick: int) -> float:
+    return BACKOFF[min(quick, len(BACKOFF) - 1)]
+
+
 class _Worker:
     """One worker process, as its parent sees it."""
 
-    def __init__(self, app: str, options: Mapping[str, float], http: Claim, grpc: Claim) -> None:
+    def __init__(self, app: str, options: Mapping[str, Any], http: Claim, grpc: Claim) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as failed:
+            failed.enter_context(ours)
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
                 [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -175,6 +195,7 @@ class _Worker:
                 # Ctrl-C reaches the parent alone, which tells the workers once.
                 start_new_session=True,
             )
+            failed.pop_all()
         self.pid = self._process.pid
         self.failure = ""
         self._told = asyncio.Event()

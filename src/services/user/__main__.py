@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 
 import click
 
 from services.user.app import DATABASE, DATABASE_VARIABLE, create_app
 from transcoder import Gateway, Listening, Server
+
+LOGGING = {
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}
 
 _USER = '{"name": "Ann", "email": "ann@example.com"}'
 
@@ -28,7 +33,6 @@ _option = functools.partial(click.option, show_default=True, show_envvar=True)
 )
 def main(http: str, grpc: str, workers: int, database: str) -> None:
     """Serve users over REST and gRPC from one process."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app: Gateway | str
     try:
         app = create_app(database)
@@ -39,7 +43,7 @@ def main(http: str, grpc: str, workers: int, database: str) -> None:
             raise click.UsageError("with several workers the database cannot be in memory")
         os.environ[DATABASE_VARIABLE] = database
         app = "services.user.app:create_app"
-    Server(app, on_ready=_tell).run(http=http, grpc=grpc, workers=workers)
+    Server(app, log_config=LOGGING, on_ready=_tell).run(http=http, grpc=grpc, workers=workers)
 
 
 def _tell(listening: Listening) -> None:
