@@ -47,6 +47,10 @@ def _git(*arguments: str) -> bytes:
 def main() -> int:
     """Compare with the last tag and return the exit code."""
     tag = last_tag()
+    if tag is None and _git("rev-parse", "--is-shallow-repository").strip() == b"true":
+        problem = "this clone is shallow and has no tag to compare with"
+        print(f"breaking changes: {problem}; run `git fetch --unshallow --tags`", file=sys.stderr)
+        return 1
     if tag is None:
         print("breaking changes: no git tag yet, nothing to compare with")
         return 0

@@ -133,6 +133,23 @@ def test_without_a_tag_nothing_breaks(workspace: Path) -> None:
     assert checked.stdout == "breaking changes: no git tag yet, nothing to compare with\n"
 
 
+def test_a_shallow_clone_without_a_tag_fails(workspace: Path, tmp_path: Path) -> None:
+    """Where a clone left the tags behind, nothing is compared, which is no success."""
+    git(workspace, "tag", "v1")
+    edit(workspace, "string odd_id = 1", "string odd_id = 2")
+    git(workspace, "commit", "--quiet", "--all", "--message", "Break a promise")
+    clone = tmp_path / "clone"
+    git(workspace, "clone", "--quiet", "--depth=1", workspace.as_uri(), str(clone))
+    shutil.copytree(workspace / "scripts", clone / "scripts", dirs_exist_ok=True)
+    checked = run(clone, "scripts/breaking.py")
+
+    assert checked.returncode == 1
+    assert checked.stderr == (
+        "breaking changes: this clone is shallow and has no tag to compare with; "
+        "run `git fetch --unshallow --tags`\n"
+    )
+
+
 def test_a_tag_without_protos_promises_nothing(workspace: Path) -> None:
     """A release from before the protos is nothing to compare with."""
     git(workspace, "rm", "--quiet", "-r", "--cached", "proto")
