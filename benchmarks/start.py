@@ -4,7 +4,8 @@
 
 Every round starts a new interpreter; ready is when both ports answer, which the server says by
 `on_ready`. The settle time of the drain is zero here, so that what remains is its own. The median
-of several rounds is shown. Exit code 1: start to ready took longer than 1.5 s.
+of several rounds is shown. Exit code 1: one process took longer than 1.5 s from start to ready;
+workers compete for the machine's cores, so that their times are shown and judged by nobody.
 
 Left out: the application's own imports and lifespan, whatever they cost; the gateway here has one
 service, `google.longrunning.Operations`.
@@ -84,14 +85,14 @@ def refused() -> float:
 
 def main() -> int:
     """Print the figures; return the exit code."""
-    slowest = 0.0
+    alone = 0.0
     print(f"application that fails: refused after {refused():.2f} s")
     for workers in (1, 2, 4):
         rounds = [measure(workers) for _ in range(ROUNDS)]
         start, end = (statistics.median(figures) for figures in zip(*rounds, strict=True))
-        slowest = max(slowest, start)
+        alone = start if workers == 1 else alone
         print(f"{workers} worker(s): ready after {start:.2f} s, ended after {end:.2f} s")
-    return int(slowest > LIMIT)
+    return int(alone > LIMIT)
 
 
 if __name__ == "__main__":

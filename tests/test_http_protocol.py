@@ -42,12 +42,18 @@ def test_a_broken_body(catalogue: Catalogue) -> None:
     assert catalogue.refused(request("POST", "/v1/items", head) + body).status == 400
 
 
-def test_upgrade_to_nothing_we_speak(catalogue: Catalogue) -> None:
-    """A request to upgrade is answered as any other; its connection ends, as nothing is read on."""
-    upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"]
+@pytest.mark.parametrize("protocol", ["h2c", "TLS/1.0", "spam"])
+def test_upgrade_to_nothing_we_speak(catalogue: Catalogue, protocol: str) -> None:
+    """A request to upgrade is answered as any other, without a word in the log.
+
+    Its connection ends, as nothing is read on.
+    """
+    lines = len(catalogue.log())
+    upgrade = ["Connection: Upgrade", f"Upgrade: {protocol}"]
     answer, called = catalogue.send(request("GET", "/v1/a", *upgrade))
 
     assert (answer.status, called, answer.closed) == (200, "Get", True)
+    assert catalogue.log()[lines:] == []
 
 
 def test_a_client_that_sends_on(catalogue: Catalogue) -> None:

@@ -83,13 +83,10 @@ def test_plain_servicer_methods_run_off_the_loop(start: Start) -> None:
         request = operations_pb2.DeleteOperationRequest(name="operations/1000/a")
         slow = pool.submit(stub.DeleteOperation, request, timeout=10)
 
-        began = time.monotonic()
         get_operation(channel, "operations/0/b")
-        took = time.monotonic() - began
 
         assert not slow.done()
         slow.result()
-    assert took < 0.5
 
 
 def test_health_speaks_for_each_service(start: Start) -> None:
@@ -309,11 +306,11 @@ def test_signal_ends_the_process_with_zero(start: Start, signals: list[int]) -> 
 
 def test_drain_goes_by_its_stages(start: Start) -> None:
     """While settling, all is served but readiness; then both listeners close together."""
-    served = start(settle=1)
+    served = start(settle=2)
     with served.channel() as channel:
         get_operation(channel, "operations/0/warm")
         began = served.signal()
-        wait_until(lambda: health_of(channel) == NOT_SERVING, 0.5)
+        wait_until(lambda: health_of(channel) == NOT_SERVING, 10)
 
         status, headers, _ = served.get("/v1/operations/0/a")
         assert (status, headers["connection"]) == (200, "close")
@@ -322,22 +319,20 @@ def test_drain_goes_by_its_stages(start: Start) -> None:
             assert get_operation(new, "operations/0/b").name
             assert health_of(new, "google.longrunning.Operations") == NOT_SERVING
 
-    wait_until(lambda: is_refused(served.http_target), 3)
+    wait_until(lambda: is_refused(served.http_target), 10)
     closed = time.monotonic() - began
-    later = wait_until(lambda: is_refused(served.grpc_target), 3)
-    assert 0.9 < closed < 1.5
-    assert later < 0.5
+    wait_until(lambda: is_refused(served.grpc_target), 10)
+    assert closed > 1.9
     assert served.ended() == 0
 
 
 def test_sigint_does_not_settle(start: Start) -> None:
-    """Ctrl-C closes the listeners at once."""
-    served = start(settle=30)
+    """Ctrl-C closes the listeners without the settle time."""
+    served = start(settle=60)
 
-    began = served.signal(signal.SIGINT)
+    served.signal(signal.SIGINT)
 
     assert served.ended() == 0
-    assert time.monotonic() - began < 1.5
 
 
 def test_running_calls_get_their_grace(start: Start) -> None:
@@ -346,7 +341,7 @@ def test_running_calls_get_their_grace(start: Start) -> None:
     with served.channel() as channel, ThreadPoolExecutor() as pool:
         rpc = pool.submit(get_operation, channel, "operations/1000/a")
         rest = pool.submit(lambda: served.get("/v1/operations/1000/b"))
-        wait_until(lambda: len(served.noted()) == 3, 5)
+        wait_until(lambda: len(served.noted()) == 3, 10)
         served.signal()
 
         assert rpc.result().name == f"operations/1000/a/{served.process.pid}"
@@ -359,15 +354,16 @@ def test_calls_beyond_their_grace_are_cancelled(start: Start) -> None:
     """What still runs after the grace is told UNAVAILABLE, and the process ends with 0."""
     served = start(settle=0, grace=0.5)
     with served.channel() as channel, ThreadPoolExecutor() as pool:
-        rpc = pool.submit(get_operation, channel, "operations/10000/a")
-        rest = pool.submit(lambda: served.get("/v1/operations/10000/b"))
-        wait_until(lambda: len(served.noted()) == 3, 5)
-        began = served.signal()
+        rpc = pool.submit(get_operation, channel, "operations/60000/a")
+        rest = pool.submit(lambda: served.get("/v1/operations/60000/b"))
+        wait_until(lambda: len(served.noted()) == 3, 10)
+        served.signal()
 
-        assert rest.result()[0] == 503
+        status, headers, body = rest.result()
         assert isinstance(rpc.exception(), grpc.RpcError)
+    assert (status, body["code"], body["message"]) == (503, 14, "the server is shutting down")
+    assert headers["connection"] == "close"
     assert served.ended() == 0
-    assert time.monotonic() - began < 2.5
 
 
 def test_stuck_thread_does_not_keep_the_process(start: Start) -> None:
@@ -375,12 +371,12 @@ def test_stuck_thread_does_not_keep_the_process(start: Start) -> None:
     served = start(settle=0, grace=0.3)
     with served.channel() as channel, ThreadPoolExecutor() as pool:
         stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
-        request = operations_pb2.DeleteOperationRequest(name="operations/20000/a")
-        stuck = pool.submit(stub.DeleteOperation, request, timeout=10)
-        time.sleep(0.3)
+        request = operations_pb2.DeleteOperationRequest(name="operations/60000/a")
+        stuck = pool.submit(stub.DeleteOperation, request, timeout=20)
+        wait_until(lambda: len(served.noted()) == 2, 10)
         served.signal()
 
-        assert served.ended(5) == 0
+        assert served.ended() == 0
         assert stuck.exception() is not None
 
 
@@ -390,13 +386,14 @@ def test_stuck_thread_without_a_client_does_not_keep_the_process(start: Start) -
     with served.channel() as channel:
         stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
         request = operations_pb2.DeleteOperationRequest(name="operations/60000/a")
-        with pytest.raises(grpc.RpcError):
-            stub.DeleteOperation(request, timeout=0.3)
+        call = stub.DeleteOperation.future(request)
+        wait_until(lambda: len(served.noted()) == 2, 10)
+        call.cancel()
 
     served.signal()
 
     assert served.ended() == 0
-    assert served.noted() == ["started", "stopped"]
+    assert served.noted() == ["started", "ran operations/60000/a", "stopped"]
     assert served.errors() == ""
 
 
@@ -437,13 +434,13 @@ def test_streams_end_with_unavailable(start: Start) -> None:
 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert caught.value.details() == "the server is shutting down"
-    assert 0.4 < took < 1.5
+    assert 0.4 < took < 20
     assert served.ended() == 0
 
 
 def test_health_watchers_are_told_and_let_go(start: Start) -> None:
     """Who watches health sees NOT_SERVING at once, and does not hold the drain."""
-    served = start(settle=0.3, stream_grace=0.2)
+    served = start(settle=0.3, stream_grace=0.2, grace=60)
     with served.channel() as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -453,19 +450,18 @@ def test_health_watchers_are_told_and_let_go(start: Start) -> None:
 
         with pytest.raises(grpc.RpcError):
             next(watch)
-    assert served.ended(3) == 0
+    assert served.ended() == 0
 
 
 def test_idle_connection_does_not_hold_the_drain(start: Start) -> None:
-    """An HTTP connection without a request is closed half a second after the listener."""
-    served = start(settle=0)
+    """An HTTP connection without a request is closed soon after the listener."""
+    served = start(settle=0, grace=60)
     host, _, port = served.http_target.rpartition(":")
     with socket.create_connection((host, int(port))) as idle:
-        began = served.signal()
+        served.signal()
 
         assert idle.recv(1) == b""
         assert served.ended() == 0
-    assert time.monotonic() - began < 1.5
 
 
 def test_connection_of_the_last_moment_is_served(start: Start) -> None:
@@ -474,7 +470,7 @@ def test_connection_of_the_last_moment_is_served(start: Start) -> None:
     host, _, port = served.http_target.rpartition(":")
     with socket.create_connection((host, int(port))) as late:
         served.signal()
-        wait_until(lambda: is_refused(served.http_target), 1)
+        wait_until(lambda: is_refused(served.http_target), 10)
         late.sendall(b"GET /v1/operations/0/a HTTP/1.1\r\nhost: a\r\n\r\n")
         answer = late.recv(4096)
 
@@ -484,11 +480,11 @@ def test_connection_of_the_last_moment_is_served(start: Start) -> None:
 
 def test_pipelined_requests_are_all_answered(start: Start) -> None:
     """While the server drains, the last of the pipelined requests closes, not the first."""
-    served = start(settle=1)
+    served = start(settle=2)
     host, _, port = served.http_target.rpartition(":")
     with socket.create_connection((host, int(port))) as client:
         served.signal()
-        wait_until(lambda: served.get("/healthz")[0] == 503, 1)
+        wait_until(lambda: served.get("/healthz")[0] == 503, 10)
         client.sendall(b"GET /v1/operations/50/a HTTP/1.1\r\nhost: a\r\n\r\n" * 3)
         answer = b"".join(iter(lambda: client.recv(4096), b""))
 
@@ -497,24 +493,23 @@ def test_pipelined_requests_are_all_answered(start: Start) -> None:
 
 
 def test_second_signal_ends_at_once(start: Start) -> None:
-    """A second signal ends the process within a second, whatever runs."""
-    served = start()
+    """A second signal ends the process, whatever runs."""
+    served = start(settle=60)
     with served.channel() as channel, ThreadPoolExecutor() as pool:
-        running = pool.submit(get_operation, channel, "operations/10000/a")
-        wait_until(lambda: len(served.noted()) == 2, 5)
+        running = pool.submit(get_operation, channel, "operations/60000/a")
+        wait_until(lambda: len(served.noted()) == 2, 10)
         served.signal()
-        time.sleep(0.2)
-        again = served.signal()
+        wait_until(lambda: health_of(channel) == NOT_SERVING, 10)
+        served.signal()
 
         assert served.ended() == 128 + signal.SIGTERM
-        assert time.monotonic() - again < 1
         assert running.exception() is not None
 
 
 def test_second_signal_reaches_a_blocked_loop(start: Start) -> None:
     """A second signal ends the process when a servicer blocks the event loop."""
-    served = start(then="import time; time.sleep(30)")
-    began = served.signal()
+    served = start(then="import time; time.sleep(60)")
+    served.signal()
     time.sleep(0.2)
     # More than one more: the system may hand two signals to a process that waits for a CPU as one.
     while served.process.poll() is None:
@@ -522,7 +517,6 @@ def test_second_signal_reaches_a_blocked_loop(start: Start) -> None:
         time.sleep(0.1)
 
     assert served.ended() == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 3
 
 
 FIND = """
@@ -545,13 +539,10 @@ globals().update(one=one, asyncio=asyncio, grpc=grpc, uvicorn=uvicorn, gc=gc, pr
     ],
 )
 def test_process_goes_when_a_listener_dies(start: Start, door: str, fault: str) -> None:
-    """If either listener ends by itself, the process ends with 1 within a second."""
-    served = start(then=FIND.format(fault))
-
-    ready = time.monotonic()
+    """If either listener ends by itself, the process ends with 1, and nobody is waited for."""
+    served = start(then=FIND.format(fault), settle=60)
 
     assert served.ended() == 1
-    assert time.monotonic() - ready < 0.2 + 1
     line = f"the {door} listener ended by itself, the process goes down\n"
     assert served.errors() == line
 

@@ -29,6 +29,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         return operations_pb2.Operation(name=f"{request.name}/{os.getpid()}")
 
     def DeleteOperation(self, request: Any, context: Any) -> empty_pb2.Empty:
+        note(f"ran {request.name}")
         time.sleep(int(request.name.split("/")[1]) / 1000)
         return empty_pb2.Empty()
 
