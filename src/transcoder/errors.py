@@ -30,6 +30,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
 
+SHUTTING_DOWN = "the server is shutting down"
+"""What a client is told, on both ports, of a call that a drain cuts off or refuses."""
+
+
 class TranscoderError(Exception):
     """Root of all errors of this package."""
 

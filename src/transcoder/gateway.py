@@ -29,7 +29,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 
 from transcoder import form_post
 from transcoder.body import Disconnected, read_body, read_form
-from transcoder.errors import ConfigError, InvalidRequest, NotFound, StatusError
+from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
 from transcoder.metadata import RawHeaders, request_id, to_headers
 from transcoder.path_template import PathTemplate
@@ -235,7 +235,7 @@ class Gateway(Starlette):
             if not is_cancelled(error):
                 payload = self._refuse(error, scope)
             elif self.draining:
-                gone = StatusError(Code.UNAVAILABLE, "the server is shutting down")
+                gone = StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
                 payload = self._refuse(gone, scope)
             else:
                 raise
@@ -308,7 +308,7 @@ class Gateway(Starlette):
             if name and name not in self._handlers:
                 raise NotFound("no such service")
         if self.draining:
-            raise StatusError(Code.UNAVAILABLE, "the server is shutting down")
+            raise StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
         return Payload(200, JSON, b'{"status":"SERVING"}')
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:

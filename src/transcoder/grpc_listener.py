@@ -14,12 +14,10 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2
 
 from transcoder import reflection
-from transcoder.errors import ConfigError
+from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
 from transcoder.handlers import GuardedHandlers, Handler
 from transcoder.listeners import Claim
-
-GOING_DOWN = "the server is shutting down"
 
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25
@@ -199,7 +197,7 @@ class _Calls(grpc.aio.ServerInterceptor):
                 if task is None or not self._ending or context.cancelled():
                     raise
                 task.uncancel()
-                await context.abort(grpc.StatusCode.UNAVAILABLE, GOING_DOWN)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, SHUTTING_DOWN)
             finally:
                 self._streams.discard(task)
 
@@ -224,7 +222,7 @@ async def _write_all(behaviour: Callable[..., Any], request: Any, context: Any) 
 
 
 async def _refuse(_requests: Any, context: Any) -> None:
-    await context.abort(grpc.StatusCode.UNAVAILABLE, GOING_DOWN)
+    await context.abort(grpc.StatusCode.UNAVAILABLE, SHUTTING_DOWN)
 
 
 # Of this kind because it is answered before a message is read; the client's kind is its own.
