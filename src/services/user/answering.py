@@ -24,6 +24,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 REFUSALS = (Refused, Missing, Changed, Taken, Unavailable)
 """What a method raises to end a call; any other exception is a defect."""
 
+_ID_LIMIT = 128
+
 _log = logging.getLogger(__name__)
 
 
@@ -33,12 +35,11 @@ def refused(error: Exception) -> Refused:
         case Refused():
             return error
         case Missing():
-            return refusal.missing()
+            return refusal.missing(error.key)
         case Taken():
-            return refusal.taken(error.field)
+            return refusal.taken(error.field, error.value)
         case Changed():
             return refusal.changed()
-    _log.warning("the database is not available", exc_info=error)
     return refusal.unavailable()
 
 
@@ -77,4 +78,14 @@ def stream(
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
+    if isinstance(error, Unavailable):
+        # One line: while the database is away every call fails for the same reason.
+        _log.warning("%s%s", error, _request_id(context))
+        _log.debug("the database failed", exc_info=error)
     await context.abort_with_status(rpc_status.to_status(refused(error).status))
+
+
+def _request_id(context: Context) -> str:
+    metadata = context.invocation_metadata() or ()
+    given = [str(value) for key, value in metadata if key == "x-request-id"]
+    return f", request id {given[0][:_ID_LIMIT]}" if given else ""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 
-from services.user.database import Database
+from services.user.database import Database, Unavailable
 from services.user.feed import SqlFeed
 from services.user.service import UserService
 from services.user.store import SqlStore
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-from transcoder import Gateway
+from transcoder import ConfigError, Gateway
 
 DATABASE = "sqlite:///users.db"
 DATABASE_VARIABLE = "USER_DATABASE"
+
+_log = logging.getLogger(__name__)
 
 
 def create_app(database: str = "") -> Gateway:
@@ -31,7 +34,12 @@ def create_app(database: str = "") -> Gateway:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
-        await opened.open()
+        try:
+            await opened.open()
+        except Unavailable as error:
+            _log.debug("the database cannot be opened", exc_info=error)
+            # The one kind that the server tells as it stands.
+            raise ConfigError(str(error)) from None
         try:
             yield
         finally:

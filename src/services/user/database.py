@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from services.user.schema import METADATA
+from services.user.sqlite import Connector
 
 T = TypeVar("T")
 
@@ -28,11 +30,15 @@ _DRIVERS = {
 }
 # Held by one transaction at a time while it writes a log, or the tables at the start.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(8314205)")
-_PRAGMAS = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+# What PostgreSQL calls connection exceptions, insufficient resources and operator intervention.
+_OUTAGES = ("08", "53", "57")
+_FREE_WITHIN = 5
+"""Seconds that a call waits for one of the connections."""
+_PASSWORD = re.compile(r"(?<=://)([^:/]*):[^@]*@|((?:ssl)?password=)[^&]*")
 
 
 class Unavailable(Exception):
-    """The database cannot be reached, or is too busy to answer."""
+    """The database cannot be reached, or is too busy to answer; says which, and why."""
 
 
 class Database:
@@ -47,24 +53,25 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = 10) -> None:
-        self._url = _url(url)
-        self._embedded = self._url.get_backend_name() == "sqlite"
+        parsed = _url(url)
+        self._name = _PASSWORD.sub(_masked, url)
+        self._embedded = parsed.get_backend_name() == "sqlite"
         # Each connection to a database in memory would have one of its own.
-        in_memory = self._embedded and self._url.database in {None, "", ":memory:"}
+        in_memory = self._embedded and parsed.database in {None, "", ":memory:"}
+        self._connector = Connector()
         self._engine = create_async_engine(
-            self._url,
+            parsed,
+            connect_args={"factory": self._connector} if self._embedded else {},
             poolclass=AsyncAdaptedQueuePool,
             pool_size=1 if in_memory else connections,
             max_overflow=0,
-            pool_timeout=5,
+            pool_timeout=_FREE_WITHIN,
             pool_pre_ping=not self._embedded,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
         )
         level = "SERIALIZABLE" if self._embedded else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
-        if self._embedded:
-            sa.event.listen(self._engine.sync_engine, "connect", _set_pragmas)
         self._writer = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -72,18 +79,21 @@ class Database:
         """Connect, and create the tables that are missing.
 
         Raises:
-            Unavailable: the database cannot be reached; the message has its URL and the reason.
+            Unavailable: the database cannot be reached, or does not know an option of its URL.
         """
         try:
             await self.write(self._create_tables)
-        except Unavailable as error:
+        except BaseException as error:
             await self.close()
-            raise Unavailable(f"{self._url.render_as_string()}: {error.__cause__}") from error
+            if isinstance(error, TypeError | ValueError):
+                raise self._unavailable(error) from error
+            raise
 
     async def close(self) -> None:
         """Close all connections, once what runs has ended."""
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._engine.dispose()
+        await self._connector.close()
 
     async def read(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         """Return the result of one statement, all of it."""
@@ -105,12 +115,12 @@ class Database:
             await connection.execute(_LOCK)
 
     async def _execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
-        with _availability():
+        with self._availability():
             async with self._engine.connect() as connection:
                 return await connection.execute(statement)
 
     async def _transact(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        with _availability():
+        with self._availability():
             async with self._transactional.begin() as connection:
                 return await change(connection)
 
@@ -120,6 +130,18 @@ class Database:
             await connection.execute(CreateTable(table, if_not_exists=True))
             for index in sorted(table.indexes, key=lambda index: index.name or ""):
                 await connection.execute(CreateIndex(index, if_not_exists=True))
+
+    @contextlib.contextmanager
+    def _availability(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not _is_outage(error):
+                raise
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return Unavailable(f"database {self._name}: {_reason(error)}")
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
         # A cancelled call would throw a connection away in the middle of a statement, and in
@@ -146,22 +168,28 @@ def _url(text: str) -> URL:
     return url.set(drivername=driver)
 
 
-def _set_pragmas(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _masked(found: re.Match[str]) -> str:
+    user, parameter = found.groups()
+    return f"{user}:***@" if parameter is None else f"{parameter}***"
 
 
-@contextlib.contextmanager
-def _availability() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise Unavailable("the database failed") from error.orig
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise Unavailable("the connection was lost") from error.orig
-    except (PoolTimeout, OSError) as error:
-        raise Unavailable("no connection") from error
+def _is_outage(error: Exception) -> bool:
+    match error:
+        case OperationalError() | InterfaceError() | PoolTimeout() | OSError():
+            return True
+        case DBAPIError():
+            state = getattr(error.orig, "sqlstate", None) or ""
+            connecting = error.statement is None
+            return connecting or error.connection_invalidated or state.startswith(_OUTAGES)
+    return False
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the driver says, in one line, of an error that others have wrapped."""
+    if isinstance(error, PoolTimeout):
+        return f"no connection became free within {_FREE_WITHIN} s"
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

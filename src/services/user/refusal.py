@@ -13,6 +13,9 @@ from google.rpc.status_pb2 import Status
 VIOLATION_LIMIT = 10
 """Violations that an answer lists; trailers of gRPC have little room (8 KiB)."""
 
+_NAME_LIMIT = 64
+"""Characters of an id or email that an answer repeats; any id has its place."""
+
 _USER = "services.user.v1.User"
 
 
@@ -53,16 +56,26 @@ def invalid(*violations: Violation) -> Refused:
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, message, BadRequest(field_violations=fields))
 
 
-def missing(problem: str = "no such user") -> Refused:
-    """Return the refusal of a call for something that is not there."""
-    info = ResourceInfo(resource_type=_USER, description=problem)
+def missing(key: str, problem: str = "no such user") -> Refused:
+    """Return the refusal of a call for something that is not there.
+
+    Args:
+        key: the id or email that was asked for.
+        problem: what is not there.
+
+    >>> status = missing("ann").status
+    >>> info = ResourceInfo()
+    >>> status.details[0].Unpack(info), info.resource_name
+    (True, 'ann')
+    """
+    info = ResourceInfo(resource_type=_USER, resource_name=key[:_NAME_LIMIT], description=problem)
     return Refused(grpc.StatusCode.NOT_FOUND, problem, info)
 
 
-def taken(field: str) -> Refused:
+def taken(field: str, value: str) -> Refused:
     """Return the refusal of a user whose `id` or `email` is that of another."""
     problem = f"another user has this {field}"
-    info = ResourceInfo(resource_type=_USER, description=problem)
+    info = ResourceInfo(resource_type=_USER, resource_name=value[:_NAME_LIMIT], description=problem)
     return Refused(grpc.StatusCode.ALREADY_EXISTS, problem, info)
 
 

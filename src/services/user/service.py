@@ -65,7 +65,7 @@ class UserService(UserServiceServicer):
                 return await self._get(request.id)
             case "email":
                 if not is_email(request.email):
-                    raise missing()
+                    raise missing(request.email)
                 return await self._store.find(request.email)
         raise invalid(Violation("id", "is required, or an email"))
 
@@ -168,7 +168,7 @@ class UserService(UserServiceServicer):
         try:
             avatar = await self._store.avatar(user.id)
         except Missing:
-            raise missing("the user has no avatar") from None
+            raise missing(user.id, "the user has no avatar") from None
         return HttpBody(content_type=avatar.content_type, data=avatar.data)
 
     async def _get(self, user_id: str, field: str = "id") -> User:
@@ -217,7 +217,7 @@ def _require(user_id: str, field: str = "id") -> None:
         raise invalid(Violation(field, "is required"))
     if not is_id(user_id):
         # No user can have it, and a database may refuse what a client writes here.
-        raise missing()
+        raise missing(user_id)
 
 
 def _settle(user: User, *violations: Violation) -> None:

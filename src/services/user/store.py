@@ -34,6 +34,10 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 class Missing(Exception):
     """No user has this id or email."""
 
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no user {key}")
+        self.key = key
+
 
 class Changed(Exception):
     """The user is no longer the one that was read."""
@@ -44,11 +48,13 @@ class Taken(Exception):
 
     Args:
         field: `id` or `email`.
+        value: of that field.
     """
 
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field} is taken")
+    def __init__(self, field: str, value: str) -> None:
+        super().__init__(f"{field} {value} is taken")
         self.field = field
+        self.value = value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +119,10 @@ class SqlStore:
         self._database = database
 
     async def get(self, user_id: str) -> User:  # noqa: D102  described by Store
-        return await self._one(USERS.c.id == user_id)
+        return await self._one(user_id, USERS.c.id == user_id)
 
     async def find(self, email: str) -> User:  # noqa: D102
-        return await self._one(sa.func.lower(USERS.c.email) == email.lower())
+        return await self._one(email, sa.func.lower(USERS.c.email) == email.lower())
 
     async def page(self, query: Query) -> Sequence[User]:  # noqa: D102
         statement = (
@@ -136,7 +142,9 @@ class SqlStore:
         try:
             await self._database.write(change)
         except IntegrityError:
-            raise Taken("id" if await self._exists(user.id) else "email") from None
+            if await self._exists(user.id):
+                raise Taken("id", user.id) from None
+            raise Taken("email", user.email) from None
 
     async def replace(  # noqa: D102
         self, user: User, etag: str, avatar: Avatar | None = None
@@ -154,9 +162,9 @@ class SqlStore:
         try:
             replaced = await self._database.write(change)
         except IntegrityError:
-            raise Taken("email") from None
+            raise Taken("email", user.email) from None
         if not replaced:
-            raise Changed if await self._exists(user.id) else Missing
+            raise await self._unfound(user.id)
 
     async def delete(self, user_id: str, etag: str = "") -> None:  # noqa: D102
         statement = USERS.delete().where(USERS.c.id == user_id).returning(*USERS.c)
@@ -171,22 +179,26 @@ class SqlStore:
             return True
 
         if not await self._database.write(change):
-            raise Changed if await self._exists(user_id) else Missing
+            raise await self._unfound(user_id)
 
     async def avatar(self, user_id: str) -> Avatar:  # noqa: D102
         statement = sa.select(AVATARS.c.content_type, AVATARS.c.data)
         found = await self._database.read(statement.where(AVATARS.c.user_id == user_id))
         row = found.one_or_none()
         if row is None:
-            raise Missing
+            raise Missing(user_id)
         return Avatar(content_type=row.content_type, data=row.data)
 
-    async def _one(self, condition: sa.ColumnElement[bool]) -> User:
+    async def _one(self, key: str, condition: sa.ColumnElement[bool]) -> User:
         found = await self._database.read(sa.select(USERS).where(condition))
         row = found.mappings().one_or_none()
         if row is None:
-            raise Missing
+            raise Missing(key)
         return to_user(row)
+
+    async def _unfound(self, user_id: str) -> Exception:
+        """Return why a change found no user of that id and etag."""
+        return Changed() if await self._exists(user_id) else Missing(user_id)
 
     async def _exists(self, user_id: str) -> bool:
         statement = sa.select(USERS.c.id).where(USERS.c.id == user_id)

@@ -45,8 +45,9 @@ def test_a_database_that_cannot_be_opened_is_told_in_one_line() -> None:
     result = CliRunner().invoke(main, arguments)
 
     assert result.exit_code == 1
-    assert len(result.stderr.splitlines()) == 1
-    assert "sqlite+aiosqlite:////no/such/folder/users.db" in result.stderr
+    assert result.stderr == (
+        "database sqlite:////no/such/folder/users.db: unable to open database file\n"
+    )
 
 
 def test_the_factory_reads_the_environment(

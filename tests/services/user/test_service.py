@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 from google.protobuf import text_format
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
+from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure, ResourceInfo
 from grpc_status import rpc_status
 
 from services.user.database import Database
@@ -212,6 +212,34 @@ def test_names_the_fields_of_a_user_that_are_wrong(
         assert [named, named] == [fields(created), fields(updated)]
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_text", "name"),
+    [
+        ("GetUser", 'id: "carl"', "carl"),
+        ("GetUser", 'email: "carl@example.com"', "carl@example.com"),
+        ("GetUser", 'email: "no email"', "no email"),
+        ("GetUser", f'id: "{"x" * 5000}"', "x" * 64),
+        ("UpdateUser", 'user { id: "carl" name: "C" }', "carl"),
+        ("DeleteUser", 'id: "carl"', "carl"),
+        ("DownloadAvatar", 'id: "ann"', "ann"),
+        ("CreateUser", 'user_id: "ann" user { name: "A" email: "a@example.com" }', "ann"),
+        ("CreateUser", 'user { name: "A" email: "ANN@example.com" }', "ANN@example.com"),
+        ("UpdateUser", 'user { id: "ann" email: "bob@example.com" }', "bob@example.com"),
+    ],
+)
+def test_names_the_user_that_is_missing_or_in_the_way(
+    run: Run, method: str, request_text: str, name: str
+) -> None:
+    """A refusal for one user has the id or email that was asked for, at most 64 characters."""
+    request = text_format.Parse(request_text, getattr(pb, f"{method}Request")())
+
+    async def scenario(users: UserServiceAsyncStub) -> list[Any]:
+        return details(await refusal(getattr(users, method)(request)), ResourceInfo)
+
+    (info,) = run(scenario)
+    assert (info.resource_type, info.resource_name) == ("services.user.v1.User", name)
 
 
 def test_a_refusal_stays_small(run: Run) -> None:
@@ -544,15 +572,21 @@ def test_no_message_is_no_conversation(run: Run) -> None:
     assert run(scenario) == []
 
 
-def test_a_database_that_is_gone_is_unavailable(sqlite_url: str) -> None:
-    """A failing database is told as UNAVAILABLE, and nothing of the inside."""
+def test_a_database_that_is_gone_is_unavailable(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failing database is told as UNAVAILABLE and nothing of the inside, but in one log line."""
 
     async def scenario() -> grpc.aio.AioRpcError:
         async with serving(sqlite_url) as users:
             await _break(sqlite_url)
-            return await refusal(users.GetUser(pb.GetUserRequest(id="ann")))
+            metadata = (("x-request-id", "r1"),)
+            return await refusal(users.GetUser(pb.GetUserRequest(id="ann"), metadata=metadata))
 
     error = asyncio.run(scenario())
+    told = f"database {sqlite_url}: no such table: users, request id r1"
+    warned = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [(record.getMessage(), record.exc_info) for record in warned] == [(told, None)]
     assert (error.code(), error.details()) == (
         Code.UNAVAILABLE,
         "the users cannot be reached: try again",

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from google.protobuf import text_format
 
 from services.user import feed as feed_module
-from services.user.database import Database, Unavailable
+from services.user.database import Database
 from services.user.feed import SqlFeed
 from services.user.filter import Order, Value, parse_filter, parse_order
 from services.user.store import Avatar, Changed, Missing, Query, SqlStore, Taken
@@ -312,19 +312,6 @@ def test_a_cancelled_call_leaves_the_store_usable(database_url: str) -> None:
     assert asyncio.run(scenario()) == 1
 
 
-def test_two_processes_may_create_the_tables_at_once(database_url: str) -> None:
-    """Databases that are opened together find or create the same tables."""
-
-    async def scenario() -> None:
-        databases = [Database(database_url) for _ in range(4)]
-        try:
-            await asyncio.gather(*(database.open() for database in databases))
-        finally:
-            await asyncio.gather(*(database.close() for database in databases))
-
-    asyncio.run(scenario())
-
-
 def test_closing_leaves_one_sqlite_file(sqlite_url: str, tmp_path: Path) -> None:
     """The write-ahead log is gone once the database is closed."""
 
@@ -348,15 +335,6 @@ def test_memory_serves_many_at_once() -> None:
     assert asyncio.run(scenario()) == 20
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite:////no/such/folder/users.db", "postgresql://localhost:1/x"]
-)
-def test_names_a_database_that_cannot_be_reached(url: str) -> None:
-    """What cannot be opened is named with its URL."""
-    with pytest.raises(Unavailable, match=r"users.db: unable|localhost:1/x: "):
-        asyncio.run(Database(url).open())
-
-
 def test_a_lost_connection_is_unavailable_or_replaced(postgres_url: str) -> None:
     """After the server has closed all connections, the next call works on a new one."""
 
@@ -374,16 +352,3 @@ async def _end_connections(url: str) -> None:
     others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     await database.read(sa.text(f"SELECT pg_terminate_backend(pid) {others}"))
     await database.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("mysql://localhost/users", "mysql is not a database of this service"),
-        ("users.db", "not a URL"),
-    ],
-)
-def test_refuses_other_databases(url: str, problem: str) -> None:
-    """A URL of another kind of database is refused by name."""
-    with pytest.raises(ValueError, match=problem):
-        Database(url)
