@@ -1,0 +1,24 @@
+"""What a call costs, for tests that bound what one client can make a server do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+BOUND = 0.1
+"""Seconds of a processor that no single request may take; benchmarks hold the finer figures."""
+
+
+def cost(call: Callable[[], object]) -> float:
+    """Return the CPU seconds that a call takes on this thread: the least of a few tries.
+
+    Neighbours on the same machine, a tracer or a collection of garbage only ever add to it.
+    """
+    taken = []
+    for _ in range(5):
+        start = time.thread_time()
+        call()
+        taken.append(time.thread_time() - start)
+        if taken[-1] < BOUND:
+            break
+    return min(taken)
