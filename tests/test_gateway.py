@@ -29,6 +29,7 @@ from services.user.v1.user_service_pb2_grpc import (
     add_UserServiceServicer_to_server,
 )
 from transcoder import ENVOY, GRPC_GATEWAY, STRICT, Code, ConfigError, Gateway, StatusError
+from transcoder import gateway as gateway_module
 
 JSON = {"content-type": "application/json"}
 
@@ -358,6 +359,7 @@ def test_mounted() -> None:
 
     assert web.get("/api/v1/users/42").json()["id"] == "42"
     assert web.get("/%61pi/v1/users/42").json()["id"] == "42"
+    assert web.get("/apix/v1/users/42").text == "Not Found"
     assert web.get("/api/nowhere").json()["code"] == 5
 
 
@@ -463,11 +465,16 @@ def asgi(
     return sent
 
 
-def test_without_raw_path() -> None:
-    """Under a server that gives no raw path, the decoded one is used."""
-    sent = asgi(register(Gateway()), {"path": "/v1/users/a b"})
+def test_without_raw_path(caplog: pytest.LogCaptureFixture) -> None:
+    """Under a server that gives no raw path, the decoded one is used, and that is said once."""
+    gateway_module._warn_of_decoded_paths.cache_clear()
+    gateway = register(Gateway())
+    read = asgi(gateway, {"path": "/v1/users/a b"})
+    verb = asgi(gateway, {"method": "POST", "path": "/v1/users/a:deactivate"})
 
-    assert json.loads(sent[1]["body"])["id"] == "a b"
+    assert json.loads(read[1]["body"])["id"] == "a b"
+    assert json.loads(verb[1]["body"])["code"] == Code.UNIMPLEMENTED
+    assert len([each for each in caplog.records if "raw_path" in each.getMessage()]) == 1
 
 
 def test_disconnect_during_upload() -> None:

@@ -7,6 +7,7 @@ with no middleware configured they do not pass through Starlette at all.
 
 from __future__ import annotations
 
+import functools
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -342,17 +343,27 @@ class _Transcoded(BaseRoute):
 def _raw_path(scope: Scope) -> str:
     """Return the path as the client sent it, below the root path of a mount."""
     raw = scope.get("raw_path")
-    path: str = raw.decode("latin-1") if raw else urllib.parse.quote(scope["path"])
+    path: str = _encoded(scope["path"]) if raw is None else raw.decode("latin-1")
     root = scope.get("root_path")
     if not root:
         return path
-    prefix = urllib.parse.quote(root)
-    if path.startswith(prefix):
-        return path[len(prefix) :] or "/"
     # A mount compares decoded paths: the client may have spelled the prefix in its own way.
     depth = root.count("/") + 1
-    head, rest = path.split("/", depth)[:depth], path.split("/", depth)[depth:]
-    return "/" + "".join(rest) if urllib.parse.unquote("/".join(head)) == root else path
+    segments = path.split("/", depth)
+    below = urllib.parse.unquote("/".join(segments[:depth])) == root
+    return "/" + "".join(segments[depth:]) if below else path
+
+
+def _encoded(path: str) -> str:
+    _warn_of_decoded_paths()
+    return urllib.parse.quote(path, safe="/:@!$&'()*+,;=")
+
+
+@functools.cache
+def _warn_of_decoded_paths() -> None:
+    _log.warning(
+        "this ASGI server gives no raw_path: an escaped slash in a path cannot be told from a slash"
+    )
 
 
 def _content_type(headers: RawHeaders) -> str:
