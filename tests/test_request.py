@@ -251,6 +251,7 @@ def test_reads_system_parameters(protos: DescriptorPool) -> None:
         (b"prettyPrint=false", SystemParameters(pretty_print=False)),
         (b"pretty%50rint=1", SystemParameters(pretty_print=True)),
         (b"x=1&%24fields=a", SystemParameters(fields="a")),
+        (b"x=%2B&f%69elds=a", SystemParameters(fields="a")),
         (b"$alt=json", None),  # what is printed anyway
     ],
 )

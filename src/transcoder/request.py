@@ -119,7 +119,12 @@ class RequestDecoder:
             body: all of it; a `multipart` that was fed is closed.
             content_type: the header, empty when there is none.
         """
-        message, said = self._read(body, content_type)
+        message: Message
+        said: bytes | Sequence[str]
+        if self._body is None:
+            message, said = self._message_class(), b""
+        else:
+            message, said = self._read(self._body, body, content_type)
         bind = self._query
         if query and self._weave and bind is not None:
             message = self._woven(message, query, bind)
@@ -132,18 +137,16 @@ class RequestDecoder:
         return message
 
     def _read(
-        self, body: bytes | Multipart, content_type: str
+        self, read: ReadBody, body: bytes | Multipart, content_type: str
     ) -> tuple[Message, bytes | Sequence[str]]:
         """Return the message that the body makes, and what says which fields it names."""
-        if self._body is None:
-            return self._message_class(), b""
         form = self._form
         if form is not None and form.takes(content_type):
             message = self._message_class()
             return message, form(message, body, content_type)
         # Only a form's decoder gives away a Multipart to feed.
         data = body if isinstance(body, bytes) else b""
-        return self._body(data, content_type), data
+        return read(data, content_type), data
 
     def multipart(self, content_type: str) -> Multipart | None:
         """Return what a multipart body is fed to as it arrives; None to have all of it at once.
