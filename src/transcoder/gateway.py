@@ -44,6 +44,7 @@ from transcoder.upstream.local import Local, Method
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits, Multipart
+    from transcoder.service_config import ServiceConfig
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Gateway(Starlette):
 
     Args:
         profile: which compatible system to follow where they differ.
-        rules: taken in place of the `google.api.http` option, by the method's full name; see
-            `transcoder.service_config`.
+        rules: taken in place of the `google.api.http` option: by the method's full name, or a
+            service configuration, see `transcoder.service_config`.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         forms: take form bodies too, within these limits; None to answer them 415.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
@@ -81,7 +82,7 @@ class Gateway(Starlette):
         self,
         *,
         profile: Profile = GOOGLE,
-        rules: Mapping[str, HttpRule] | None = None,
+        rules: Mapping[str, HttpRule] | ServiceConfig | None = None,
         unbound: bool = False,
         forms: FormLimits | None = None,
         body_limit: int = 1 << 20,
@@ -108,7 +109,8 @@ class Gateway(Starlette):
         self._upstream = Local(self.executor)
         if health is not None:
             template = PathTemplate.parse(health)
-            self.transcoder.add_route(Route("GET", template, "the gateway's health", self._health))
+            name = "the gateway's health"
+            self.transcoder.add_route(Route("GET", template, name, self._health, reserved=True))
 
     @property
     def services(self) -> tuple[str, ...]:
