@@ -158,7 +158,7 @@ def _chosen(descriptors: Descriptors, services: tuple[str, ...]) -> Descriptors:
         return descriptors.choose(services)
     if descriptors.imported:
         names = ", ".join(descriptors.imported)
-        click.echo(f"left out, for their files are imported by others: {names}", err=True)
+        click.echo(f"left out, for other files import theirs: {names}", err=True)
     return descriptors
 
 
