@@ -7,12 +7,11 @@ list of fields.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -21,6 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest
+from transcoder.values import suggestion
 
 Problem = tuple[str, str]
 
@@ -251,16 +251,6 @@ def _fields_by_key(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
 def json_names(descriptor: Descriptor) -> Iterator[str]:
     """Yield the JSON names of a message's fields."""
     return (field.json_name for field in descriptor.fields)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` when a known name is near, else nothing.
-
-    >>> suggestion("pagesize", ["pageSize", "pageToken"])
-    '; did you mean pageSize?'
-    """
-    near = difflib.get_close_matches(name[:64], list(known), n=1, cutoff=0.7)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _takes_null(field: FieldDescriptor) -> bool:
