@@ -267,7 +267,7 @@ class Gateway(Starlette):
         headers: RawHeaders = scope["headers"]
         query: bytes = scope["query_string"]
         body: bytes | Multipart = b""
-        content_type = ""
+        content_type, more = "", b""
         if endpoint.binding.body:
             # A copy: the server may append trailers to the list while the body is read.
             headers = list(headers)
@@ -278,10 +278,9 @@ class Gateway(Starlette):
             else:
                 body = await read_form(headers, receive, self._body_limit, form)
         elif self._form_posts and "transcoder.form" in scope:
-            said = await read_body(headers, receive, self._body_limit)
-            query = b"&".join(filter(None, (said, query)))
-        request = endpoint.decode(match.values, query, body, content_type)
-        presentation = endpoint.presentation(query) if query else None
+            more = await read_body(headers, receive, self._body_limit)
+        request = endpoint.decode(match.values, query, body, content_type, more)
+        presentation = endpoint.presentation(query, more) if query or more else None
         call = Call(endpoint.method, headers, scope.get("client"))
         try:
             reply = await self._upstream.unary(call, request)

@@ -37,9 +37,14 @@ class Endpoint:
     encode: ResponseEncoder
     response_class: type[Message]
 
-    def presentation(self, query: bytes) -> Presentation | None:
-        """Return how the client wants its answer printed; None when the query does not say."""
-        system = self.decode.system_parameters(query)
+    def presentation(self, query: bytes, form: bytes = b"") -> Presentation | None:
+        """Return how the client wants its answer printed; None when the query does not say.
+
+        Args:
+            query: as the client sent it.
+            form: more of it.
+        """
+        system = self.decode.system_parameters(query, form)
         return None if system is None else self.encode.presentation(system)
 
 
