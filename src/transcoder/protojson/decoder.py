@@ -21,6 +21,7 @@ import orjson
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from transcoder.protojson.enums import custom_numbers
 from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, from_base64
 
 Keys = Callable[[int], None]
@@ -213,7 +214,7 @@ def _enum(enum: EnumDescriptor) -> Decode | None:
 
     It refuses what is beyond 32 bits, and unknown numbers of closed enums.
     """
-    numbers = _custom_names(enum)
+    numbers = custom_numbers(enum)
     if not numbers:
         return None
     numbers |= {name: value.number for name, value in enum.values_by_name.items()}
@@ -222,22 +223,6 @@ def _enum(enum: EnumDescriptor) -> Decode | None:
         return value if type(value) is int else numbers[value]
 
     return decode
-
-
-def _custom_names(enum: EnumDescriptor) -> dict[str, int]:
-    """Return the numbers of names given by the option `pb.enumvalue.json`."""
-    try:
-        extension = descriptor_pool.Default().FindExtensionByName("pb.enumvalue.json")
-    except KeyError:
-        return {}
-    numbers = {}
-    for value in enum.values:
-        options = value.GetOptions() if value.has_options else None
-        if options is not None and options.HasExtension(extension):
-            custom = options.Extensions[extension]
-            if custom.HasField("string"):
-                numbers[custom.string] = value.number
-    return numbers
 
 
 def _bytes(value: Any, keys: Keys, depth: int) -> Any:

@@ -17,11 +17,12 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 import orjson
-from google.protobuf import descriptor_pool, json_format
+from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
+from transcoder.protojson.enums import json_names
 from transcoder.protojson.scalars import (
     all_finite,
     finite,
@@ -209,7 +210,7 @@ class _Source:
             return value
         if enum.full_name == "google.protobuf.NullValue":
             return "None"
-        names = self.bind(enum_names(enum))
+        names = self.bind(json_names(enum))
         if enum.is_closed:
             return f"{names}[{value}]"
         if value.isidentifier():
@@ -225,24 +226,6 @@ class _Source:
 
         name = self.bind(first)
         return name
-
-
-def enum_names(enum: EnumDescriptor) -> dict[int, str]:
-    """Return the JSON name of each number of an enum.
-
-    The first of several names of one number counts, and before it a name given by the option
-    `pb.enumvalue.json`, as json_format has it.
-    """
-    names = {number: value.name for number, value in enum.values_by_number.items()}
-    try:
-        extension = descriptor_pool.Default().FindExtensionByName("pb.enumvalue.json")
-    except KeyError:
-        return names
-    for number, value in enum.values_by_number.items():
-        options = value.GetOptions() if value.has_options else None
-        if options is not None and options.HasExtension(extension):
-            names[number] = options.Extensions[extension].string
-    return names
 
 
 def _is_map(field: FieldDescriptor) -> bool:

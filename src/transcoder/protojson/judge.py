@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from transcoder.protojson.document import Number, Pairs
+from transcoder.protojson.enums import custom_numbers
 from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, is_base64, is_json_number
 
 _RANGES = {
@@ -138,17 +139,22 @@ def _survives(exact: Decimal | int) -> bool:
 
 
 def _enum(value: Any, enum: EnumDescriptor, *, ignore_unknown: bool) -> str | None:
+    expected = f"expected a name or number of {enum.name}"
     if isinstance(value, bool) or not isinstance(value, int | str):
-        return f"expected a name or number of {enum.name}, got {kind(value)}"
+        return f"{expected}, got {kind(value)}"
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        if ignore_unknown and not _is_python_integer(value):
+        names = enum.values_by_name.keys() | custom_numbers(enum).keys()
+        if value in names:
             return None
-        if value in enum.values_by_name or not _is_python_integer(value):
-            # A name that is not the enum's may be one that an option gave it: json_format knows.
-            return None
-        return f"expected a name or number of {enum.name}"
-    if isinstance(value, str) and len(value) > 11 or not -(2**31) <= int(value) < 2**31:
+        if _is_python_integer(value):
+            return expected
+        return None if ignore_unknown else f"no such value of {enum.name}{suggestion(value, names)}"
+    if isinstance(value, str):
+        value = int(value) if len(value) < 12 else 2**31
+    if not -(2**31) <= value < 2**31:
         return f"expected a number of {enum.name}"
+    if enum.is_closed and value not in enum.values_by_number:
+        return f"no such value of {enum.name}"
     return None
 
 
