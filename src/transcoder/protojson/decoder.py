@@ -216,13 +216,18 @@ def _enum(enum: EnumDescriptor) -> Decode | None:
     """
     numbers = custom_numbers(enum)
     if not numbers:
-        return None
+        # A converter of its own keeps null from being passed to the constructor, as no value.
+        return _itself if enum.full_name == "google.protobuf.NullValue" else None
     numbers |= {name: value.number for name, value in enum.values_by_name.items()}
 
     def decode(value: Any, keys: Keys, depth: int) -> Any:
         return value if type(value) is int else numbers[value]
 
     return decode
+
+
+def _itself(value: Any, keys: Keys, depth: int) -> Any:
+    return value
 
 
 def _bytes(value: Any, keys: Keys, depth: int) -> Any:

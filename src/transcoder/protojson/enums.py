@@ -15,15 +15,14 @@ from google.protobuf.descriptor_pool import Default
 def json_names(enum: EnumDescriptor) -> dict[int, str]:
     """Return the name that each number of an enum is printed as.
 
-    The first of several names of one number counts.
+    Of several names of one number it is the one that the descriptor finds by the number.
     """
-    names = {number: value.name for number, value in enum.values_by_number.items()}
+    names = {}
     option = _option()
-    if option is not None:
-        for number, value in enum.values_by_number.items():
-            custom = _custom(value, option)
-            if custom is not None:
-                names[number] = custom.string
+    for number in {value.number for value in enum.values}:
+        value = enum.values_by_number[number]
+        custom = None if option is None else _custom(value, option)
+        names[number] = value.name if custom is None else custom.string
     return names
 
 

@@ -143,7 +143,7 @@ def _enum(value: Any, enum: EnumDescriptor, *, ignore_unknown: bool) -> str | No
     if isinstance(value, bool) or not isinstance(value, int | str):
         return f"{expected}, got {kind(value)}"
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        names = enum.values_by_name.keys() | custom_numbers(enum).keys()
+        names = {each.name for each in enum.values} | custom_numbers(enum).keys()
         if value in names:
             return None
         if _is_python_integer(value):

@@ -1,0 +1,129 @@
+"""Both directions against json_format, on messages and documents at random.
+
+`JSON_CASES` sets how many cases there are in all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from random import Random
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from json_cases import TYPES, canonical, message_class, protos, same, some_document, some_message
+from transcoder.errors import InvalidRequest
+from transcoder.protojson import from_json, to_json
+
+CASES = int(os.environ.get("JSON_CASES", "5000"))
+EACH = settings(
+    max_examples=max(1, CASES // 2 // len(TYPES)),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+SEEDS = st.integers(0, 2**32 - 1)
+
+STRICTER = (
+    "given twice",
+    "expected ",
+    "as a key, expected ",
+    "no such field",
+    "an object names a key twice",
+)
+"""How refusals begin of documents that json_format takes: those listed in docs/json.md."""
+
+
+@pytest.mark.parametrize("name", TYPES)
+@EACH
+@given(
+    seed=SEEDS,
+    print_defaults=st.booleans(),
+    proto_names=st.booleans(),
+    enum_numbers=st.booleans(),
+    int64_numbers=st.booleans(),
+    indent=st.sampled_from([None, None, 2, 3]),
+)
+def test_print(
+    name: str,
+    seed: int,
+    *,
+    print_defaults: bool,
+    proto_names: bool,
+    enum_numbers: bool,
+    int64_numbers: bool,
+    indent: int | None,
+) -> None:
+    """Whatever json_format prints is printed the same, and what it cannot is a ValueError."""
+    message = some_message(Random(seed), name)
+    try:
+        tree = json_format.MessageToDict(
+            message,
+            always_print_fields_with_no_presence=print_defaults,
+            preserving_proto_field_name=proto_names,
+            use_integers_for_enums=enum_numbers,
+            unquote_int64_if_possible=int64_numbers,
+            descriptor_pool=protos(),
+        )
+    except Exception:  # noqa: BLE001  it raises anything
+        tree = None
+
+    try:
+        data = to_json(
+            message,
+            print_defaults=print_defaults,
+            proto_names=proto_names,
+            enum_numbers=enum_numbers,
+            int64_numbers=int64_numbers,
+            indent=indent,
+            pool=protos(),
+        )
+    except ValueError:
+        data = None
+
+    assert (data is None) == (tree is None and not _is_null(message))
+    if data is not None:
+        assert canonical(json.loads(json.dumps(tree))) == canonical(json.loads(data))
+
+
+def _is_null(message: Message) -> bool:
+    """Say whether a message is null in JSON, which json_format says by None."""
+    return message.DESCRIPTOR.full_name == "google.protobuf.Value" and (
+        message.WhichOneof("kind") in {None, "null_value"}
+    )
+
+
+@pytest.mark.parametrize("name", TYPES)
+@EACH
+@given(seed=SEEDS, ignore_unknown=st.booleans())
+def test_read(name: str, seed: int, *, ignore_unknown: bool) -> None:
+    """A document gives the message that json_format reads, or is refused as the list has it."""
+    data = some_document(Random(seed), name)
+    expected = reference(data, name, ignore_unknown=ignore_unknown)
+
+    try:
+        read: Any = from_json(
+            data, message_class(name), ignore_unknown=ignore_unknown, pool=protos()
+        )
+    except InvalidRequest as error:
+        assert len(error.status.message.encode()) <= 512
+        assert expected is None or error.problem.startswith(STRICTER)
+    else:
+        assert expected is not None
+        assert same(expected, read)
+
+
+def reference(data: bytes, name: str, *, ignore_unknown: bool) -> Message | None:
+    """Return what json_format reads, None when it refuses."""
+    message = message_class(name)()
+    try:
+        return json_format.Parse(
+            data, message, ignore_unknown_fields=ignore_unknown, descriptor_pool=protos()
+        )
+    except Exception:  # noqa: BLE001  it raises anything
+        return None
