@@ -68,10 +68,6 @@ Table = dict[str, tuple[str, Decode | None]]
 
 def compile_decoder(descriptor: Descriptor, of: DecoderOf) -> Decode:
     """Return the decoder of a type that has no JSON form of its own."""
-    # json_format keeps the names of oneofs and keys in one list, and may take one for the other.
-    keys = {name for field in descriptor.fields for name in (field.name, field.json_name)}
-    if any(oneof.name in keys for oneof in descriptor.oneofs):
-        return _never
     nulls = {field.name: _of_null(field) for field in descriptor.fields if _takes_null(field)}
     oneofs = [
         frozenset(field.name for field in oneof.fields)
@@ -153,10 +149,6 @@ def _lenient(table: Table, strict: Decode) -> Decode:
         return strict(known, keys, depth)
 
     return decode
-
-
-def _never(value: Any, keys: Keys, depth: int) -> Any:
-    raise Unexpected
 
 
 def keys_within(value: Any, depth: int) -> int:

@@ -15,12 +15,12 @@ from google.protobuf.descriptor_pool import Default
 def json_names(enum: EnumDescriptor) -> dict[int, str]:
     """Return the name that each number of an enum is printed as.
 
-    Of several names of one number it is the one that the descriptor finds by the number.
+    The first of several names of one number counts.
     """
     names = {}
     option = _option()
     for number in {value.number for value in enum.values}:
-        value = enum.values_by_number[number]
+        value = enum.values_by_number[number]  # Iterated over, the map gives the last name.
         custom = None if option is None else _custom(value, option)
         names[number] = value.name if custom is None else custom.string
     return names
