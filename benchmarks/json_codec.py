@@ -29,8 +29,8 @@ from google.protobuf import descriptor_pb2, json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-
 from one_user import sample
+
 from services.user.v1 import user_service_pb2
 from transcoder.protojson import from_json, to_json
 

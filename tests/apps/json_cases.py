@@ -172,10 +172,9 @@ def _scalar(random: Random, field: FieldDescriptor) -> Any:
         return random.choice((0, 1, low, high, random.randint(low, high), random.randint(0, 99)))
     if field.cpp_type == KIND.CPPTYPE_BOOL:
         return random.random() < 0.5
-    if field.cpp_type == KIND.CPPTYPE_FLOAT:
-        return random.choice((*FLOATS, random.gauss(0, 1000)))
-    if field.cpp_type == KIND.CPPTYPE_DOUBLE:
-        return random.choice((*DOUBLES, random.gauss(0, 1000)))
+    if field.cpp_type in {KIND.CPPTYPE_FLOAT, KIND.CPPTYPE_DOUBLE}:
+        edges = FLOATS if field.cpp_type == KIND.CPPTYPE_FLOAT else DOUBLES
+        return random.choice((*edges, random.gauss(0, 1000)))
     if field.type == KIND.TYPE_BYTES:
         return random.randbytes(random.randint(0, 7))
     return random.choice(TEXTS)
@@ -258,7 +257,7 @@ _SPECIAL: dict[str, Any] = {
 }
 
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None,
     True,
     False,
@@ -367,7 +366,7 @@ ODD = (
     "2026-01-31t12:00:00z",
     "2026-01-31 12:00:00Z",
     "2026-01-31T12:00:00",
-    "٢٠26-01-31T12:00:00Z",
+    "\u0662\u066026-01-31T12:00:00Z",
     "0001-01-01T00:00:00Z",
     "0000-01-01T00:00:00Z",
     "0001-01-01T00:00:00+00:01",
@@ -454,13 +453,12 @@ def _added(random: Random, tree: Any, name: str) -> Any:
     """Give any field of the type any value, in either spelling."""
     if not isinstance(tree, dict) or random.random() < 0.1:
         return _odd(random)
-    fields = message_class(name).DESCRIPTOR.fields
-    field = random.choice(list(fields))
+    descriptor: Any = message_class(name).DESCRIPTOR
+    field = random.choice(descriptor.fields)
     spellings = random.sample((field.name, field.json_name), random.randint(1, 2))
     for spelling in spellings:
         tree[spelling] = _odd(random)
     return tree
-
 
 
 def _written(random: Random, tree: Any) -> str:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import keyword
+from importlib import import_module
+from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pb2, json_enumvalue_options_pb2
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -12,6 +14,8 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import InvalidRequest
 from transcoder.protojson import from_json, to_json
 
+# Its stubs are not there yet.
+json_enumvalue_options_pb2: Any = import_module("google.protobuf.json_enumvalue_options_pb2")
 Field = descriptor_pb2.FieldDescriptorProto
 
 NAMES = (*keyword.kwlist, "self", "m", "d", "i", "v1", "c0", "has", "encode", "str", "__class__")
@@ -93,7 +97,7 @@ def test_names_of_enum_values_by_option() -> None:
     enum.value.add(name="MODE_OFF", number=0)
     on = enum.value.add(name="MODE_ON", number=1)
     on.options.Extensions[json_enumvalue_options_pb2.json].string = "on!"
-    field = Field(name="mode", type=Field.TYPE_ENUM, type_name=".a.Mode", number=1, label=1)
+    field = Field(name="mode", type=Field.TYPE_ENUM, type_name=".a.Mode", number=1)
     file.message_type.add(name="Message").field.append(field)
     pool = DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)

@@ -10,8 +10,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from orjson import loads
 
-from transcoder.errors import InvalidRequest
-from transcoder.protojson.decoder import COLON, Decode, DecoderOf, Unexpected, compile_decoder
+from transcoder.protojson.decoder import (
+    COLON,
+    Decode,
+    DecodeOptions,
+    DecoderOf,
+    Unexpected,
+    compile_decoder,
+)
 from transcoder.protojson.document import names_a_key_twice
 from transcoder.protojson.explain import explain, problem_in
 from transcoder.protojson.known_decoders import known_decoder
@@ -20,9 +26,11 @@ from transcoder.protojson.tally import Tally, decoded
 M = TypeVar("M", bound=Message)
 
 _Compiled = tuple[Decode, Tally]
+_Options = tuple[bool, DescriptorPool | None]
+"""As `DecodeOptions`, whose equal it is, and made sooner."""
 
 _LIMIT = 10_000
-_decoders: dict[tuple[Descriptor, bool, DescriptorPool | None], _Compiled] = {}
+_decoders: dict[tuple[Descriptor, _Options], _Compiled] = {}
 
 
 def from_json(
@@ -48,9 +56,10 @@ def from_json(
     500000000
     """
     descriptor: Any = message_class.DESCRIPTOR
-    found = _decoders.get((descriptor, ignore_unknown, pool))
+    options = (ignore_unknown, pool)
+    found = _decoders.get((descriptor, options))
     if found is None:
-        found = _compile(descriptor, ignore_unknown, pool)
+        found = _compile(descriptor, DecodeOptions(*options))
     decode, tally = found
     try:
         counts: list[int] = []
@@ -91,22 +100,18 @@ def by_json_format(
     return message
 
 
-def find_decoder(
-    descriptor: Descriptor, ignore_unknown: bool, pool: DescriptorPool | None  # noqa: FBT001
-) -> Decode:
+def find_decoder(descriptor: Descriptor, options: DecodeOptions) -> Decode:
     """Return a type's decoder, compiled at most once."""
-    found = _decoders.get((descriptor, ignore_unknown, pool))
-    return (_compile(descriptor, ignore_unknown, pool) if found is None else found)[0]
+    found = _decoders.get((descriptor, options))
+    return (_compile(descriptor, options) if found is None else found)[0]
 
 
-def _compile(
-    descriptor: Descriptor, ignore_unknown: bool, pool: DescriptorPool | None  # noqa: FBT001
-) -> _Compiled:
-    of = DecoderOf(ignore_unknown, pool, lambda part: find_decoder(part, ignore_unknown, pool))
+def _compile(descriptor: Descriptor, options: DecodeOptions) -> _Compiled:
+    of = DecoderOf(options, lambda part: find_decoder(part, options))
     decode = known_decoder(descriptor, of) or compile_decoder(descriptor, of)
     if len(_decoders) >= _LIMIT:
         # Descriptors of pools that nobody uses any more would otherwise stay for ever.
         _decoders.clear()
     compiled = decode, decoded(descriptor.full_name)
-    _decoders[descriptor, ignore_unknown, pool] = compiled
+    _decoders[descriptor, options] = compiled
     return compiled

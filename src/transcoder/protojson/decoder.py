@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
 
+from transcoder.protojson.encoder import is_map_entry
 from transcoder.protojson.enums import custom_numbers
 from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, from_base64
 
@@ -44,21 +45,31 @@ _WHITESPACE = (" ", "\t", "\n", "\r")
 _BOOLS = {"true": True, "false": False}
 
 
-class Unexpected(Exception):  # noqa: N818  nothing is wrong yet: json_format decides
+class Unexpected(Exception):
     """A fast path met what it does not take."""
+
+
+class DecodeOptions(NamedTuple):
+    """What can be chosen about JSON that is read.
+
+    Args:
+        ignore_unknown: pass over keys that name no field.
+        pool: where the types inside `google.protobuf.Any` are looked up.
+    """
+
+    ignore_unknown: bool
+    pool: DescriptorPool | None
 
 
 class DecoderOf(NamedTuple):
     """Finds the decoders of a type's parts.
 
     Args:
-        ignore_unknown: pass over keys that name no field.
-        pool: where the types inside `google.protobuf.Any` are looked up.
+        options: of the whole document.
         find: a descriptor to its decoder, compiled when it is first needed.
     """
 
-    ignore_unknown: bool
-    pool: descriptor_pool.DescriptorPool | None
+    options: DecodeOptions
     find: Callable[[Descriptor], Decode]
 
 
@@ -76,7 +87,7 @@ def compile_decoder(descriptor: Descriptor, of: DecoderOf) -> Decode:
     ]
     table = _table(descriptor, of)
     strict = _strict(table, nulls, oneofs)
-    return _lenient(table, strict) if of.ignore_unknown else strict
+    return _lenient(table, strict) if of.options.ignore_unknown else strict
 
 
 def _table(descriptor: Descriptor, of: DecoderOf) -> Table:
@@ -127,7 +138,7 @@ def _strict(table: Table, nulls: dict[str, Any], oneofs: list[frozenset[str]]) -
         if len(out) != size:
             raise Unexpected  # One field in both spellings.
         for members in oneofs:
-            if len(members & out.keys()) > 1:
+            if not out.keys().isdisjoint(members) and len(members & out.keys()) > 1:
                 raise Unexpected
         return out
 
@@ -183,11 +194,6 @@ def field_decoder(field: FieldDescriptor, of: DecoderOf) -> Decode | None:
     if field.is_repeated:
         return _list(field, of)
     return single_decoder(field, of)
-
-
-def is_map_entry(descriptor: Descriptor) -> bool:
-    """Say whether a type is that of a map's pairs."""
-    return descriptor.has_options and descriptor.GetOptions().map_entry
 
 
 def single_decoder(field: FieldDescriptor, of: DecoderOf) -> Decode | None:
@@ -300,7 +306,7 @@ def _doubles(value: Any, keys: Keys, depth: int) -> Any:
 
 def _floats(value: Any, keys: Keys, depth: int) -> Any:
     _doubles(value, keys, depth)
-    if value and not (-FLOAT_MAX <= min(value) and max(value) <= FLOAT_MAX):
+    if value and not (min(value) >= -FLOAT_MAX and max(value) <= FLOAT_MAX):
         raise Unexpected
     return value
 

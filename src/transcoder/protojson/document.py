@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
 
 _WHITESPACE = b" \t\n\r"
 
@@ -19,7 +19,8 @@ class Number(float):
 
     spelling: str
 
-    def __new__(cls, spelling: str) -> Number:
+    def __new__(cls, spelling: str) -> Self:
+        """Return the number that a spelling means."""
         number = super().__new__(cls, spelling)
         number.spelling = spelling
         return number

@@ -21,8 +21,11 @@ from transcoder.protojson.encoder import (
 from transcoder.protojson.known_encoders import known_encoder
 from transcoder.protojson.tally import Tally, encoded
 
+_Options = tuple[bool, bool, bool, bool, DescriptorPool | None, bool]
+"""As `EncodeOptions`, whose equal it is, and made sooner."""
+
 _LIMIT = 10_000
-_encoders: dict[tuple[Descriptor, EncodeOptions], tuple[Encode, Tally]] = {}
+_encoders: dict[tuple[Descriptor, _Options], tuple[Encode, Tally]] = {}
 
 
 def to_json(
@@ -54,11 +57,12 @@ def to_json(
     >>> to_json(Duration(seconds=1, nanos=500_000_000))
     b'"1.500s"'
     """
+    descriptor: Any = message.DESCRIPTOR
     compact = indent is None
     options = (print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
-    found = _encoders.get((message.DESCRIPTOR, options))
+    found = _encoders.get((descriptor, options))
     if found is None:
-        found = _compile(message.DESCRIPTOR, EncodeOptions(*options))
+        found = _compile(descriptor, EncodeOptions(*options))
     encode, tally = found
     try:
         tree = encode(message)

@@ -167,8 +167,8 @@ class _Source:
 
     def field(self, field: FieldDescriptor, value: str) -> str:
         """Return the expression that prints a field's value."""
-        if _is_map(field):
-            return self.map(field, value)
+        if field.message_type is not None and is_map_entry(field.message_type):
+            return self.map(field.message_type, value)
         if not field.is_repeated:
             return self.single(field, value)
         if field.message_type is not None:
@@ -181,8 +181,8 @@ class _Source:
         one = self.single(field, "i")
         return f"{value}[:]" if one == "i" else f"[{one} for i in {value}[:]]"
 
-    def map(self, field: FieldDescriptor, value: str) -> str:
-        key, item = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+    def map(self, entry: Descriptor, value: str) -> str:
+        key, item = (entry.fields_by_name[name] for name in ("key", "value"))
         name = "i"
         if key.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
             name = "'true' if i else 'false'"
@@ -228,9 +228,9 @@ class _Source:
         return name
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    message = field.message_type
-    return message is not None and message.has_options and message.GetOptions().map_entry
+def is_map_entry(descriptor: Descriptor) -> bool:
+    """Say whether a type is that of a map's pairs."""
+    return descriptor.has_options and descriptor.GetOptions().map_entry
 
 
 def _name_or_number(names: dict[int, str], number: int) -> str | int:

@@ -17,8 +17,8 @@ from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.message import Message
 
 from transcoder.errors import InvalidRequest
-from transcoder.protojson.decoder import is_map_entry
 from transcoder.protojson.document import Pairs, parse
+from transcoder.protojson.encoder import is_map_entry
 from transcoder.protojson.judge import (
     judge,
     judge_key,
@@ -84,18 +84,30 @@ def problem_in(
     return None
 
 
-class _Problem(Exception):  # noqa: N818  it is what is looked for
-    """What is wrong; each level that it passes on its way up puts its step before the path."""
+class _Problem(Exception):
+    """What is wrong, and the path that `_At` puts together as it goes up."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
         self.path = ""
 
-    def within(self, step: str) -> _Problem:
-        inner = self.path
-        self.path = f"{step}.{inner}" if inner and not inner.startswith("[") else step + inner
-        return self
+
+class _At:
+    """A step of the path: a key, or an index in brackets."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, _Problem):
+            dot = "." if error.path and not error.path.startswith("[") else ""
+            error.path = f"{self.step}{dot}{error.path}"
 
 
 class _Walk:
@@ -122,7 +134,7 @@ class _Walk:
         oneofs: dict[str, str] = {}
         for key, value in pairs:
             field = find_field(of, key)
-            try:
+            with _At(key):
                 if field is None:
                     self.unknown(key, value, of)
                     continue
@@ -132,8 +144,6 @@ class _Walk:
                 if value is not None:
                     _one_of(key, field, oneofs)
                     self.field(value, field, depth)
-            except _Problem as found:
-                raise found.within(key) from None
 
     def unknown(self, key: str, value: Any, of: Descriptor) -> None:
         if not self.ignore_unknown:
@@ -149,10 +159,8 @@ class _Walk:
             raise _Problem(f"expected an array, got {kind(value)}")
         else:
             for index, item in enumerate(value):
-                try:
+                with _At(f"[{index}]"):
                     self.single(item, field, depth)
-                except _Problem as found:
-                    raise found.within(f"[{index}]") from None
 
     def map(self, value: Any, entry: Descriptor, depth: int) -> None:
         key_field, value_field = (entry.fields_by_name[name] for name in ("key", "value"))
@@ -160,17 +168,15 @@ class _Walk:
             raise _Problem(f"expected an object, got {kind(value)}")
         seen = set()
         for key, item in value:
-            try:
+            with _At(key):
                 problem = judge_key(key, key_field)
                 if problem is not None:
-                    raise _Problem(f"as a key, {problem}")  # noqa: TRY301  gets its path below
+                    raise _Problem(f"as a key, {problem}")
                 known = key_value(key, key_field)
                 if known in seen:
-                    raise _Problem("given twice")  # noqa: TRY301
+                    raise _Problem("given twice")
                 seen.add(known)
                 self.single(item, value_field, depth)
-            except _Problem as found:
-                raise found.within(key) from None
 
     def single(self, value: Any, field: FieldDescriptor, depth: int) -> None:
         if field.message_type is not None:
@@ -196,48 +202,47 @@ class _Walk:
             raise _Problem(_TYPE)
         if not value:
             return
-        _check_keys(value)
-        url = dict(value).get("@type")
-        if not isinstance(url, str):
-            raise _Problem(_TYPE)
-        if not url.startswith(TYPE_HOST):
-            raise _Problem(f"expected a type URL that begins with {TYPE_HOST}").within("@type")
-        try:
-            descriptor = self.pool.FindMessageTypeByName(url.removeprefix(TYPE_HOST))
-        except (KeyError, UnicodeError):
-            raise _Problem(_TYPE) from None
+        descriptor = self.content(value)
         rest = Pairs(pair for pair in value if pair[0] != "@type")
         if not is_known(descriptor):
             self.fields(rest, descriptor, depth)
             return
         for key, item in rest:
-            try:
+            with _At(key):
                 if key == "value":
                     self.message(item, descriptor, depth + 1)
                 elif not self.ignore_unknown:
-                    raise _Problem("no such field")  # noqa: TRY301  gets its path below
-            except _Problem as found:
-                raise found.within(key) from None
+                    raise _Problem("no such field")
+
+    def content(self, pairs: Pairs) -> Descriptor:
+        """Return the type of what an Any holds."""
+        _check_keys(pairs)
+        url = dict(pairs).get("@type")
+        if not isinstance(url, str):
+            raise _Problem(_TYPE)
+        with _At("@type"):
+            if not url.startswith(TYPE_HOST):
+                raise _Problem(f"expected a type URL that begins with {TYPE_HOST}")
+        try:
+            return self.pool.FindMessageTypeByName(url.removeprefix(TYPE_HOST))
+        except (KeyError, UnicodeError):
+            raise _Problem(_TYPE) from None
 
     def struct(self, value: Any, depth: int) -> None:
         if not isinstance(value, Pairs):
             raise _Problem(f"expected a Struct, got {kind(value)}")
         _check_keys(Pairs((key, None) for key, _ in value))
         for key, item in value:
-            try:
+            with _At(key):
                 _check(judge_text(key))
                 self.value(item, depth + 1)
-            except _Problem as found:
-                raise found.within(key) from None
 
     def list(self, value: Any, depth: int) -> None:
         if not isinstance(value, list) or isinstance(value, Pairs):
             raise _Problem(f"expected a ListValue, got {kind(value)}")
         for index, item in enumerate(value):
-            try:
+            with _At(f"[{index}]"):
                 self.value(item, depth + 1)
-            except _Problem as found:
-                raise found.within(f"[{index}]") from None
 
     def value(self, value: Any, depth: int) -> None:
         if depth > _DEPTH or (isinstance(value, list) and depth == _DEPTH):

@@ -140,20 +140,23 @@ def _survives(exact: Decimal | int) -> bool:
 
 def _enum(value: Any, enum: EnumDescriptor, *, ignore_unknown: bool) -> str | None:
     expected = f"expected a name or number of {enum.name}"
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _enum_number(value, enum)
+    if not isinstance(value, str):
         return f"{expected}, got {kind(value)}"
-    if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        names = {each.name for each in enum.values} | custom_numbers(enum).keys()
-        if value in names:
-            return None
-        if _is_python_integer(value):
-            return expected
-        return None if ignore_unknown else f"no such value of {enum.name}{suggestion(value, names)}"
-    if isinstance(value, str):
-        value = int(value) if len(value) < 12 else 2**31
-    if not -(2**31) <= value < 2**31:
+    if _INTEGER.fullmatch(value):
+        return _enum_number(int(value) if len(value) < 12 else 2**31, enum)
+    if _is_python_integer(value):
+        return expected
+    names = {each.name for each in enum.values} | custom_numbers(enum).keys()
+    known = value in names or ignore_unknown
+    return None if known else f"no such value of {enum.name}{suggestion(value, names)}"
+
+
+def _enum_number(number: int, enum: EnumDescriptor) -> str | None:
+    if not -(2**31) <= number < 2**31:
         return f"expected a number of {enum.name}"
-    if enum.is_closed and value not in enum.values_by_number:
+    if enum.is_closed and number not in enum.values_by_number:
         return f"no such value of {enum.name}"
     return None
 

@@ -32,6 +32,10 @@ TYPE_HOST = "type.googleapis.com/"
 """What the type URL of an Any begins with; nothing is ever fetched from there."""
 
 
+_TWO_COLONS = 2 * COLON
+"""What a time in UTC adds to a count; times are many, and would spoil it."""
+
+
 def known_decoder(descriptor: Descriptor, of: DecoderOf) -> Decode | None:
     """Return the decoder of a well-known type, None for any other type."""
     if descriptor.file.name == WRAPPERS:
@@ -61,8 +65,7 @@ def _read_timestamp(value: Any, keys: Keys, depth: int) -> Any:
     except KeyError:
         seconds, nanos = read_timestamp(value)
     else:
-        # These strings are many, and each has two colons.
-        keys(2 * COLON)
+        keys(_TWO_COLONS)
         return {"seconds": midnight(value[:10]) + time}
     return {"seconds": seconds, "nanos": nanos} if nanos else {"seconds": seconds}
 
@@ -85,7 +88,7 @@ def _read_field_mask(value: Any, keys: Keys, depth: int) -> Any:
 
 
 def _any(descriptor: Descriptor, of: DecoderOf) -> Decode:
-    pool = Default() if of.pool is None else of.pool
+    pool = Default() if of.options.pool is None else of.options.pool
 
     def decode(value: Any, keys: Keys, depth: int) -> Any:
         if type(value) is not dict:

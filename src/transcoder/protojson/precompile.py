@@ -10,9 +10,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from transcoder.protojson.decode import find_decoder
-from transcoder.protojson.decoder import is_map_entry
+from transcoder.protojson.decoder import DecodeOptions
 from transcoder.protojson.encode import find_encoder
-from transcoder.protojson.encoder import EncodeOptions
+from transcoder.protojson.encoder import EncodeOptions, is_map_entry
 
 
 def precompile_encoder(
@@ -49,7 +49,7 @@ def precompile_decoder(
     The options are those of the calls that will follow.
     """
     for descriptor in types_within(message_class.DESCRIPTOR):
-        find_decoder(descriptor, ignore_unknown, pool)
+        find_decoder(descriptor, DecodeOptions(ignore_unknown, pool))
 
 
 def types_within(descriptor: Any) -> Iterator[Descriptor]:

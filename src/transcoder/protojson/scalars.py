@@ -36,13 +36,13 @@ def is_base64(text: str) -> bool:
 
 
 def from_base64(text: str) -> bytes:
-    """Return the bytes of a base64 text that `is_base64`.
+    r"""Return the bytes of a base64 text that `is_base64`.
 
     Raises:
         ValueError: it is not.
 
     >>> from_base64("-_8")
-    b'\\xfb\\xff'
+    b'\xfb\xff'
     """
     try:
         return a2b_base64(text, strict_mode=True)
