@@ -29,7 +29,8 @@ bench: $(VENV) ## Run every benchmark
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
-	@for target in template path query body; do \
+	JSON_CASES=100000 $(BIN)/pytest -q --timeout=0 tests/protojson/test_differential.py
+	@for target in template path query body read write; do \
 	  echo "== $$target"; $(BIN)/python fuzz/run.py $$target -max_total_time=$(SECONDS) || exit 1; \
 	done
 

@@ -6,6 +6,7 @@ not promise. They need no fuzzer: the tests replay the corpus through the same f
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from functools import cache
@@ -13,13 +14,25 @@ from typing import Final
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from compiled import pool
+from json_cases import (
+    STRICTER,
+    TYPES,
+    canonical,
+    json_format_prints,
+    json_format_reads,
+    message_class,
+    protos,
+    same,
+)
 from transcoder.errors import InvalidRequest, TemplateError, UnsupportedMedia
 from transcoder.http_rule import bindings
 from transcoder.path_template import PathTemplate
 from transcoder.profile import PROFILES, Profile
+from transcoder.protojson import from_json, to_json
 from transcoder.request import RequestDecoder
 from transcoder.routing import Match, Miss, Route, Router
 
@@ -106,11 +119,55 @@ def body(data: bytes) -> None:
         check(error.http == 415, f"status {error.http}")
 
 
+def read(data: bytes) -> None:
+    """Read JSON as json_format does, or refuse it.
+
+    A letter before it chooses the type; a capital ignores unknown fields.
+    """
+    name, rest = _type_and_rest(data)
+    ignore_unknown = data[:1].isupper()
+    wanted = message_class(name)
+    expected = json_format_reads(rest, name, ignore_unknown=ignore_unknown)
+    try:
+        message = from_json(rest, wanted, ignore_unknown=ignore_unknown, pool=protos())
+    except InvalidRequest as error:
+        _check_refusal(error)
+        listed = error.problem.startswith(STRICTER)
+        check(expected is None or listed, f"refused: {error.problem}")
+        return
+    check(expected is not None, "json_format refuses it")
+    check(expected is not None and same(expected, message), "json_format reads something else")
+
+
+def write(data: bytes) -> None:
+    """Print what json_format prints of a message on the wire; a letter before it has the type."""
+    name, rest = _type_and_rest(data)
+    message = message_class(name)()
+    try:
+        message.ParseFromString(rest)
+    except DecodeError:
+        return
+    expected = json_format_prints(message)
+    try:
+        printed = to_json(message, pool=protos())
+    except ValueError:
+        check(expected is None, "not printed")
+        return
+    check(expected == canonical(json.loads(printed)), "json_format prints something else")
+
+
+def _type_and_rest(data: bytes) -> tuple[str, bytes]:
+    letter = data[0] if data else 0
+    return TYPES[(letter & 31) % len(TYPES)], data[1:]
+
+
 TARGETS: Final[dict[str, Target]] = {
     "template": template,
     "path": path,
     "query": query,
     "body": body,
+    "read": read,
+    "write": write,
 }
 
 

@@ -4,7 +4,9 @@ import pytest
 from google.api.http_pb2 import HttpRule
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
+from services.user.v1 import user_service_pb2
 from transcoder import ConfigError, Gateway, Transcoder
+from transcoder.protojson import decode, encode
 
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 GET = "google.longrunning.Operations.GetOperation"
@@ -38,3 +40,18 @@ def test_rules_of_a_gateway() -> None:
     operations_pb2_grpc.add_OperationsServicer_to_server(servicer, gateway)  # type: ignore[no-untyped-call]
 
     assert gateway.transcoder.match("GET", "/ops/7").route.name == GET
+
+
+def test_precompile() -> None:
+    """After it, neither a request nor an answer compiles anything."""
+    users = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+    transcoder = Transcoder([users])
+    transcoder.precompile()
+    compiled = len(encode._encoders), len(decode._decoders)
+    match = transcoder.match("POST", "/v1/users")
+    user = user_service_pb2.User(tags=["a"], labels={"a": "b"})
+    user.create_time.GetCurrentTime()
+    transcoder.response(match, user)
+    transcoder.request(match, b"", b'{"address": {"city": "Zug"}}', "application/json")
+
+    assert compiled == (len(encode._encoders), len(decode._decoders))

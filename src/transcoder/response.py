@@ -10,13 +10,14 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.fields import is_map
 from transcoder.http_rule import Binding
 from transcoder.metadata import RawHeaders
 from transcoder.profile import Profile
-from transcoder.protojson import to_json
+from transcoder.protojson import precompile_encoder, to_json
 from transcoder.query import SystemParameters
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
@@ -90,6 +91,15 @@ class ResponseEncoder:
         if presentation is None:
             return Payload(200, JSON, self._json(reply))
         return Payload(200, JSON, self._presented(reply, presentation))
+
+    def precompile(self) -> None:
+        """Compile what the JSON of the answers needs, before the first of them."""
+        answer = self._answer
+        message = answer.message_type if isinstance(answer, FieldDescriptor) else answer
+        if message is not None and not self._is_http_body:
+            precompile_encoder(
+                GetMessageClass(message), print_defaults=self._print_defaults, pool=self._pool
+            )
 
     def presentation(self, system: SystemParameters) -> Presentation:
         """Return what a client's system parameters mean for this answer.

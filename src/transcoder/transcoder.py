@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import ConfigError, MethodNotAllowed, NotFound
 from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.profile import GOOGLE, Profile
+from transcoder.protojson import precompile_decoder
 from transcoder.request import RequestDecoder
 from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.routing import Match, Miss, Route, Router
@@ -130,6 +132,22 @@ class Transcoder:
                     trailing_slash=self.profile.trailing_slash,
                 )
         return self._router
+
+    def precompile(self) -> None:
+        """Compile what the JSON of all routes needs, so that no request has to wait for it."""
+        lenient = self.profile.unknown_body == "ignore"
+        for route in self._routes:
+            endpoint = route.endpoint
+            if isinstance(endpoint, Endpoint):
+                endpoint.encode.precompile()
+                if endpoint.binding.body:
+                    request = endpoint.binding.rpc.input_type
+                    pool = request.file.pool
+                    precompile_decoder(
+                        GetMessageClass(request),
+                        ignore_unknown=lenient,
+                        pool=None if pool is Default() else pool,
+                    )
 
     def match(self, method: str, path: str) -> Match[Any]:
         """Return the route that answers, with the values of its variables.

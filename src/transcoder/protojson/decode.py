@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
+from orjson import loads
 
-from transcoder.protojson.explain import explain
+from transcoder.protojson.decoder import (
+    COLON,
+    Decode,
+    DecodeOptions,
+    DecoderOf,
+    Unexpected,
+    compile_decoder,
+)
+from transcoder.protojson.document import names_a_key_twice
+from transcoder.protojson.explain import explain, problem_in
+from transcoder.protojson.known_decoders import known_decoder
+from transcoder.protojson.tally import Tally, decoded
 
 M = TypeVar("M", bound=Message)
+
+_Compiled = tuple[Decode, Tally]
+_Options = tuple[bool, DescriptorPool | None]
+"""As `DecodeOptions`, whose equal it is, and made sooner."""
+
+_LIMIT = 10_000
+_decoders: dict[tuple[Descriptor, _Options], _Compiled] = {}
 
 
 def from_json(
@@ -35,6 +55,37 @@ def from_json(
     >>> from_json(b'"1.5s"', Duration).nanos
     500000000
     """
+    descriptor: Any = message_class.DESCRIPTOR
+    options = (ignore_unknown, pool)
+    found = _decoders.get((descriptor, options))
+    if found is None:
+        found = _compile(descriptor, DecodeOptions(*options))
+    decode, tally = found
+    try:
+        counts: list[int] = []
+        out = decode(loads(data), counts.append, 0)
+        colons, keys = divmod(sum(counts), COLON)
+        if names_a_key_twice(data, keys, colons):
+            raise Unexpected  # noqa: TRY301  a helper would cost every request a call
+        message = message_class(**out) if type(out) is dict else out
+    except Exception:  # noqa: BLE001  whatever it was, json_format decides
+        tally.fallback += 1
+        return by_json_format(data, message_class, ignore_unknown=ignore_unknown, pool=pool)
+    tally.fast += 1
+    return message
+
+
+def by_json_format(
+    data: bytes, message_class: type[M], *, ignore_unknown: bool, pool: DescriptorPool | None
+) -> M:
+    """Return the message that json_format reads, unless it is wrong to.
+
+    Raises:
+        InvalidRequest: it reads none, or the document is on the list of refusals in docs/json.md.
+    """
+    problem = problem_in(data, message_class, ignore_unknown=ignore_unknown, pool=pool)
+    if problem is not None:
+        raise problem
     message = message_class()
     try:
         json_format.Parse(
@@ -45,5 +96,22 @@ def from_json(
         )
     except Exception:  # noqa: BLE001  json_format lets TypeError, AttributeError and more through
         # Its own texts list all fields and repeat the value; the client is told less, and better.
-        raise explain(data, message_class, ignore_unknown=ignore_unknown) from None
+        raise explain(data, message_class, ignore_unknown=ignore_unknown, pool=pool) from None
     return message
+
+
+def find_decoder(descriptor: Descriptor, options: DecodeOptions) -> Decode:
+    """Return a type's decoder, compiled at most once."""
+    found = _decoders.get((descriptor, options))
+    return (_compile(descriptor, options) if found is None else found)[0]
+
+
+def _compile(descriptor: Descriptor, options: DecodeOptions) -> _Compiled:
+    of = DecoderOf(options, lambda part: find_decoder(part, options))
+    decode = known_decoder(descriptor, of) or compile_decoder(descriptor, of)
+    if len(_decoders) >= _LIMIT:
+        # Descriptors of pools that nobody uses any more would otherwise stay for ever.
+        _decoders.clear()
+    compiled = decode, decoded(descriptor.full_name)
+    _decoders[descriptor, options] = compiled
+    return compiled

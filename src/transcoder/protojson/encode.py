@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from google.protobuf import json_format
+import orjson
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
+from orjson import dumps
+
+from transcoder.protojson.encoder import (
+    Encode,
+    EncodeOptions,
+    EncoderOf,
+    by_json_format,
+    compile_encoder,
+)
+from transcoder.protojson.known_encoders import known_encoder
+from transcoder.protojson.tally import Tally, encoded
+
+_Options = tuple[bool, bool, bool, bool, DescriptorPool | None, bool]
+"""As `EncodeOptions`, whose equal it is, and made sooner."""
+
+_LIMIT = 10_000
+_encoders: dict[tuple[Descriptor, _Options], tuple[Encode, Tally]] = {}
 
 
 def to_json(
@@ -15,6 +34,7 @@ def to_json(
     print_defaults: bool = False,
     proto_names: bool = False,
     enum_numbers: bool = False,
+    int64_numbers: bool = False,
     indent: int | None = None,
     pool: DescriptorPool | None = None,
 ) -> bytes:
@@ -25,6 +45,7 @@ def to_json(
         print_defaults: print fields without presence also when they hold their default.
         proto_names: `user_id` as the proto has it, instead of `userId`.
         enum_numbers: enum values as numbers instead of names.
+        int64_numbers: 64-bit integers as numbers where a double holds them, instead of strings.
         indent: spaces for each level; the default is one line without spaces.
         pool: where the types inside `google.protobuf.Any` are looked up.
 
@@ -36,14 +57,42 @@ def to_json(
     >>> to_json(Duration(seconds=1, nanos=500_000_000))
     b'"1.500s"'
     """
+    descriptor: Any = message.DESCRIPTOR
+    compact = indent is None
+    options = (print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
+    found = _encoders.get((descriptor, options))
+    if found is None:
+        found = _compile(descriptor, EncodeOptions(*options))
+    encode, tally = found
     try:
-        tree = json_format.MessageToDict(
-            message,
-            preserving_proto_field_name=proto_names,
-            use_integers_for_enums=enum_numbers,
-            always_print_fields_with_no_presence=print_defaults,
-            descriptor_pool=pool,
-        )
+        tree = encode(message)
+        data = dumps(tree) if compact else _indented(tree, indent)
+    except Exception:  # noqa: BLE001  whatever it was, json_format decides
+        return _slowly(message, EncodeOptions(*options), indent)
+    tally.fast += 1
+    return data
+
+
+def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Encode:
+    """Return a type's encoder, compiled at most once."""
+    found = _encoders.get((descriptor, options))
+    return (_compile(descriptor, options) if found is None else found)[0]
+
+
+def _compile(descriptor: Descriptor, options: EncodeOptions) -> tuple[Encode, Tally]:
+    of = EncoderOf(options, lambda part: find_encoder(part, options))
+    encode = known_encoder(descriptor, of) or compile_encoder(descriptor, of)
+    if len(_encoders) >= _LIMIT:
+        # Descriptors of pools that nobody uses any more would otherwise stay for ever.
+        _encoders.clear()
+    compiled = encode, encoded(descriptor.full_name)
+    _encoders[descriptor, options] = compiled
+    return compiled
+
+
+def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> bytes:
+    try:
+        tree = by_json_format(message, options)
         separators = (",", ":") if indent is None else None
         text = json.dumps(tree, ensure_ascii=False, indent=indent, separators=separators)
         return text.encode()
@@ -51,3 +100,9 @@ def to_json(
         # json_format raises TypeError, DecodeError, AttributeError and more, by the input.
         name = message.DESCRIPTOR.full_name
         raise ValueError(f"{name} has no JSON form: {error}") from error
+
+
+def _indented(tree: Any, indent: int | None) -> bytes:
+    if indent == 2:
+        return orjson.dumps(tree, option=orjson.OPT_INDENT_2)
+    return json.dumps(tree, ensure_ascii=False, indent=indent).encode()

@@ -1,251 +1,283 @@
 """Why a JSON document is not a message: the first place where it stops to fit, in plain words.
 
-Called only after a document was refused, so it may take its time. It walks the document beside
-the descriptor and returns the JSON path and what was expected there; never the value, never a
-list of fields.
+It walks the document beside the descriptor and tells the JSON path and what was expected there;
+never the value, never a list of fields. What it finds wrong is refused, whatever json_format
+says: docs/json.md lists where the two differ. What it lets pass, json_format decides.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest
+from transcoder.protojson.document import Pairs, parse
+from transcoder.protojson.encoder import is_map_entry
+from transcoder.protojson.judge import (
+    judge,
+    judge_key,
+    judge_number,
+    judge_text,
+    key_value,
+    kind,
+)
+from transcoder.protojson.known_decoders import TYPE_HOST
+from transcoder.protojson.known_encoders import WRAPPERS, is_known
+from transcoder.protojson.times import read_duration, read_timestamp
 from transcoder.values import suggestion
 
-Problem = tuple[str, str]
-
-_RANGES = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
-_INTEGERS = {
-    FieldDescriptor.CPPTYPE_INT32: "a 32-bit integer",
-    FieldDescriptor.CPPTYPE_UINT32: "an unsigned 32-bit integer",
-    FieldDescriptor.CPPTYPE_INT64: "a 64-bit integer",
-    FieldDescriptor.CPPTYPE_UINT64: "an unsigned 64-bit integer",
-}
-_WELL_KNOWN = {
-    "google.protobuf.Timestamp": "an RFC 3339 time such as 2026-01-31T12:00:00Z",
-    "google.protobuf.Duration": "a duration in seconds such as 1.5s",
-    "google.protobuf.FieldMask": "field names in lowerCamelCase, joined by commas",
-}
 _DEPTH = 100
+_TYPE = 'expected an object with the "@type" of a known message, and its fields'
 
 
 def explain(
-    data: bytes, message_class: type[Message], *, ignore_unknown: bool = False
+    data: bytes,
+    message_class: type[Message],
+    *,
+    ignore_unknown: bool = False,
+    pool: DescriptorPool | None = None,
 ) -> InvalidRequest:
     """Return the error that tells a client why its document was refused."""
-    descriptor: Any = message_class.DESCRIPTOR
+    problem = problem_in(data, message_class, ignore_unknown=ignore_unknown, pool=pool)
+    if problem is not None:
+        return problem
+    return InvalidRequest("the JSON does not fit the message")
+
+
+def problem_in(
+    data: bytes,
+    message_class: type[Message],
+    *,
+    ignore_unknown: bool = False,
+    pool: DescriptorPool | None = None,
+) -> InvalidRequest | None:
+    """Return what is wrong with a document, None when there is nothing that can be told.
+
+    Args:
+        data: the document.
+        message_class: what it should be.
+        ignore_unknown: keys that name no field, and unknown names of enum values, are passed over.
+        pool: where the types inside `google.protobuf.Any` are looked up.
+    """
     try:
-        document = json.loads(data.decode(), object_pairs_hook=_Pairs)
+        document = parse(data)
     except UnicodeDecodeError as error:
         return InvalidRequest(f"the JSON is not UTF-8: bad byte at offset {error.start}")
     except json.JSONDecodeError as error:
         problem = error.msg[:1].lower() + error.msg[1:]
         return InvalidRequest(f"not JSON: line {error.lineno}, column {error.colno}: {problem}")
-    except ValueError:
-        return InvalidRequest("not JSON of this message: a number is too long")
     except RecursionError:
         return InvalidRequest(f"not JSON of this message: nested over {_DEPTH} levels deep")
-    found = next(_Walk(ignore_unknown=ignore_unknown).message(document, descriptor, "", 0), None)
-    if found is None:
-        return InvalidRequest("the JSON does not fit the message")
-    path, problem = found
-    return InvalidRequest(problem, path)
+    except ValueError:
+        return InvalidRequest("not JSON of this message: a number is too long")
+    descriptor: Any = message_class.DESCRIPTOR
+    try:
+        _Walk(ignore_unknown=ignore_unknown, pool=pool).message(document, descriptor, 1)
+    except _Problem as found:
+        return InvalidRequest(found.text, found.path)
+    return None
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with its keys in order, duplicates kept."""
+class _Problem(Exception):
+    """What is wrong, and the path that `_At` puts together as it goes up."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.path = ""
+
+
+class _At:
+    """A step of the path: a key, or an index in brackets."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, _Problem):
+            dot = "." if error.path and not error.path.startswith("[") else ""
+            error.path = f"{self.step}{dot}{error.path}"
 
 
 class _Walk:
-    def __init__(self, *, ignore_unknown: bool) -> None:
+    """Goes through a document beside a descriptor; raises the first problem."""
+
+    def __init__(self, *, ignore_unknown: bool, pool: DescriptorPool | None) -> None:
         self.ignore_unknown = ignore_unknown
+        self.pool = Default() if pool is None else pool
 
-    def message(
-        self, value: Any, descriptor: Descriptor, path: str, depth: int
-    ) -> Iterator[Problem]:
+    def message(self, value: Any, descriptor: Descriptor, depth: int) -> None:
         if depth > _DEPTH:
-            yield path, f"nested over {_DEPTH} levels deep"
-        elif descriptor.full_name.startswith("google.protobuf.") and _is_special(descriptor):
-            yield from _special(value, descriptor, path)
-        elif not isinstance(value, _Pairs):
-            yield path, f"expected an object, got {_kind(value)}"
+            raise _Problem(f"nested over {_DEPTH} levels deep")
+        if descriptor.file.name == WRAPPERS:
+            _check(judge(value, descriptor.fields_by_name["value"]))
+        elif is_known(descriptor):
+            self.known(value, descriptor, depth)
+        elif isinstance(value, Pairs):
+            self.fields(value, descriptor, depth)
         else:
-            yield from self._fields(value, descriptor, path, depth)
+            raise _Problem(f"expected an object, got {kind(value)}")
 
-    def _fields(self, pairs: _Pairs, of: Descriptor, path: str, depth: int) -> Iterator[Problem]:
+    def fields(self, pairs: Pairs, of: Descriptor, depth: int) -> None:
         seen: dict[str, str] = {}
         oneofs: dict[str, str] = {}
-        fields = _fields_by_key(of)
         for key, value in pairs:
-            where = f"{path}.{key}" if path else key
-            field = fields.get(key)
-            if field is None:
-                if not self.ignore_unknown:
-                    yield where, "no such field" + suggestion(key, json_names(of))
-                continue
-            if field.name in seen:
-                yield where, f"given twice, as {seen[field.name]} before"
-            seen[field.name] = key
-            oneof = field.containing_oneof
-            if oneof is not None and value is not None:
-                if oneof.name in oneofs:
-                    yield where, f"only one of {oneofs[oneof.name]} and {key} may be set"
-                oneofs[oneof.name] = key
-            if value is not None or _takes_null(field):
-                yield from self._field(value, field, where, depth)
+            field = find_field(of, key)
+            with _At(key):
+                if field is None:
+                    self.unknown(key, value, of)
+                    continue
+                if field.full_name in seen:
+                    raise _Problem(f"given twice, as {seen[field.full_name]} before")
+                seen[field.full_name] = key
+                if value is not None:
+                    _one_of(key, field, oneofs)
+                    self.field(value, field, depth)
 
-    def _field(
-        self, value: Any, field: FieldDescriptor, path: str, depth: int
-    ) -> Iterator[Problem]:
-        entry = field.message_type
-        if entry is not None and entry.GetOptions().map_entry:
-            yield from self._map(value, entry, path, depth)
-        elif field.is_repeated:
-            if not isinstance(value, list) or isinstance(value, _Pairs):
-                yield path, f"expected an array, got {_kind(value)}"
-                return
-            for index, item in enumerate(value):
-                yield from self._single(item, field, f"{path}[{index}]", depth)
+    def unknown(self, key: str, value: Any, of: Descriptor) -> None:
+        if not self.ignore_unknown:
+            raise _Problem("no such field" + suggestion(key, json_names(of)))
+        _check_keys(value)
+
+    def field(self, value: Any, field: FieldDescriptor, depth: int) -> None:
+        if field.message_type is not None and is_map_entry(field.message_type):
+            self.map(value, field.message_type, depth)
+        elif not field.is_repeated:
+            self.single(value, field, depth)
+        elif not isinstance(value, list) or isinstance(value, Pairs):
+            raise _Problem(f"expected an array, got {kind(value)}")
         else:
-            yield from self._single(value, field, path, depth)
+            for index, item in enumerate(value):
+                with _At(f"[{index}]"):
+                    self.single(item, field, depth)
 
-    def _map(self, value: Any, entry: Descriptor, path: str, depth: int) -> Iterator[Problem]:
-        if not isinstance(value, _Pairs):
-            yield path, f"expected an object, got {_kind(value)}"
-            return
-        key_field = entry.fields_by_name["key"]
+    def map(self, value: Any, entry: Descriptor, depth: int) -> None:
+        key_field, value_field = (entry.fields_by_name[name] for name in ("key", "value"))
+        if not isinstance(value, Pairs):
+            raise _Problem(f"expected an object, got {kind(value)}")
         seen = set()
         for key, item in value:
-            where = f"{path}.{key}"
-            if key in seen:
-                yield where, "given twice"
-            seen.add(key)
-            for _, problem in _map_key(key, key_field):
-                yield where, f"as a key, {problem}"
-            yield from self._single(item, entry.fields_by_name["value"], where, depth)
+            with _At(key):
+                problem = judge_key(key, key_field)
+                if problem is not None:
+                    raise _Problem(f"as a key, {problem}")
+                known = key_value(key, key_field)
+                if known in seen:
+                    raise _Problem("given twice")
+                seen.add(known)
+                self.single(item, value_field, depth)
 
-    def _single(
-        self, value: Any, field: FieldDescriptor, path: str, depth: int
-    ) -> Iterator[Problem]:
+    def single(self, value: Any, field: FieldDescriptor, depth: int) -> None:
         if field.message_type is not None:
-            yield from self.message(value, field.message_type, path, depth + 1)
+            self.message(value, field.message_type, depth + 1)
         else:
-            yield from _scalar(value, field, path)
+            _check(judge(value, field, ignore_unknown=self.ignore_unknown))
+
+    def known(self, value: Any, descriptor: Descriptor, depth: int) -> None:
+        match descriptor.full_name:
+            case "google.protobuf.Any":
+                self.any(value, depth)
+            case "google.protobuf.Struct":
+                self.struct(value, depth)
+            case "google.protobuf.ListValue":
+                self.list(value, depth)
+            case "google.protobuf.Value":
+                self.value(value, depth)
+            case name:
+                _check_text(value, name)
+
+    def any(self, value: Any, depth: int) -> None:
+        if not isinstance(value, Pairs):
+            raise _Problem(_TYPE)
+        if not value:
+            return
+        descriptor = self.content(value)
+        rest = Pairs(pair for pair in value if pair[0] != "@type")
+        if not is_known(descriptor):
+            self.fields(rest, descriptor, depth)
+            return
+        for key, item in rest:
+            with _At(key):
+                if key == "value":
+                    self.message(item, descriptor, depth + 1)
+                elif not self.ignore_unknown:
+                    raise _Problem("no such field")
+
+    def content(self, pairs: Pairs) -> Descriptor:
+        """Return the type of what an Any holds."""
+        _check_keys(pairs)
+        url = dict(pairs).get("@type")
+        if not isinstance(url, str):
+            raise _Problem(_TYPE)
+        with _At("@type"):
+            if not url.startswith(TYPE_HOST):
+                raise _Problem(f"expected a type URL that begins with {TYPE_HOST}")
+        try:
+            return self.pool.FindMessageTypeByName(url.removeprefix(TYPE_HOST))
+        except (KeyError, UnicodeError):
+            raise _Problem(_TYPE) from None
+
+    def struct(self, value: Any, depth: int) -> None:
+        if not isinstance(value, Pairs):
+            raise _Problem(f"expected a Struct, got {kind(value)}")
+        _check_keys(Pairs((key, None) for key, _ in value))
+        for key, item in value:
+            with _At(key):
+                _check(judge_text(key))
+                self.value(item, depth + 1)
+
+    def list(self, value: Any, depth: int) -> None:
+        if not isinstance(value, list) or isinstance(value, Pairs):
+            raise _Problem(f"expected a ListValue, got {kind(value)}")
+        for index, item in enumerate(value):
+            with _At(f"[{index}]"):
+                self.value(item, depth + 1)
+
+    def value(self, value: Any, depth: int) -> None:
+        if depth > _DEPTH or (isinstance(value, list) and depth == _DEPTH):
+            raise _Problem(f"nested over {_DEPTH} levels deep")
+        if isinstance(value, Pairs):
+            self.struct(value, depth + 1)
+        elif isinstance(value, list):
+            self.list(value, depth + 1)
+        elif isinstance(value, str):
+            _check(judge_text(value))
+        elif value is not None:
+            _check(judge_number(value))
 
 
-def _is_special(descriptor: Descriptor) -> bool:
-    return descriptor.file.name.removeprefix("google/protobuf/") in {
-        "any.proto",
-        "duration.proto",
-        "field_mask.proto",
-        "struct.proto",
-        "timestamp.proto",
-        "wrappers.proto",
-    }
+def find_field(descriptor: Descriptor, key: str) -> FieldDescriptor | None:
+    """Return the field that a key names: by its JSON name, its name or as an extension."""
+    found = _fields_by_key(descriptor).get(key)
+    if found is None and key.startswith("[") and key.endswith("]") and descriptor.is_extendable:
+        return _extension(descriptor, key[1:-1])
+    return found
 
 
-def _special(value: Any, descriptor: Descriptor, path: str) -> Iterator[Problem]:
-    """Let json_format judge one well-known value; only the words are ours."""
-    try:
-        json_format.Parse(json.dumps(_plain(value)), GetMessageClass(descriptor)())
-    except Exception:  # noqa: BLE001  it raises anything, by the input
-        name = descriptor.full_name
-        if descriptor.file.name.endswith("wrappers.proto"):
-            yield from _scalar(value, descriptor.fields_by_name["value"], path)
-        elif name == "google.protobuf.Any":
-            yield path, 'expected an object with the "@type" of a known message, and its fields'
-        else:
-            expected = _WELL_KNOWN.get(name, f"a {descriptor.name}")
-            got = "" if isinstance(value, str) else f", got {_kind(value)}"
-            yield path, f"expected {expected}{got}"
-
-
-def _scalar(value: Any, field: FieldDescriptor, path: str) -> Iterator[Problem]:
-    kind = field.cpp_type
-    check = _CHECKS.get(kind)
-    if kind in _RANGES:
-        yield from _integer(value, kind, path)
-    elif field.enum_type is not None:
-        yield from _enum(value, field.enum_type, path)
-    elif check is not None and not check(value):
-        yield path, f"expected {_EXPECTED[kind]}, got {_kind(value)}"
-    elif isinstance(value, str):
-        yield from _text(value, field, path)
-
-
-def _text(value: str, field: FieldDescriptor, path: str) -> Iterator[Problem]:
-    """Judge a string where a string may stand: text, base64, or a number in quotes."""
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        if not value.isascii() or not re.fullmatch(r"[\w+/-]*={0,2}", value):
-            yield path, "expected base64"
-        elif len(value.rstrip("=")) % 4 == 1:
-            yield path, "expected base64, and this one ends early"
-    elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            yield path, "holds half of a surrogate pair"
-    elif not _is_number(value):
-        yield path, "expected a number"
-
-
-def _integer(value: Any, kind: int, path: str) -> Iterator[Problem]:
-    low, high = _RANGES[kind]
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        yield path, f"expected {_INTEGERS[kind]}, got {_kind(value)}"
-        return
-    try:
-        number = int(value) if not isinstance(value, float) else _whole(value)
-    except ValueError:
-        yield path, f"expected {_INTEGERS[kind]}"
-        return
-    if not low <= number <= high:
-        yield path, f"expected {_INTEGERS[kind]}, from {low} to {high}"
-
-
-def _whole(value: float) -> int:
-    if not math.isfinite(value) or value != int(value):
-        raise ValueError
-    return int(value)
-
-
-def _enum(value: Any, enum: EnumDescriptor, path: str) -> Iterator[Problem]:
-    if isinstance(value, str):
-        names = {each.name for each in enum.values}
-        if value not in names and not value.lstrip("-").isdecimal():
-            yield path, f"no such value of {enum.name}" + suggestion(value, names)
-    elif isinstance(value, bool) or not isinstance(value, int):
-        yield path, f"expected a name or number of {enum.name}, got {_kind(value)}"
-    elif not -(2**31) <= value < 2**31:
-        yield path, f"expected a number of {enum.name}"
-
-
-def _map_key(key: str, field: FieldDescriptor) -> Iterator[Problem]:
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        if key not in {"true", "false"}:
-            yield "", "expected true or false"
-    elif field.cpp_type in _RANGES:
-        yield from _integer(key, field.cpp_type, "")
-
-
-@functools.lru_cache(maxsize=1024)
+@lru_cache(1_000)
 def _fields_by_key(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
     # A descriptor's own maps fail when they are asked for half a surrogate pair.
     by_name = {field.name: field for field in descriptor.fields}
     return by_name | {field.json_name: field for field in descriptor.fields}
+
+
+def _extension(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
+    try:
+        found = descriptor.file.pool.FindExtensionByName(name)
+    except (KeyError, UnicodeError):
+        return None
+    return found if found.containing_type is descriptor else None
 
 
 def json_names(descriptor: Descriptor) -> Iterator[str]:
@@ -253,54 +285,56 @@ def json_names(descriptor: Descriptor) -> Iterator[str]:
     return (field.json_name for field in descriptor.fields)
 
 
-def _takes_null(field: FieldDescriptor) -> bool:
-    message = field.message_type
-    return message is not None and message.full_name == "google.protobuf.Value"
+def _one_of(key: str, field: FieldDescriptor, seen: dict[str, str]) -> None:
+    if field.containing_oneof is not None:
+        name = field.containing_oneof.name
+        if name in seen:
+            raise _Problem(f"only one of {seen[name]} and {key} may be set")
+        seen[name] = key
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, _Pairs):
-        return {key: _plain(item) for key, item in value}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+def _check(problem: str | None) -> None:
+    if problem is not None:
+        raise _Problem(problem)
 
 
-def _is_number(text: str) -> bool:
+def _check_keys(value: Any) -> None:
+    """Refuse a key given twice, however deep in a value that has no fields."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Pairs):
+            keys = [key for key, _ in item]
+            if len(set(keys)) < len(keys):
+                raise _Problem("an object names a key twice")
+            waiting += [inner for _, inner in item]
+        elif isinstance(item, list):
+            waiting += item
+
+
+def _check_text(value: Any, name: str) -> None:
+    expected, read = _TEXTS[name]
+    if not isinstance(value, str):
+        raise _Problem(f"expected {expected}, got {kind(value)}")
     try:
-        float(text)
+        read(value)
     except ValueError:
-        return False
-    return True
+        raise _Problem(f"expected {expected}") from None
 
 
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, _Pairs):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    return "a number"
+def _read_mask(text: str) -> None:
+    if "_" in text:
+        raise ValueError("not in lowerCamelCase")
 
 
-def _is_float(value: Any) -> bool:
-    return isinstance(value, int | float | str) and not isinstance(value, bool)
-
-
-_CHECKS: dict[int, Callable[[Any], bool]] = {
-    FieldDescriptor.CPPTYPE_BOOL: lambda value: isinstance(value, bool),
-    FieldDescriptor.CPPTYPE_STRING: lambda value: isinstance(value, str),
-    FieldDescriptor.CPPTYPE_FLOAT: _is_float,
-    FieldDescriptor.CPPTYPE_DOUBLE: _is_float,
-}
-_EXPECTED = {
-    FieldDescriptor.CPPTYPE_BOOL: "true or false",
-    FieldDescriptor.CPPTYPE_STRING: "a string",
-    FieldDescriptor.CPPTYPE_FLOAT: "a number",
-    FieldDescriptor.CPPTYPE_DOUBLE: "a number",
+_TEXTS: dict[str, tuple[str, Any]] = {
+    "google.protobuf.Timestamp": (
+        "an RFC 3339 time such as 2026-01-31T12:00:00Z",
+        read_timestamp,
+    ),
+    "google.protobuf.Duration": ("a duration in seconds such as 1.5s", read_duration),
+    "google.protobuf.FieldMask": (
+        "field names in lowerCamelCase, joined by commas",
+        _read_mask,
+    ),
 }

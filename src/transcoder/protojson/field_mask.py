@@ -1,0 +1,45 @@
+"""FieldMask as text: paths in lowerCamelCase, joined by commas.
+
+The rules are for ASCII; a path with other letters is left to json_format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_CAMEL = re.compile(r"[A-Z]")
+_SNAKE = re.compile(r"_([a-z])")
+
+
+def read_paths(text: str) -> list[str]:
+    """Return the paths that a text names, as the proto has them.
+
+    Raises:
+        ValueError: the text has an underscore, or letters beyond ASCII.
+
+    >>> read_paths("displayName,address.postalCode")
+    ['display_name', 'address.postal_code']
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError("not a field mask")
+    if not text:
+        return []
+    return _CAMEL.sub(lambda match: f"_{match[0].lower()}", text).split(",")
+
+
+def paths_text(paths: Iterable[str]) -> str:
+    """Return paths as one text.
+
+    Raises:
+        ValueError: a path has capitals, letters beyond ASCII, or an underscore that no letter
+            follows: it would read back as another.
+
+    >>> paths_text(["display_name", "address"])
+    'displayName,address'
+    """
+    snake = ",".join(paths)
+    text = _SNAKE.sub(lambda match: match[1].upper(), snake)
+    if not snake.isascii() or "_" in text or snake != snake.lower():
+        raise ValueError("a field mask that cannot be printed")
+    return text
