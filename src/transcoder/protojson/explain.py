@@ -162,7 +162,12 @@ def _is_special(descriptor: Descriptor) -> bool:
 def _special(value: Any, descriptor: Descriptor, path: str) -> Iterator[Problem]:
     """Let json_format judge one well-known value; only the words are ours."""
     try:
-        json_format.Parse(json.dumps(_plain(value)), GetMessageClass(descriptor)())
+        message = GetMessageClass(descriptor)()
+        if isinstance(value, str):
+            text: Any = value
+            json_format.ParseDict(text, message)
+        else:
+            json_format.Parse(json.dumps(_plain(value)), message)
     except Exception:  # noqa: BLE001  it raises anything, by the input
         name = descriptor.full_name
         if descriptor.file.name.endswith("wrappers.proto"):
