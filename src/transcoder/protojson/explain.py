@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default, DescriptorPool
@@ -85,29 +85,18 @@ def problem_in(
 
 
 class _Problem(Exception):
-    """What is wrong, and the path that `_At` puts together as it goes up."""
+    """What is wrong, and its path, which each loop that it ends puts a step before."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
         self.path = ""
 
-
-class _At:
-    """A step of the path: a key, or an index in brackets."""
-
-    __slots__ = ("step",)
-
-    def __init__(self, step: str) -> None:
-        self.step = step
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if isinstance(error, _Problem):
-            dot = "." if error.path and not error.path.startswith("[") else ""
-            error.path = f"{self.step}{dot}{error.path}"
+    def within(self, step: str | int) -> None:
+        """Put a key or an index before the path."""
+        before = f"[{step}]" if isinstance(step, int) else step
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        self.path = f"{before}{dot}{self.path}"
 
 
 class _Walk:
@@ -120,9 +109,10 @@ class _Walk:
     def message(self, value: Any, descriptor: Descriptor, depth: int) -> None:
         if depth > _DEPTH:
             raise _Problem(f"nested over {_DEPTH} levels deep")
-        if descriptor.file.name == WRAPPERS:
-            _check(judge(value, descriptor.fields_by_name["value"]))
-        elif is_known(descriptor):
+        plan = _plan(descriptor)
+        if plan.wrapped is not None:
+            _check(judge(value, plan.wrapped))
+        elif plan.known:
             self.known(value, descriptor, depth)
         elif isinstance(value, Pairs):
             self.fields(value, descriptor, depth)
@@ -130,20 +120,18 @@ class _Walk:
             raise _Problem(f"expected an object, got {kind(value)}")
 
     def fields(self, pairs: Pairs, of: Descriptor, depth: int) -> None:
-        seen: dict[str, str] = {}
-        oneofs: dict[str, str] = {}
-        for key, value in pairs:
-            field = find_field(of, key)
-            with _At(key):
+        members = _Members(of)
+        key = ""
+        try:
+            for key, value in pairs:
+                field = members.field(key, value)
                 if field is None:
                     self.unknown(key, value, of)
-                    continue
-                if field.full_name in seen:
-                    raise _Problem(f"given twice, as {seen[field.full_name]} before")
-                seen[field.full_name] = key
-                if value is not None:
-                    _one_of(key, field, oneofs)
+                elif value is not None:
                     self.field(value, field, depth)
+        except _Problem as found:
+            found.within(key)
+            raise
 
     def unknown(self, key: str, value: Any, of: Descriptor) -> None:
         if not self.ignore_unknown:
@@ -151,32 +139,37 @@ class _Walk:
         _check_keys(value)
 
     def field(self, value: Any, field: FieldDescriptor, depth: int) -> None:
-        if field.message_type is not None and is_map_entry(field.message_type):
-            self.map(value, field.message_type, depth)
-        elif not field.is_repeated:
+        if not field.is_repeated:
             self.single(value, field, depth)
-        elif not isinstance(value, list) or isinstance(value, Pairs):
-            raise _Problem(f"expected an array, got {kind(value)}")
+        elif field.message_type is not None and is_map_entry(field.message_type):
+            self.map(value, field.message_type, depth)
+        elif isinstance(value, list) and not isinstance(value, Pairs):
+            self.items(value, field, depth)
         else:
-            for index, item in enumerate(value):
-                with _At(f"[{index}]"):
-                    self.single(item, field, depth)
+            raise _Problem(f"expected an array, got {kind(value)}")
+
+    def items(self, items: list[Any], field: FieldDescriptor, depth: int) -> None:
+        index = 0
+        try:
+            for index, item in enumerate(items):  # noqa: B007  it is the step if one raises
+                self.single(item, field, depth)
+        except _Problem as found:
+            found.within(index)
+            raise
 
     def map(self, value: Any, entry: Descriptor, depth: int) -> None:
         key_field, value_field = (entry.fields_by_name[name] for name in ("key", "value"))
         if not isinstance(value, Pairs):
             raise _Problem(f"expected an object, got {kind(value)}")
-        seen = set()
-        for key, item in value:
-            with _At(key):
-                problem = judge_key(key, key_field)
-                if problem is not None:
-                    raise _Problem(f"as a key, {problem}")
-                known = key_value(key, key_field)
-                if known in seen:
-                    raise _Problem("given twice")
-                seen.add(known)
+        seen: set[Any] = set()
+        key = ""
+        try:
+            for key, item in value:
+                _add_key(key, key_field, seen)
                 self.single(item, value_field, depth)
+        except _Problem as found:
+            found.within(key)
+            raise
 
     def single(self, value: Any, field: FieldDescriptor, depth: int) -> None:
         if field.message_type is not None:
@@ -207,12 +200,16 @@ class _Walk:
         if not is_known(descriptor):
             self.fields(rest, descriptor, depth)
             return
-        for key, item in rest:
-            with _At(key):
+        key = ""
+        try:
+            for key, item in rest:
                 if key == "value":
                     self.message(item, descriptor, depth + 1)
                 elif not self.ignore_unknown:
-                    raise _Problem("no such field")
+                    _check("no such field")
+        except _Problem as found:
+            found.within(key)
+            raise
 
     def content(self, pairs: Pairs) -> Descriptor:
         """Return the type of what an Any holds."""
@@ -220,9 +217,10 @@ class _Walk:
         url = dict(pairs).get("@type")
         if not isinstance(url, str):
             raise _Problem(_TYPE)
-        with _At("@type"):
-            if not url.startswith(TYPE_HOST):
-                raise _Problem(f"expected a type URL that begins with {TYPE_HOST}")
+        if not url.startswith(TYPE_HOST):
+            elsewhere = _Problem(f"expected a type URL that begins with {TYPE_HOST}")
+            elsewhere.within("@type")
+            raise elsewhere
         try:
             return self.pool.FindMessageTypeByName(url.removeprefix(TYPE_HOST))
         except (KeyError, UnicodeError):
@@ -232,17 +230,25 @@ class _Walk:
         if not isinstance(value, Pairs):
             raise _Problem(f"expected a Struct, got {kind(value)}")
         _check_keys(Pairs((key, None) for key, _ in value))
-        for key, item in value:
-            with _At(key):
+        key = ""
+        try:
+            for key, item in value:
                 _check(judge_text(key))
                 self.value(item, depth + 1)
+        except _Problem as found:
+            found.within(key)
+            raise
 
     def list(self, value: Any, depth: int) -> None:
         if not isinstance(value, list) or isinstance(value, Pairs):
             raise _Problem(f"expected a ListValue, got {kind(value)}")
-        for index, item in enumerate(value):
-            with _At(f"[{index}]"):
+        index = 0
+        try:
+            for index, item in enumerate(value):  # noqa: B007  it is the step if one raises
                 self.value(item, depth + 1)
+        except _Problem as found:
+            found.within(index)
+            raise
 
     def value(self, value: Any, depth: int) -> None:
         if depth > _DEPTH or (isinstance(value, list) and depth == _DEPTH):
@@ -257,19 +263,52 @@ class _Walk:
             _check(judge_number(value))
 
 
-def find_field(descriptor: Descriptor, key: str) -> FieldDescriptor | None:
-    """Return the field that a key names: by its JSON name, its name or as an extension."""
-    found = _fields_by_key(descriptor).get(key)
-    if found is None and key.startswith("[") and key.endswith("]") and descriptor.is_extendable:
-        return _extension(descriptor, key[1:-1])
-    return found
+class _Plan(NamedTuple):
+    """What is looked up of a type again and again."""
+
+    known: bool
+    wrapped: FieldDescriptor | None
+    fields: Mapping[str, FieldDescriptor]
+    """By their keys in both spellings."""
 
 
 @lru_cache(1_000)
-def _fields_by_key(descriptor: Descriptor) -> Mapping[str, FieldDescriptor]:
+def _plan(descriptor: Descriptor) -> _Plan:
+    is_wrapper = descriptor.file.name == WRAPPERS
     # A descriptor's own maps fail when they are asked for half a surrogate pair.
     by_name = {field.name: field for field in descriptor.fields}
-    return by_name | {field.json_name: field for field in descriptor.fields}
+    return _Plan(
+        is_known(descriptor),
+        descriptor.fields_by_name["value"] if is_wrapper else None,
+        by_name | {field.json_name: field for field in descriptor.fields},
+    )
+
+
+class _Members:
+    """The members of one object, as far as they were met."""
+
+    def __init__(self, of: Descriptor) -> None:
+        self.of = of
+        self.plan = _plan(of).fields
+        self.keys: dict[str, str] = {}
+        self.oneofs: dict[str, str] = {}
+
+    def field(self, key: str, value: Any) -> FieldDescriptor | None:
+        """Return the field that a key names; refuse one that is there or excluded already."""
+        field = self.plan.get(key)
+        if field is None and key.startswith("[") and key.endswith("]") and self.of.is_extendable:
+            field = _extension(self.of, key[1:-1])
+        if field is None:
+            return None
+        name, oneof = field.full_name, field.containing_oneof
+        if name in self.keys:
+            raise _Problem(f"given twice, as {self.keys[name]} before")
+        self.keys[name] = key
+        if oneof is not None and value is not None:
+            if oneof.name in self.oneofs:
+                raise _Problem(f"only one of {self.oneofs[oneof.name]} and {key} may be set")
+            self.oneofs[oneof.name] = key
+        return field
 
 
 def _extension(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
@@ -285,12 +324,15 @@ def json_names(descriptor: Descriptor) -> Iterator[str]:
     return (field.json_name for field in descriptor.fields)
 
 
-def _one_of(key: str, field: FieldDescriptor, seen: dict[str, str]) -> None:
-    if field.containing_oneof is not None:
-        name = field.containing_oneof.name
-        if name in seen:
-            raise _Problem(f"only one of {seen[name]} and {key} may be set")
-        seen[name] = key
+def _add_key(key: str, field: FieldDescriptor, seen: set[Any]) -> None:
+    """Refuse a key of a map that is wrong, or equals one before."""
+    problem = judge_key(key, field)
+    if problem is not None:
+        raise _Problem(f"as a key, {problem}")
+    value = key_value(key, field)
+    if value in seen:
+        raise _Problem("given twice")
+    seen.add(value)
 
 
 def _check(problem: str | None) -> None:

@@ -30,6 +30,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT64: "a 64-bit integer",
     FieldDescriptor.CPPTYPE_UINT64: "an unsigned 64-bit integer",
 }
+_HUGE = 2**64
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 
@@ -101,7 +102,8 @@ def _integer(value: Any, cpp_type: int) -> str | None:
         return expected
     if not low <= exact <= high:
         return f"{expected}, from {low} to {high}"
-    if int(exact) == exact and (isinstance(value, int) or _is_plain(value) or _survives(exact)):
+    # From a fraction or an exponent, json_format goes through a double.
+    if isinstance(exact, int) or int(float(exact)) == exact == int(exact):
         return None
     return expected
 
@@ -110,21 +112,23 @@ def _exact(value: float | str) -> Decimal | int | None:
     """Return the very number that is written, None when it is none."""
     if isinstance(value, int):
         return value
-    spelling = value.spelling if isinstance(value, Number) else value
-    if not isinstance(spelling, str) or not is_json_number(spelling):
+    if isinstance(value, str):
+        if _INTEGER.fullmatch(value):
+            return int(value) if len(value) < 21 else _HUGE
+        return _decimal(value) if is_json_number(value) else None
+    if not isinstance(value, Number):
         return None
+    if len(value.spelling) < 16 and -1e15 < value < 1e15 and value.is_integer():
+        # Two decimals of at most 15 digits are never the same double, so this one is the integer.
+        return int(value)
+    return _decimal(value.spelling)
+
+
+def _decimal(spelling: str) -> Decimal | None:
     try:
         return Decimal(spelling)
     except ArithmeticError:  # An exponent beyond all bounds.
         return None
-
-
-def _is_plain(value: float | str) -> bool:
-    return isinstance(value, str) and _INTEGER.fullmatch(value) is not None
-
-
-def _survives(exact: Decimal | int) -> bool:
-    return int(float(exact)) == exact
 
 
 def _enum(value: Any, enum: EnumDescriptor, *, ignore_unknown: bool) -> str | None:
