@@ -33,9 +33,10 @@ from transcoder.body import Disconnected, read_body, read_form
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
 from transcoder.metadata import RawHeaders, request_id, to_headers
+from transcoder.offload import Offload
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
-from transcoder.response import JSON, Payload
+from transcoder.response import JSON, Payload, Presentation
 from transcoder.routing import Match, Miss, Route
 from transcoder.status import Code
 from transcoder.transcoder import Endpoint, Transcoder, method_path
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BuiltIn = Callable[[Scope], Payload]
+
+REPLY_ON_LOOP = 32_768
+"""Bytes of a reply that is printed on the event loop: at most that many JSON values."""
+
+REPLY_LIMIT = 4 << 20
+"""Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
 PATH_LIMIT = 8192
 """Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
@@ -103,6 +110,7 @@ class Gateway(Starlette):
         self.draining = False
         self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound, forms=forms)
         self._form_posts = form_post.is_looked_at(profile)
+        self._offload = Offload()
         self._body_limit = body_limit
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
@@ -158,12 +166,13 @@ class Gateway(Starlette):
         server.add_generic_rpc_handlers(tuple(self._handlers.values()))
 
     def compile(self) -> None:
-        """Build the router now, instead of at the first request.
+        """Build the router and the JSON codecs now, instead of at the first requests.
 
         Raises:
             ConfigError: two routes conflict.
         """
         self.transcoder.compile()
+        self.transcoder.precompile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
@@ -279,14 +288,31 @@ class Gateway(Starlette):
                 body = await read_form(headers, receive, self._body_limit, form)
         elif self._form_posts and "transcoder.form" in scope:
             more = await read_body(headers, receive, self._body_limit)
-        request = endpoint.decode(match.values, query, body, content_type, more)
+        told = match.values, query, body, content_type, more
+        if body and endpoint.decode.is_heavy(body, content_type):
+            request = await self._offload.run(endpoint.decode, *told)
+        else:
+            request = endpoint.decode(*told)
         presentation = endpoint.presentation(query, more) if query or more else None
         call = Call(endpoint.method, headers, scope.get("client"))
         try:
             reply = await self._upstream.unary(call, request)
         except StatusError as error:
             return _with_metadata(self._refuse(error, scope), call)
+        if reply.ByteSize() > REPLY_ON_LOOP and endpoint.encode.prints_json:
+            return _with_metadata(await self._encoded(endpoint, reply, presentation), call)
         return _with_metadata(endpoint.encode(reply, presentation), call)
+
+    async def _encoded(
+        self, endpoint: Endpoint, reply: Message, presentation: Presentation | None
+    ) -> Payload:
+        """Print a large reply on a thread: a copy, for the servicer may go on changing its own."""
+        size = reply.ByteSize()
+        if size > REPLY_LIMIT:
+            raise ValueError(f"a reply of {size} bytes is over the limit of {REPLY_LIMIT}")
+        copy = type(reply)()
+        copy.CopyFrom(reply)
+        return await self._offload.run(endpoint.encode, copy, presentation)
 
     def _refuse(self, error: BaseException, scope: Scope) -> Payload:
         """Log an error, once, and return what the client is told."""

@@ -14,10 +14,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from transcoder.budget import Budget, nested_names
-from transcoder.errors import InvalidRequest
+from transcoder.errors import InvalidRequest, StatusError
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
+from transcoder.protojson.cost import LIMIT, ON_LOOP, json_values
 from transcoder.query import (
     DEFAULT_LIMITS,
     Pair,
@@ -30,6 +31,7 @@ from transcoder.query import (
     system_parameters,
 )
 from transcoder.request_body import ReadBody, body_reader, is_http_body
+from transcoder.status import Code
 from transcoder.update_mask import mask_field, mask_paths, said_fields
 from transcoder.values import BadValue, well_known
 
@@ -67,6 +69,7 @@ class RequestDecoder:
         "_body",
         "_descriptor",
         "_form",
+        "_is_raw",
         "_limits",
         "_mask",
         "_message_class",
@@ -95,6 +98,7 @@ class RequestDecoder:
             _path_setter(descriptor, variable.name) for variable in binding.template.variables
         )
         self._body = _body_reader(binding, message_class, profile)
+        self._is_raw = _takes_raw(binding, descriptor)
         self._form = None if forms is None else _form_binder(binding, profile, forms)
         self._mask = _patch_mask(binding, descriptor)
         self._system = system_names(descriptor) if profile.system_parameters else frozenset()
@@ -168,6 +172,23 @@ class RequestDecoder:
         """
         return None if self._form is None else self._form.multipart(content_type)
 
+    def is_heavy(self, body: bytes | Multipart, content_type: str) -> bool:
+        """Say whether a body is JSON of so many values that to read it would hold the event loop.
+
+        Raises:
+            StatusError: it holds more values than are read at all; 413.
+        """
+        # A value takes two bytes, its comma included.
+        if not isinstance(body, bytes) or len(body) <= 2 * ON_LOOP or self._is_raw:
+            return False
+        if self._form is not None and self._form.takes(content_type):
+            return False
+        values = json_values(body)
+        if values > LIMIT:
+            problem = f"the body holds over {LIMIT} JSON values"
+            raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
+        return values > ON_LOOP
+
     def _bind_form(self, bind: QueryBinder, message: Message, form: bytes, query: bytes) -> None:
         pairs = self._form_pairs(form) + parameters(query, self._limits)
         budget = Budget()
@@ -212,6 +233,13 @@ def _body_reader(
     if not binding.body:
         return None
     return body_reader(binding.body, binding.rpc.input_type, message_class, profile)
+
+
+def _takes_raw(binding: Binding, descriptor: Descriptor) -> bool:
+    if binding.body in {"", "*"}:
+        return is_http_body(descriptor)
+    leaf = FieldPath.resolve(descriptor, binding.body, json_names=False).leaf
+    return not leaf.is_repeated and is_http_body(leaf.message_type)
 
 
 def _form_binder(binding: Binding, profile: Profile, limits: FormLimits) -> FormBinder | None:

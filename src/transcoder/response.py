@@ -92,6 +92,11 @@ class ResponseEncoder:
             return Payload(200, JSON, self._json(reply))
         return Payload(200, JSON, self._presented(reply, presentation))
 
+    @property
+    def prints_json(self) -> bool:
+        """Whether the answers are JSON, rather than the bytes of an HttpBody."""
+        return not self._is_http_body
+
     def precompile(self) -> None:
         """Compile what the JSON of the answers needs, before the first of them."""
         answer = self._answer
