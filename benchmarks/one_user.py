@@ -8,7 +8,7 @@ hit both alike. Each figure is the median of the rounds.
 Left out: the client's own cost, connection set-up, the database (a dict stands for it), and TLS.
 The gRPC port is open and idle.
 
-Gate: at most 4.5 times the floor.
+Gate: at most 2 times the floor.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from google.protobuf import json_format
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Gateway, Listening, Server
 
-GATE = 4.5
+GATE = 2.0
 CONNECTIONS = 8
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -74,7 +74,7 @@ def serve_gateway(ready: Connection) -> None:
     """Run the whole stack, telling the port through the pipe."""
 
     def tell(listening: Listening) -> None:
-        ready.send(int(str(listening.http).rpartition(":")[2]))
+        ready.send((listening.http.port, listening.grpc.port))
 
     gateway = Gateway()
     user_service_pb2_grpc.add_UserServiceServicer_to_server(Users(), gateway)  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ def serve_floor(ready: Connection) -> None:
         await send(end)
 
     listener = socket.create_server(("127.0.0.1", 0))
-    ready.send(listener.getsockname()[1])
+    ready.send((listener.getsockname()[1], 0))
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -118,14 +118,16 @@ def serve_floor(ready: Connection) -> None:
 class Driver:
     """Drives one server over kept-alive connections and reads its CPU clock."""
 
-    def __init__(self, serve: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, serve: Callable[..., None], *arguments: object, path: str = "/v1/users/u-1815"
+    ) -> None:
         spawn = multiprocessing.get_context("spawn")
         receiver, sender = spawn.Pipe(duplex=False)
-        self.process = spawn.Process(target=serve, args=(sender,), daemon=True)
+        self.process = spawn.Process(target=serve, args=(sender, *arguments), daemon=True)
         self.process.start()
-        port = receiver.recv()
+        port, self.grpc_port = receiver.recv()
         self.request = (
-            f"GET /v1/users/u-1815 HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\n"
+            f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\n"
             "user-agent: bench\r\n\r\n"
         ).encode()
         self.sockets = [self._connect(port) for _ in range(CONNECTIONS)]
@@ -158,7 +160,7 @@ class Driver:
         )
         while len(body) < size:
             body += self.sockets[0].recv(65536)
-        assert json.loads(body)["email"] == "ada@example.com"
+        assert b'"ada@example.com"' in body
         return len(head) + 4 + size
 
     def cpu(self) -> float:
