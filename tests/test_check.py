@@ -99,6 +99,38 @@ def test_shadowed() -> None:
     )
 
 
+def test_notes() -> None:
+    """What a rule does and its author may not expect is told, and does not keep from starting."""
+    assert check(api('custom: { kind: "get" path: "/v1/x" }', 'delete: "/v1/x" body: "*"')) == (
+        Problem(
+            Place("api.proto", 7, 3),
+            "api.v1.Books.M1 (get /v1/x): "
+            "custom kind 'get': HTTP methods are case-sensitive, write 'GET'",
+            fatal=False,
+        ),
+        Problem(
+            Place("api.proto", 10, 3),
+            "api.v1.Books.M2 (DELETE /v1/x): "
+            "DELETE with a body: RFC 9110 gives it no meaning, clients and proxies may drop it",
+            fatal=False,
+        ),
+    )
+
+
+def test_selector_of_another_service() -> None:
+    """A selector of a service that is not here is a note."""
+    config = read_service_config(
+        "type: google.api.Service\n"
+        "http: {rules: [{selector: google.longrunning.Operations.*, get: /v1}]}\n",
+        "api.yaml",
+    )
+
+    (problem,) = check(api('get: "/v1"'), config=config)
+
+    assert not problem.fatal
+    assert problem.message == "selector 'google.longrunning.Operations.*' matches no method"
+
+
 def test_a_profile_decides_on_conflicts() -> None:
     """Where the last route wins, two of the same template are no problem."""
     descriptors = api('get: "/v1/{name}"', 'get: "/v1/{pages}"')

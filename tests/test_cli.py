@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -183,6 +183,36 @@ def test_service_config(run: Run, tmp_path: Path) -> None:
     assert listed[2]["place"] == "api.yaml:6:10"
     assert "  api.yaml:6:10\n" in explained
     assert "path  name = 'copies/a:b%2Fc' -> name (string)\n" in explained
+
+
+def test_service(run: Run, tmp_path: Path) -> None:
+    """Services of imported files are left out with a word, or chosen by name."""
+    text = API.replace("package", 'import "google/cloud/location/locations.proto";\npackage', 1)
+    (tmp_path / "two.binpb").write_bytes(descriptor_set(text))
+    options = ("routes", "--descriptor-set", "two.binpb", "--json")
+    own = run(*options)
+    chosen = run(*options, "--service", "google.cloud.location.Locations")
+    wrong = run(*options, "--service", "api.v1.Boks")
+
+    assert {row["rpc"] for row in json.loads(own.stdout)} == {
+        "api.v1.Books.Get",
+        "api.v1.Books.Put",
+    }
+    assert own.stderr == (
+        "left out, for other files import theirs: google.cloud.location.Locations\n"
+    )
+    assert len(json.loads(chosen.stdout)) == 4
+    assert chosen.stderr == ""
+    assert wrong.exit_code == 2
+    assert "no service is named api.v1.Boks; did you mean api.v1.Books?" in wrong.stderr
+
+
+def test_explain_options(run: Run) -> None:
+    """OPTIONS tells what the server answers, and that is no refusal."""
+    explained = run("explain", "--image", "api.binpb", "OPTIONS", "/v1/books/7")
+
+    assert explained.exit_code == 0
+    assert explained.stdout == "204 with Allow: GET, HEAD, OPTIONS, PUT\n"
 
 
 def test_explain_a_match(run: Run) -> None:
@@ -377,6 +407,19 @@ def test_narrow_terminal() -> None:
 
 PAGE = Path(__file__).parents[1] / "docs" / "command.md"
 SHOWN = re.findall(r"^\$ transcoder (.*)\n((?:.*\n)*?)```$", PAGE.read_text(), re.MULTILINE)
+
+
+RECIPE = PAGE.read_text().partition("```python\n")[2].partition("```")[0]
+
+
+def test_the_page_about_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of docs/command.md makes a gateway that decodes paths as its file says."""
+    (tmp_path / "api.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Any] = {}
+    exec(RECIPE, made)  # noqa: S102  it is the page's
+
+    assert made["gateway"].transcoder.profile.unescape == "except-slash"
 
 
 @pytest.mark.parametrize(("command", "printed"), SHOWN)

@@ -132,6 +132,39 @@ def test_imported_services_of_an_image(image: Path, *, as_json: bool) -> None:
     assert read_descriptors(data, "image").services == ()
 
 
+def test_imported_services_of_a_descriptor_set() -> None:
+    """Services of files that others of the set import are left out, until they are chosen."""
+    text = API.replace("package", 'import "google/cloud/location/locations.proto";\npackage', 1)
+    data = descriptor_set(text)
+    as_json = in_json(*FileDescriptorSet.FromString(data).file)
+    locations = "google.cloud.location.Locations"
+
+    for read in (read_descriptors(data, "x"), read_descriptors(as_json, "x")):
+        assert [each.full_name for each in read.services] == ["api.v1.Second", "api.v1.First"]
+        assert read.imported == (locations,)
+        chosen = read.choose([locations, "api.v1.First", locations])
+        assert [each.full_name for each in chosen.services] == [locations, "api.v1.First"]
+        assert chosen.imported == ()
+
+
+def test_own_files_of_an_image_that_import_each_other(image: Path) -> None:
+    """What an image marks as its own is its own, whatever imports it."""
+    files = FileDescriptorSet.FromString((image / "image.binpb").read_bytes())
+    files.file.add(name="b.proto", dependency=["api.proto"])
+
+    assert len(read_descriptors(files.SerializeToString(), "image").services) == 2
+
+
+def test_choose_nothing_known() -> None:
+    """A service that is not there is told with the nearest name."""
+    descriptors = read_descriptors(descriptor_set(API), "api.binpb")
+
+    with pytest.raises(ConfigError) as refused:
+        descriptors.choose(["api.v1.Frist"])
+
+    assert str(refused.value) == "no service is named api.v1.Frist; did you mean api.v1.First?"
+
+
 def test_no_source_info() -> None:
     """Without source info a place is the file."""
     descriptors = read_descriptors(descriptor_set(API, "--include_imports"), "api.binpb")

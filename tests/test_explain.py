@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcoder.errors import StatusError
-from transcoder.explain import Bound, explain, stopped
+from transcoder.explain import Bound, Explanation, explain, stopped
 from transcoder.path_template import PathTemplate
 from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, Profile
 from transcoder.routing import Match, Route, Router
@@ -156,6 +156,26 @@ def test_bad_query(transcoder: Transcoder) -> None:
 
     assert found.route is not None
     assert told(found.error).startswith("400 the query holds a %")
+
+
+@pytest.mark.parametrize("profile", [GOOGLE, ENVOY])
+def test_options(protos: DescriptorPool, profile: Profile) -> None:
+    """An OPTIONS without a route of its own is told the methods of the path, as a server does."""
+    found = explain(made(protos, profile), "OPTIONS", "/v1/users/7")
+
+    assert found == Explanation(allow=("GET", "HEAD", "OPTIONS", "PATCH"))
+
+
+def test_options_of_no_path(transcoder: Transcoder) -> None:
+    """An OPTIONS of a path that nothing answers is refused as others are."""
+    assert told(explain(transcoder, "OPTIONS", "/v2").error).startswith("404 ")
+
+
+def test_system_parameters(transcoder: Transcoder) -> None:
+    """A system parameter that is wrong is a refusal, though the message could be made."""
+    found = explain(transcoder, "GET", "/v1/users/7?$fields=nope")
+
+    assert (told(found.error)[:4], found.request) == ("400 ", "")
 
 
 def near(transcoder: Transcoder, method: str, target: str) -> dict[str, str]:

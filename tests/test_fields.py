@@ -135,8 +135,9 @@ def test_appends_well_known(everything: Descriptor) -> None:
     ("path", "problem"),
     [
         ("child", "child is a message: set its fields one by one"),
-        ("child_list", "child_list is a message: set its fields one by one"),
-        ("any", "any is a message: set its fields one by one"),
+        ("child_list", "child_list holds messages: send it in the body"),
+        ("any", "any holds a message of any type, which only a JSON body says"),
+        ("empty", "empty is a message without fields, which only a JSON body says"),
         ("string_map", "string_map is a map: write string_map[key]=value"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from cost import cost
 from transcoder.errors import InvalidRequest, PayloadTooLarge, StatusError, UnsupportedMedia
 from transcoder.http_rule import bindings
 from transcoder.multipart import FormLimits
@@ -245,6 +247,98 @@ def test_limits(
         decode("Everyone", "*", form, limits=limits)
 
 
+def joined(field: str, one: str, count: int, times: int) -> bytes:
+    """Return a form that says a text of so many parts so many times."""
+    return b"&".join([f"{field}={','.join([one] * count)}".encode()] * times)
+
+
+def deep(count: int) -> bytes:
+    """Return a form of so many keys, of 32 names each and all different."""
+    names = "choiceChild", "choice_child"
+    keys = (".".join(names[n >> bit & 1] for bit in range(31)) for n in range(count))
+    return "&".join(f"{key}.int32_list=1" for key in keys).encode()
+
+
+MAPS = b"&".join(
+    f"value_map[{number}]=[{','.join(['0'] * 4_000)}]".encode() for number in range(119)
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"),
+    [
+        (MAPS, URLENCODED),
+        (b"&".join([b"value_list=[" + b"[]," * 2_000 + b"0]"] * 100), URLENCODED),
+        (joined("mask_list", "aB", 2_700, 118), URLENCODED),
+        (joined("mask_list", "aB." * 2_000 + "a", 1, 118), URLENCODED),
+        (joined("mask_list", "a" + "B" * 8_000, 1, 118), URLENCODED),
+        (joined("mask_list", "aB", 2_700, 2) + b"&" + MAPS[: MAPS.index(b"&")], URLENCODED),
+        (deep(1_000), URLENCODED),
+        (multipart(part("value_list", b"[" + b"0," * 10_000 + b"0]", **JSON)), MULTIPART),
+        (multipart(part("mask", b'"' + b"aB" * 90_000 + b'"', **JSON)), MULTIPART),
+        (multipart(*[part("value_list", b"[" + b"0," * 4_000 + b"0]")] * 4), MULTIPART),
+        (
+            multipart(
+                *(part(f"value_map[{n}]", b"[" + b"0," * 4_000 + b"0]") for n in range(2)),
+                part("time_list", b"[" + b'"1970-01-01T00:00:01Z",' * 2_000 + b"0]", **JSON),
+            ),
+            MULTIPART,
+        ),
+        (multipart(*(part(key, b"") for key in deep(900).decode().split("&"))), MULTIPART),
+    ],
+)
+def test_too_many_nodes(decode: Decode, form: bytes, content_type: str) -> None:
+    """What takes long to read is refused before it takes long, wherever it stands."""
+    with pytest.raises(StatusError) as refused:
+        decode("Everyone", "*", form, content_type)
+
+    assert (refused.value.http, refused.value.status.message) == (
+        413,
+        "the form holds over 10000 JSON values, mask paths and nested names",
+    )
+
+
+def test_nodes_can_be_limited(decode: Decode) -> None:
+    """The limit is one of the form's."""
+    decode("Everyone", "*", b"value=[0,0]", limits=FormLimits(nodes=2))
+    with pytest.raises(StatusError, match="over 1 JSON values"):
+        decode("Everyone", "*", b"value=[0,0]", limits=FormLimits(nodes=1))
+
+
+def test_prose_is_no_node(decode: Decode) -> None:
+    """Commas and brackets of a plain text cost nothing, in a text as long as a field may be."""
+    message = decode("Everyone", "*", b"string_value=" + b"[," * 30_000)
+
+    assert len(message.string_value) == 60_000
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"),
+    [
+        (MAPS, URLENCODED),
+        (MAPS[: MAPS.index(b"&") * 2 + 1], URLENCODED),
+        (joined("mask_list", "aB", 2_700, 118), URLENCODED),
+        (joined("mask_list", "aB." * 2_000 + "a", 1, 118), URLENCODED),
+        (joined("mask_list", "a" + "B" * 8_000, 1, 19), URLENCODED),
+        (deep(320), URLENCODED),
+        (b"&".join([b"string_list=" + b"%41" * 300] * 1_000), URLENCODED),
+        (multipart(part("child_list", b"[" + b"{}," * 4_600 + b"{}]", **JSON)), MULTIPART),
+        (
+            multipart(part("time_list", b"[" + b'"1970-01-01T00:00:01Z",' * 4_000 + b"0]", **JSON)),
+            MULTIPART,
+        ),
+    ],
+)
+def test_forms_cost_little(decode: Decode, form: bytes, content_type: str) -> None:
+    """No form of a megabyte holds the loop for long, taken or refused."""
+
+    def tried() -> None:
+        with contextlib.suppress(StatusError):
+            decode("Everyone", "*", form, content_type)
+
+    assert cost(tried) < 0.3
+
+
 @pytest.mark.parametrize("profile", [ENVOY, GRPC_GATEWAY], ids=lambda profile: profile.name)
 def test_ignores_unknown_fields(decode: Decode, profile: Profile) -> None:
     """Unknown names say nothing where unknown JSON keys say nothing."""
@@ -269,6 +363,19 @@ def test_body_without_fields(decode: Decode, body: str) -> None:
     """A body that has no fields of its own takes no form."""
     with pytest.raises(UnsupportedMedia):
         decode("Everyone", body, b"a=b")
+
+
+def test_query_beside_a_whole_form(decode: Decode) -> None:
+    """Where the query is bound too, the form wins by what it names, its defaults too."""
+    query = b"int32_value=5&bool_value=1&int32_list=1&child.class=q"
+    form = multipart(
+        part("int32_value", b"0"), part("int32_list", b"2"), part("child", b"{}", **JSON)
+    )
+
+    message = decode("Everyone", "*", form, MULTIPART, query=query, profile=ENVOY)
+
+    expected = {"bool_value": True, "int32_list": [1, 2], "child": {"class": "q"}}
+    assert message == type(message)(**expected)
 
 
 def test_raw_body(decode: Decode) -> None:

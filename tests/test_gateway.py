@@ -28,8 +28,19 @@ from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
 )
-from transcoder import ENVOY, GRPC_GATEWAY, STRICT, Code, ConfigError, Gateway, StatusError
+from transcoder import (
+    ENVOY,
+    GOOGLE,
+    GRPC_GATEWAY,
+    STRICT,
+    Code,
+    ConfigError,
+    Gateway,
+    Profile,
+    StatusError,
+)
 from transcoder import gateway as gateway_module
+from transcoder.service_config import read_service_config
 
 JSON = {"content-type": "application/json"}
 
@@ -246,12 +257,26 @@ def test_unknown_service() -> None:
     assert (gateway.services, gateway.transcoder.routes) == (("no.Such",), ())
 
 
-def test_conflict_with_a_reserved_path() -> None:
+@pytest.mark.parametrize("profile", [GOOGLE, GRPC_GATEWAY])
+def test_conflict_with_a_reserved_path(profile: Profile) -> None:
     """A rule with the path of the health check is refused at start, naming both."""
-    gateway = register(Gateway(health="/v1/users"))
+    gateway = register(Gateway(health="/v1/users", profile=profile))
 
     with pytest.raises(ConfigError, match=r"health.*ListUsers|ListUsers.*health"):
         gateway.compile()
+
+
+def test_service_config() -> None:
+    """A gateway takes a service configuration as it is, with what it says about decoding."""
+    text = """
+        type: google.api.Service
+        http:
+          fully_decode_reserved_expansion: true
+          rules: [{selector: services.user.v1.UserService.GetUser, get: "/v9/{id=**}"}]
+        """
+    web = client(rules=read_service_config(text, "api.yaml"))
+
+    assert web.get("/v9/a%3Ab%2Fc").json()["id"] == "a:b%2Fc"
 
 
 def test_unbound() -> None:

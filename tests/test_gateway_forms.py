@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from transcoder import GRPC_GATEWAY, Gateway
+from transcoder import GOOGLE, GRPC_GATEWAY, Gateway
 from transcoder.multipart import FormLimits
 
 FORMS = FormLimits(size=1 << 22, field_size=100, fields=3, files=2, memory=1 << 10)
@@ -203,6 +204,42 @@ def test_form_post(
     if expected is not None:
         said = {key: value for key, value in answer.json().items() if value}
         assert {key: said[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "message"),
+    [
+        (b"class=" + b"x" * 9_000, 200, ""),
+        (b"class=" + b"x" * 20_000, 413, "the body is over the limit of 20000 bytes"),
+        (b"&a=" * 1_001, 400, "over 1000 form parameters"),
+        (b"&".join([b"value_list=[" + b"[]," * 2_000 + b"0]"] * 3), 413, "the form holds over"),
+        (b"value=[" + b"0," * 4_090 + b"0]", 200, ""),
+        (b"value=" + b" " * 8_192 + b"0", 400, "value: over the limit of 8192 characters"),
+    ],
+)
+def test_large_form_post(client: Client, form: bytes, status: int, message: str) -> None:
+    """A form that falls back to GET may be longer than a query, for which it is there."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    web = client(profile=GRPC_GATEWAY, body_limit=20_000)
+
+    answer = web.post("/v1/items/a?int32_value=5", content=form, headers=headers)
+
+    assert (answer.status_code, answer.json().get("message", "")[: len(message)]) == (
+        status,
+        message,
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/items/a", "/v1/list"])
+def test_ignored_query(client: Client, path: str) -> None:
+    """Query parameters that the profile lists say nothing; others are refused as before."""
+    profile = dataclasses.replace(GOOGLE, ignored_query=frozenset({"utm_source"}))
+    web = client(profile=profile)
+
+    assert web.get(f"{path}?utm_source=a&utm_source=b").status_code == 200
+    assert web.get(f"{path}?utm_sourc=a").status_code == 400
+    assert web.post("/v1/items?utm_source=a", json={}).status_code == 200
+    assert client().get(f"{path}?utm_source=a").status_code == 400
 
 
 @pytest.mark.parametrize("profile_options", [{}, {"forms": FORMS}])

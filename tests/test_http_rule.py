@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
+import httptools
 import pytest
 from google.api.http_pb2 import CustomHttpPattern, HttpRule
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.errors import ConfigError
-from transcoder.http_rule import Binding, bindings, unbound
+from transcoder.http_rule import Binding, bindings, notes, unbound, undelivered
 
 Rpc = Callable[[str], MethodDescriptor]
 
@@ -90,8 +92,89 @@ def test_delete_may_have_a_body(rpc: Rpc) -> None:
 
 
 def test_stream_of_requests(rpc: Rpc) -> None:
-    """A client-streaming method binds by its body."""
-    assert only(bindings(rpc("Collect"), HttpRule(post="/v1/x", body="*"))).body == "*"
+    """A client-streaming method binds as others do, as Firestore's `Write` is published."""
+    binding = only(bindings(rpc("Collect"), HttpRule(post="/v1/{string_value}:write", body="*")))
+
+    assert (binding.body, binding.template.verb) == ("*", "write")
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "told"),
+    [
+        ("Update", HttpRule(post="/v1/{item.string_value}", body="item"), []),
+        ("Update", HttpRule(delete="/v1/x"), []),
+        ("Update", HttpRule(custom=CustomHttpPattern(kind="*", path="/v1/x")), []),
+        (
+            "Collect",
+            HttpRule(post="/v1/x", body="*"),
+            ["streams are not served over HTTP yet, this route answers 501"],
+        ),
+        (
+            "Update",
+            HttpRule(delete="/v1/x", body="item"),
+            ["DELETE with a body: RFC 9110 gives it no meaning, clients and proxies may drop it"],
+        ),
+        (
+            "Update",
+            HttpRule(post="/v1/{item.string_value}", body="item.string_value"),
+            ["body 'item.string_value' is always lost: the path sets item.string_value after it"],
+        ),
+        (
+            "Update",
+            HttpRule(post="/v1/{item.time}", body="item.time.seconds"),  # all of what holds it
+            ["body 'item.time.seconds' is always lost: the path sets item.time after it"],
+        ),
+        (
+            "Update",
+            HttpRule(custom=CustomHttpPattern(kind="RESTORE", path="/v1/x")),
+            ["custom kind 'RESTORE': the server's HTTP port does not take this method"],
+        ),
+        (
+            "Update",
+            HttpRule(custom=CustomHttpPattern(kind="get", path="/v1/x")),
+            ["custom kind 'get': HTTP methods are case-sensitive, write 'GET'"],
+        ),
+    ],
+)
+def test_notes(rpc: Rpc, name: str, rule: HttpRule, told: list[str]) -> None:
+    """What a right rule does and its author may not expect is noted."""
+    assert list(notes(only(bindings(rpc(name), rule)))) == told
+
+
+class Parsed:
+    """Whether a parser came to the end of a request."""
+
+    done = False
+
+    def on_message_complete(self) -> None:
+        self.done = True
+
+
+def takes(method: str) -> bool:
+    """Whether the HTTP port's parser takes a method, and the port passes it on."""
+    parsed = Parsed()
+    parser = httptools.HttpRequestParser(parsed)
+    with suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
+        parser.feed_data(f"{method} / HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    return parsed.done and method not in {"TRACE", "CONNECT"}
+
+
+METHODS = """
+    ACL ANNOUNCE BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE DESCRIBE FLUSH FOO GET
+    GET_PARAMETER HEAD LABEL LINK LOCK M-SEARCH MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF
+    MKWORKSPACE MOVE NOTIFY OPTIONS ORDERPATCH PATCH PAUSE PLAY POST PRI PROPFIND PROPPATCH PURGE
+    PUT QUERY REBIND RECORD REDIRECT REPORT RESTORE SEARCH SETUP SET_PARAMETER SOURCE SUBSCRIBE
+    TEARDOWN TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UNSUBSCRIBE UPDATE UPDATEREDIRECTREF
+    VERSION-CONTROL get Get
+    """
+
+
+@pytest.mark.parametrize("kind", METHODS.split())
+def test_undelivered(rpc: Rpc, kind: str) -> None:
+    """The kinds that are told not to arrive are those that the HTTP port does not take."""
+    rule = HttpRule(custom=CustomHttpPattern(kind=kind, path="/v1/x"))
+
+    assert bool(undelivered(only(bindings(rpc("Update"), rule)))) != takes(kind)
 
 
 NESTED = HttpRule(get="/v1/x", additional_bindings=[HttpRule(get="/v1/y")])
@@ -149,10 +232,10 @@ NESTED = HttpRule(get="/v1/x", additional_bindings=[HttpRule(get="/v1/y")])
         ),
         (
             "Collect",
-            HttpRule(post="/v1/{string_value}", body="*"),
+            HttpRule(post="/v1/{string_valeu}", body="*"),
             (
-                "'/v1/{string_value}', column 6: "
-                "string_value: a stream of requests has no path variables"
+                "'/v1/{string_valeu}', column 6: "
+                "string_valeu: no such field; did you mean string_value?"
             ),
         ),
         (

@@ -217,7 +217,7 @@ def test_system_parameters(
     """System parameters are read in both spellings, and bind nothing."""
     names = system_names(everything)
 
-    assert system_parameters(query, names) == expected
+    assert system_parameters(parameters(query, DEFAULT_LIMITS), names) == expected
     assert not bind(everything, query.decode(), system=names, unknown="ignore").ListFields()
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from google.api.http_pb2 import HttpRule
@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import InvalidRequest
+from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_rule import bindings
 from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, PROFILES, STRICT, Profile
 from transcoder.query import SystemParameters
@@ -30,6 +30,28 @@ class Decode(Protocol):
 
 
 Compile = Callable[..., Decode]
+
+
+class DecodeForm(NamedTuple):
+    decoder: RequestDecoder
+
+    def __call__(self, query: bytes, form: bytes) -> Any:
+        return self.decoder((), query, b"", "", form)
+
+
+CompiledForm = Callable[[Profile], DecodeForm]
+
+
+@pytest.fixture
+def compiled_form(protos: DescriptorPool) -> CompiledForm:
+    """Compile a rule without a body; call the result with a query and a form."""
+
+    def compiled_form(profile: Profile) -> DecodeForm:
+        rpc = protos.FindServiceByName("everything.v1.Bindings").methods_by_name["Everyone"]
+        (binding,) = bindings(rpc, HttpRule(get="/v1/x"))
+        return DecodeForm(RequestDecoder(binding, GetMessageClass(rpc.input_type), profile))
+
+    return compiled_form
 
 
 @pytest.fixture
@@ -178,6 +200,76 @@ def test_query_woven_into_the_whole_body(compiled: Compile) -> None:
     assert message == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "query", "expected"),
+    [
+        (b'{"int32Value": 0}', "int32_value=5", {}),
+        (b'{"int32_value": 0}', "int32Value=x", {}),  # what is passed over may be wrong
+        (b'{"child": {"class": ""}}', "child.class=q&child.int32_value=5",
+         {"child": {"int32_value": 5}}),
+        (b'{"child": {}}', "child.class=q", {"child": {"class": "q"}}),
+        (b'{"time": null}', "time=1970-01-01T00:00:01Z", {}),
+        (b'{"int32List": [], "stringMap": {}}', "int32_list=1&string_map[a]=q",
+         {"int32_list": [1], "string_map": {"a": "q"}}),
+        (b'{"zzz": 1}', "int32_value=5", {"int32_value": 5}),
+        (b"null", "int32_value=5", {"int32_value": 5}),
+    ],
+)  # fmt: skip
+def test_body_wins_with_defaults(
+    compiled: Compile, body: bytes, query: str, expected: dict[str, Any]
+) -> None:
+    """What the body says wins over the query, a default or null too."""
+    message = compiled("Everyone", HttpRule(post="/v1/x", body="*"), ENVOY)(query=query, body=body)
+
+    assert message == type(message)(**expected)
+
+
+def test_query_beside_a_whole_http_body(compiled: Compile) -> None:
+    """A request that is an HttpBody is no JSON, also where a query is bound beside it."""
+    decode = compiled("UploadWhole", HttpRule(post="/v1/x", body="*"), ENVOY)
+
+    message = decode(query="contentType=q", body=b"{", content_type="image/png")
+
+    assert (message.content_type, message.data) == ("image/png", b"{")
+
+
+def test_form_as_more_of_the_query(compiled_form: CompiledForm) -> None:
+    """A form may be larger than a query, has as many parameters, and is bound before it."""
+    decode = compiled_form(GRPC_GATEWAY)
+    large = b"string_value=" + b"x" * 9_000
+
+    assert len(decode(b"", large).string_value) == 9_000
+    assert list(decode(b"int32_list=2", b"int32_list=1").int32_list) == [1, 2]
+    for query, form, problem in (
+        (large, b"", "the query is over the limit of 8192 bytes"),
+        (large, b"bool_value=1", "the query is over the limit of 8192 bytes"),
+        (b"", b"&a" * 1_001, "over 1000 form parameters"),
+        (b"int32_value=1", b"int32_value=1", "too many values"),
+        (b"", b"int32_value=x", "expected a 32-bit integer"),
+    ):
+        with pytest.raises(InvalidRequest, match=problem):
+            decode(query, form)
+
+
+def test_form_of_many_values(compiled_form: CompiledForm) -> None:
+    """A form that takes long to read is refused, as one in a body is."""
+    form = b"&".join(b"value_list=[" + b",".join([b"0"] * 2_000) + b"]" for _ in range(6))
+
+    with pytest.raises(StatusError, match="the form holds over 10000 JSON values") as refused:
+        compiled_form(GRPC_GATEWAY)(b"", form)
+    assert refused.value.http == 413
+
+
+def test_system_parameters_of_a_form(compiled_form: CompiledForm) -> None:
+    """A profile that has both finds system parameters in the form too."""
+    decode = compiled_form(GOOGLE)
+
+    assert not decode(b"", b"prettyPrint=true").ListFields()
+    assert decode.decoder.system_parameters(b"", b"a=1&prettyPrint=true") == SystemParameters(
+        pretty_print=True
+    )
+
+
 def test_query_woven_without_a_body(compiled: Compile) -> None:
     """With an empty body all comes from the query."""
     decode = compiled("Everyone", HttpRule(post="/v1/x", body="*"), ENVOY)
@@ -212,9 +304,10 @@ def test_unknown_parameter(compiled: Compile, profile: Profile, bound: bool) -> 
 def test_ignored_parameters(compiled: Compile) -> None:
     """Listed parameters pass, beside a whole body too."""
     rules = [HttpRule(get="/v1/x"), HttpRule(post="/v1/x", body="*")]
+    profile = dataclasses.replace(GOOGLE, ignored_query=frozenset({"utm_source"}))
 
     for rule in rules:
-        decode = compiled("Everyone", rule, ignored_parameters=["utm_source"])
+        decode = compiled("Everyone", rule, profile)
         assert not decode(query="utm_source=x&utm_source=y").ListFields()
 
 
@@ -251,6 +344,7 @@ def test_reads_system_parameters(protos: DescriptorPool) -> None:
         (b"prettyPrint=false", SystemParameters(pretty_print=False)),
         (b"pretty%50rint=1", SystemParameters(pretty_print=True)),
         (b"x=1&%24fields=a", SystemParameters(fields="a")),
+        (b"x=%2B&f%69elds=a", SystemParameters(fields="a")),
         (b"$alt=json", None),  # what is printed anyway
     ],
 )

@@ -42,6 +42,7 @@ def read(protos: DescriptorPool) -> Read:
             {"int32_value": 5, "child": {"class": "x"}},
         ),
         ("child", b'{"int32Value": 5}', {"child": {"int32_value": 5}}),
+        ("*", b" null\n", {}),
         ("child", b"{}", {"child": {}}),
         ("child", b" null\n", {}),
         ("child.child", b'{"int32Value": 5}', {"child": {"child": {"int32_value": 5}}}),
@@ -78,6 +79,18 @@ def test_reads(read: Read, body: str, data: bytes, expected: dict[str, Any]) -> 
 def test_nothing(read: Read, body: str) -> None:
     """An empty body changes nothing, whatever its Content-Type."""
     assert not read("Everything", body, b"", "text/plain").ListFields()
+
+
+def test_null_of_another_type(read: Read) -> None:
+    """A body that says nothing is JSON all the same."""
+    for body in ("*", "child"):
+        with pytest.raises(UnsupportedMedia):
+            read("Everything", body, b"null", "text/plain")
+
+
+def test_null_value(read: Read) -> None:
+    """A request that is any JSON value takes null as one."""
+    assert read("google.protobuf.Value", "*", b"null").HasField("null_value")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -294,6 +295,25 @@ def test_duplicate_under_last_wins() -> None:
     """Under "last-wins" a method may still not declare the same template twice."""
     with pytest.raises(ConfigError, match="answer the same requests"):
         Router([route("GET /{a}", "A"), route("GET /{b}", "A")], order="last-wins")
+
+
+@pytest.mark.parametrize("order", ["specificity", "last-wins"])
+@pytest.mark.parametrize("reserved_first", [True, False])
+def test_duplicate_of_a_reserved_route(order: Order, *, reserved_first: bool) -> None:
+    """No route may be the twin of a reserved one, whichever is declared first."""
+    health = dataclasses.replace(route("GET /healthz", "health"), reserved=True)
+    routes = [health, route("GET /healthz", "Users.Get")]
+    with pytest.raises(ConfigError, match=r"health.*Users\.Get|Users\.Get.*health"):
+        Router(routes if reserved_first else routes[::-1], order=order)
+
+
+def test_reserved_route_under_last_wins() -> None:
+    """Under "last-wins" a newer route with wildcards does not take a reserved path."""
+    health = dataclasses.replace(route("GET /healthz", "health"), reserved=True)
+    match = Router([health, route("GET /{id}")], order="last-wins").match("GET", "/healthz")
+
+    assert isinstance(match, Match)
+    assert match.route.name == "health"
 
 
 def test_all_conflicts() -> None:

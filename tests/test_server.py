@@ -656,6 +656,17 @@ def test_connections_are_served_throughout_the_settle_window(start: Start) -> No
     assert ledger.outcomes["rest answered"] > 20
 
 
+def test_methods_that_never_arrive_are_told(start: Start) -> None:
+    """A route of a method that the HTTP port does not take is one warning at start."""
+    served = start("undelivered:create")
+    served.signal()
+
+    assert served.errors() == (
+        "services.user.v1.UserService.GetUser (RESTORE /v1/users/{id}) never answers: "
+        "custom kind 'RESTORE': the server's HTTP port does not take this method\n"
+    )
+
+
 def test_conflicting_routes_end_the_start_in_one_line(start: Start) -> None:
     """Routes that conflict end the start, with one line that names both."""
     served = start("conflicting:create", wait=False)

@@ -151,20 +151,61 @@ def test_an_empty_rule() -> None:
                 f"did you mean {OPERATIONS}.GetOperation?"
             ),
         ),
-        (
-            "google.longruning.*",
-            "'google.longruning.*' matches no method; did you mean google.longrunning.*?",
-        ),
+        (OPERATIONS, f"'{OPERATIONS}' matches no method; did you mean {OPERATIONS}.*?"),
+        (f"{OPERATIONS}.Nothing.*", f"'{OPERATIONS}.Nothing.*' matches no method"),
         ("x.Get*", "'x.Get*' matches no method"),  # a star stands for a whole name
         ("", "'' matches no method"),
     ],
 )
 def test_selects_nothing(selector: str, told: str) -> None:
-    """A selector that matches no method is an error, with its place and the nearest name."""
+    """A selector of nothing in a service is an error, with its place and the nearest name."""
     with pytest.raises(ConfigError) as refused:
         selected(f"- selector: '{selector}'\n  get: /x")
 
-    assert str(refused.value) == f"api.yaml:4:17: selector {told}"
+    assert str(refused.value).startswith(f"api.yaml:4:17: selector {told}")
+
+
+@pytest.mark.parametrize(
+    "selector",
+    ["google.iam.v1.IAMPolicy.GetIamPolicy", "google.iam.v1.IAMPolicy.*", "google.iam.*"],
+)
+def test_selects_a_service_that_is_not_here(selector: str) -> None:
+    """Rules for mixins that are served elsewhere are no error, and are told as a note."""
+    read = config(f"- selector: {selector}\n  get: /x")
+
+    assert read.http_rules(SERVICES) == {}
+    Transcoder(SERVICES, rules=read).compile()
+    (told,) = read.unmatched(SERVICES)
+    assert not told.fatal
+    assert told.message.startswith(f"selector '{selector}' matches no method")
+
+
+def test_suggestion_for_another_service() -> None:
+    """A service that is misspelt is told as one served elsewhere, with the nearest name."""
+    (told,) = config("- selector: google.longruning.*").unmatched(SERVICES)
+
+    assert told.message.endswith("; did you mean google.longrunning.*?")
+
+
+def test_given_to_a_transcoder() -> None:
+    """A transcoder takes the configuration itself, its rules and how it decodes paths."""
+    text = f"""
+        type: google.api.Service
+        http:
+          fully_decode_reserved_expansion: true
+          rules: [{{selector: '{OPERATIONS}.GetOperation', get: '/v9/{{name=**}}'}}]
+        """
+    transcoder = Transcoder(SERVICES, rules=read_service_config(dedent(text), "api.yaml"))
+
+    assert transcoder.match("GET", "/v9/a%3Ab%2Fc").values == ("a:b%2Fc",)
+
+
+def test_selects_nothing_of_a_transcoder() -> None:
+    """A transcoder refuses a method that a service of its own does not have."""
+    transcoder = Transcoder(SERVICES, rules=config(f"- selector: {OPERATIONS}.GetOperatoin"))
+
+    with pytest.raises(ConfigError, match=r"^api\.yaml:4:17: .*did you mean"):
+        transcoder.compile()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.errors import InvalidRequest
-from transcoder.update_mask import mask_field, mask_paths
+from transcoder.update_mask import mask_field, mask_paths, said_fields
 
 
 @pytest.fixture
@@ -54,6 +54,31 @@ def test_unknown_key(everything: Descriptor) -> None:
         mask_paths(b'{"child": {"clas": 1}}', everything)
 
     assert refused.value.status.message == "child.clas: no such field; did you mean class?"
+
+
+def test_dotted_key(everything: Descriptor) -> None:
+    """A key with a dot is the name of no field, nor a path."""
+    with pytest.raises(InvalidRequest, match=r"child\.class: no such field"):
+        mask_paths(b'{"child.class": 1}', everything)
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (b"", set()),
+        (b"null", set()),
+        (b"[]", set()),
+        (b'{"int32Value": 0, "child": null}', {("int32_value",), ("child",)}),
+        (b'{"child": {"class": "", "child": {}}}', {("child", "class")}),
+        # Lists and maps are joined with the query's.
+        (b'{"int32List": [], "stringMap": {"a": "b"}, "childList": [{"class": "x"}]}', set()),
+        (b'{"struct": {"a": 1}, "empty": {}, "value": {}}', {("struct",), ("value",)}),
+        (b'{"zzz": 1, "child.class": 1, "@custom": ""}', {("custom_name",)}),
+    ],
+)
+def test_said_fields(everything: Descriptor, body: bytes, paths: set[tuple[str, ...]]) -> None:
+    """A body says its singular fields, those that hold their default too."""
+    assert said_fields(body, everything) == paths
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from cost import cost
 from transcoder.values import BadValue, fits_path, scalar, suggestion, well_known
 
 
@@ -183,10 +184,15 @@ def test_no_timestamp(protos: DescriptorPool, text: str) -> None:
         ("1µs1us1μs1ns", 0, 3001),
         ("0.000000001s", 0, 1),
         ("1.5h", 5400, 0),
+        ("0", 0, 0),
+        ("-0", 0, 0),
+        (".5s", 0, 500_000_000),
+        ("1.s", 1, 0),
+        ("1.m.5s", 60, 500_000_000),
     ],
 )
 def test_duration(protos: DescriptorPool, text: str, seconds: int, nanos: int) -> None:
-    """A duration is seconds as in ProtoJSON, or a sum of Go's units."""
+    """A duration is seconds as in ProtoJSON, or what Go's ParseDuration reads."""
     duration = fill(protos, "Duration", text)
 
     assert (duration.seconds, duration.nanos) == (seconds, nanos)
@@ -203,8 +209,9 @@ def test_duration(protos: DescriptorPool, text: str, seconds: int, nanos: int) -
         "--1s",
         "1e3s",
         "1 s",
-        "1.s",
-        ".5s",
+        ".s",
+        ".",
+        "00",
         "1d",
         "1s-1m",
         "315576000001s",
@@ -319,6 +326,42 @@ def test_no_text(protos: DescriptorPool, name: str) -> None:
 def test_fits_path(protos: DescriptorPool, name: str, fits: bool) -> None:  # noqa: FBT001
     """A path variable may be a message that reads as plain text."""
     assert fits_path(protos.FindMessageTypeByName(f"google.protobuf.{name}")) is fits
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("FieldMask", "a" * 8_192),
+        ("Value", f'"{"a" * 8_190}"'),
+        ("Struct", "{" + " " * 8_190 + "}"),
+        ("ListValue", "[" + " " * 8_190 + "]"),
+    ],
+)
+def test_length(protos: DescriptorPool, kind: str, text: str) -> None:
+    """A mask or a JSON text has at most what fits into a query."""
+    fill(protos, kind, text)
+    with pytest.raises(BadValue, match="over the limit of 8192 characters"):
+        fill(protos, kind, f"{text} ")
+
+
+MANY = [f"SOME_NAME_OF_A_LARGE_ENUM_{number}" for number in range(5_000)]
+FIELDS = [f"{chr(97 + number % 26)}{'_field' * (number % 9)}_{number}" for number in range(800)]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("page_sise", [*FIELDS, "page_size"], "; did you mean page_size?"),
+        ("pagesize", [*FIELDS, "page_size"], "; did you mean page_size?"),
+        ("SOME_NAME_OF_A_LARGE_ENUM_77x", MANY, ""),  # too many are as near
+        ("x" * 8_000, MANY, ""),
+        ("SOME_NAME_OF_A_LARGE_ENUM_1x", MANY[:3], "; did you mean SOME_NAME_OF_A_LARGE_ENUM_1?"),
+    ],
+)
+def test_suggestion_costs_little(name: str, known: list[str], expected: str) -> None:
+    """A name is suggested among many as fast as among few, or none is."""
+    assert suggestion(name, known) == expected
+    assert cost(lambda: suggestion(name, known)) < 0.02
 
 
 def test_suggestion_is_quiet_about_far_names() -> None:

@@ -1,8 +1,8 @@
 """All that is wrong with the rules of services, at once.
 
 Start-up stops at the first problem; who repairs rules wants to see all of them, each with its
-place. What is found here is what `Transcoder` refuses, and, not fatal, routes that several others
-leave nothing to.
+place. What is found here is what `Transcoder` refuses, and, not fatal, what it takes and may not be
+meant: routes that several others leave nothing to, and `http_rule.notes`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import MethodDescriptor
 
 from transcoder.descriptors import Descriptors, Place
-from transcoder.http_rule import parts, unbound
+from transcoder.http_rule import notes, parts, unbound
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
 from transcoder.routing import Conflict, Route, Router, Shadowed
@@ -61,7 +61,7 @@ def check(
     selected: dict[str, SelectedRule] = {}
     if config is not None:
         found = config.unmatched(descriptors.services)
-        problems += (Problem(place, message) for place, message in found)
+        problems += (Problem(each.place, each.message, each.fatal) for each in found)
         selected = config.select(descriptors.services)
     rules = _Rules(descriptors, selected, unbound=unbound)
     routes = list(rules.routes(problems))
@@ -96,6 +96,8 @@ class _Rules:
             place = self._place(rpc, binding.index)
             problems += (Problem(place, str(problem)) for problem in part.problems)
             if not part.problems:
+                told = f"{rpc.full_name} ({binding.method} {binding.template})"
+                problems += (Problem(place, f"{told}: {n}", fatal=False) for n in notes(binding))
                 yield _route(binding.method, binding.template, rpc, place)
 
     def _place(self, rpc: MethodDescriptor, index: int) -> Place:

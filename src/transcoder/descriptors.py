@@ -1,12 +1,14 @@
 """Where descriptors come from, and where in the protos their rules stand.
 
 A descriptor set of protoc and an image of `buf build` are read alike, since an image is a
-descriptor set that also marks which of its files are only imported. Both keep the places of
-source texts, if they are asked to; generated modules and reflection do not.
+descriptor set that also marks which of its files are only imported. In one of protoc those are
+taken for imported that another file imports. Both keep the places of source texts, if they are
+asked to; generated modules and reflection do not.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +34,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from transcoder.errors import ConfigError
+from transcoder.values import suggestion
 
 _BUF_EXTENSION = 8042
 """Field of `buf.alpha.image.v1.ImageFile`, with `is_import` as its field 1."""
@@ -115,11 +118,28 @@ class Descriptors:
         pool: holds them, and everything they import.
         services: in the order of their declaration; not those of files that are only imported.
         source: the places of their rules.
+        imported: full names of the services of files that are only imported.
     """
 
     pool: DescriptorPool
     services: tuple[ServiceDescriptor, ...]
     source: SourceInfo
+    imported: tuple[str, ...] = ()
+
+    def choose(self, names: Iterable[str]) -> Descriptors:
+        """Return the same with other services of the pool, by their full names.
+
+        Raises:
+            ConfigError: there is no such service; suggests the nearest.
+        """
+        known = [*(service.full_name for service in self.services), *self.imported]
+        found = []
+        for name in dict.fromkeys(names):
+            try:
+                found.append(self.pool.FindServiceByName(name))
+            except KeyError:
+                raise ConfigError(f"no service is named {name}{suggestion(name, known)}") from None
+        return dataclasses.replace(self, services=tuple(found), imported=())
 
 
 def read_descriptors(data: bytes, name: str) -> Descriptors:
@@ -137,7 +157,9 @@ def read_descriptors(data: bytes, name: str) -> Descriptors:
     if not files or not all(file.name for file in files):
         raise _not_a_set(name, "it holds no files")
     own = [file for file in files if file.name not in imported]
-    return assemble(files, _service_names(own), name)
+    others = [file for file in files if file.name in imported]
+    assembled = assemble(files, _service_names(own), name)
+    return dataclasses.replace(assembled, imported=tuple(_service_names(others)))
 
 
 def import_descriptors(name: str) -> Descriptors:
@@ -221,23 +243,28 @@ Read = tuple[Sequence[FileDescriptorProto], Collection[str]]
 def _read_binary(data: bytes, name: str) -> Read:
     try:
         files = FileDescriptorSet.FromString(data).file
-        return files, {file.name for file in files if _is_import(file)}
+        marked = any(_unknown(file, _BUF_EXTENSION) for file in files)
+        imported = {file.name for file in files if _is_import(file)}
+        return files, imported if marked else _imports(files)
     except DecodeError as error:
         raise _not_a_set(name, _line(error)) from None
 
 
 def _read_json(data: bytes, name: str) -> Read:
-    imported = set()
     try:
         tree = json.loads(data)
-        for file in tree["file"]:
-            if file.pop("bufExtension", {}).get("isImport"):
-                imported.add(file["name"])
+        marks = {file.get("name"): file.pop("bufExtension", None) for file in tree["file"]}
         # Options whose extensions are not known here say nothing about routes.
         read = json_format.ParseDict(tree, FileDescriptorSet(), ignore_unknown_fields=True)
     except Exception as error:  # noqa: BLE001  json_format lets TypeError and more through
         raise _not_a_set(name, _line(error)) from None
-    return read.file, imported
+    if not any(mark is not None for mark in marks.values()):
+        return read.file, _imports(read.file)
+    return read.file, {name for name, mark in marks.items() if mark and mark.get("isImport")}
+
+
+def _imports(files: Iterable[FileDescriptorProto]) -> set[str]:
+    return {needed for file in files for needed in file.dependency}
 
 
 def _is_import(file: FileDescriptorProto) -> bool:

@@ -18,7 +18,7 @@ from transcoder.http_rule import Binding
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
 from transcoder.query import DEFAULT_LIMITS, parameters, system_names
-from transcoder.routing import Match, Route, Router
+from transcoder.routing import Match, Miss, Route, Router
 from transcoder.transcoder import Transcoder
 
 NEAR = 5
@@ -61,6 +61,7 @@ class Explanation:
         bound: what path and query became.
         request: the message in JSON; empty if none was made.
         error: what the client is told instead of a reply.
+        allow: the methods of the path, which is all that an OPTIONS without a route is told.
         candidates: other routes; when none answers the nearest ones, else those that fit too.
     """
 
@@ -68,6 +69,7 @@ class Explanation:
     bound: tuple[Bound, ...] = ()
     request: str = ""
     error: StatusError | None = None
+    allow: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
 
 
@@ -101,15 +103,22 @@ def explain(
     path, _, query = target.partition("?")
     router = transcoder.compile()
     try:
-        match = transcoder.match(method, path)
+        found = router.match(method, path)
     except StatusError as error:
-        return Explanation(error=error, candidates=tuple(_near(router, method, path)))
+        return Explanation(error=error)
+    if isinstance(found, Miss):
+        if method == "OPTIONS" and found.allow:
+            return Explanation(allow=found.allow)
+        near = tuple(_near(router, method, path))
+        return Explanation(error=transcoder.refusal(found), candidates=near)
+    match: Match[Any] = found
     binding: Binding = match.route.endpoint.binding
     bound = [*_path_bound(binding, match)]
     others = tuple(_also_fitting(transcoder, match, method, path))
     try:
         bound += _query_bound(binding, query.encode(), transcoder)
         message = transcoder.request(match, query.encode(), body, content_type)
+        transcoder.presentation(match, query.encode())
     except StatusError as error:
         return Explanation(route=match.route, bound=tuple(bound), error=error, candidates=others)
     return Explanation(
@@ -138,6 +147,8 @@ def _query_bound(binding: Binding, query: bytes, transcoder: Transcoder) -> Iter
     for key, _, value in parameters(query, DEFAULT_LIMITS):
         if key in system:
             field, note = "", "a system parameter"
+        elif key in profile.ignored_query:
+            field, note = "", "ignored"
         elif binding.body == "*" and profile.query_beside_body != "bind":
             field, note = "", "the body holds all fields"
         else:
@@ -190,10 +201,7 @@ def _also_fitting(
 
 
 def _near(router: Router[Any], method: str, path: str) -> Iterator[Candidate]:
-    try:
-        keys = router.segments(path)
-    except StatusError:
-        return
+    keys = router.segments(path)
     if keys is None:
         keys = [key for key in path.split("/") if key]
     scored = (

@@ -21,7 +21,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from transcoder.values import BadValue, scalar, suggestion, well_known
+from transcoder.values import BadValue, is_weighed, scalar, suggestion, well_known
 
 Setter = Callable[[Message, str], None]
 """Sets, or appends to, one field of a message from text; raises BadValue."""
@@ -122,6 +122,14 @@ def is_map(field: FieldDescriptor) -> bool:
     return field.is_repeated and entry is not None and entry.GetOptions().map_entry
 
 
+def is_weighed_leaf(path: FieldPath) -> bool:
+    """Say whether one text of the last field holds as much as it likes."""
+    message = path.leaf.message_type
+    if message is not None and is_map(path.leaf):
+        message = message.fields_by_name["value"].message_type
+    return message is not None and is_weighed(message)
+
+
 def parent_of(path: FieldPath) -> Callable[[Message], Any]:
     """Return the way from the message to the one that holds the leaf."""
     if len(path.fields) == 1:
@@ -146,7 +154,7 @@ def setter(path: FieldPath) -> Setter:
     if field.message_type is not None:
         fill = well_known(field.message_type)
         if fill is None:
-            raise FieldPathError(f"{field.name} is a message: set its fields one by one", depth)
+            raise FieldPathError(_no_text(field, field.message_type), depth)
         return _fill_repeated(path, fill) if field.is_repeated else _fill_singular(path, fill)
     read = scalar(field)
     if field.is_repeated:
@@ -154,6 +162,16 @@ def setter(path: FieldPath) -> Setter:
     if field.type == FieldDescriptor.TYPE_STRING and not depth:
         return _set_text(field.name)
     return _set_nested(path, read) if depth else _set(field.name, read)
+
+
+def _no_text(field: FieldDescriptor, message: Descriptor) -> str:
+    if field.is_repeated:
+        return f"{field.name} holds messages: send it in the body"
+    if message.full_name == "google.protobuf.Any":
+        return f"{field.name} holds a message of any type, which only a JSON body says"
+    if not message.fields:
+        return f"{field.name} is a message without fields, which only a JSON body says"
+    return f"{field.name} is a message: set its fields one by one"
 
 
 def _set(name: str, read: Callable[[str], Any]) -> Setter:
@@ -260,19 +278,26 @@ def _put_message(message: Descriptor) -> Callable[[Any, Any, str], None] | None:
 
 def oneof_guard(path: FieldPath) -> Guard | None:
     """Compile the check that no other member of a oneof on the path is set; None without oneofs."""
-    checks = []
-    for depth, field in enumerate(path.fields):
+    steps = []
+    last = 0
+    for depth, field in enumerate(path.fields, 1):
         oneof = field.containing_oneof
         # A proto3 `optional` is a oneof of one member, which nothing can be in conflict with.
-        if oneof is not None and len(oneof.fields) > 1:
-            checks.append((parent_of(FieldPath(path.fields[: depth + 1])), oneof.name, field.name))
-    if not checks:
+        guarded = oneof is not None and len(oneof.fields) > 1
+        steps.append((field.name, oneof.name if oneof is not None and guarded else ""))
+        if guarded:
+            last = depth
+    if not last:
         return None
+    steps = steps[:last]
 
     def guard(message: Message) -> None:
-        for parent, oneof_name, name in checks:
-            member = parent(message).WhichOneof(oneof_name)
-            if member is not None and member != name:
-                raise BadValue(f"only one of {member} and {name} may be set")
+        inside: Any = message
+        for name, oneof_name in steps:
+            if oneof_name:
+                member = inside.WhichOneof(oneof_name)
+                if member is not None and member != name:
+                    raise BadValue(f"only one of {member} and {name} may be set")
+            inside = getattr(inside, name)
 
     return guard

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from transcoder.budget import Budget, nested_names, nodes
 from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
 from transcoder.fields import FieldPath, FieldPathError, UnknownField, oneof_guard, parent_of
 from transcoder.multipart import FormLimits, Multipart, Part
@@ -70,6 +71,7 @@ class FormBinder:
     Raises (on call):
         InvalidRequest: not such a form, over a limit, or a field does not fit; names the field.
         PayloadTooLarge: over the limit of all.
+        StatusError: its values take too much time; 413.
         UnsupportedMedia: not in UTF-8, or parts are encoded.
     """
 
@@ -138,10 +140,17 @@ class FormBinder:
             if len(value.encode()) > self._limits.field_size:
                 problem = f"over the limit of {self._limits.field_size} bytes"
                 raise InvalidRequest(problem, key[:_NAME_LIMIT])
-        self._set.bind(target, pairs)
+        budget = self._budget(key for key, _, _ in pairs)
+        self._set.bind(target, pairs, budget)
         return _sorted(self._path(key) for key, _, _ in pairs if key)
 
-    def _bind_parts(self, target: Message, parts: Iterable[Part]) -> list[str]:
+    def _budget(self, names: Iterable[str]) -> Budget:
+        budget = Budget(self._limits.nodes)
+        budget.spend(nested_names(names))
+        return budget
+
+    def _bind_parts(self, target: Message, parts: Sequence[Part]) -> list[str]:
+        budget = self._budget(part.name for part in parts)
         known = [(part, path) for part in parts if (path := self._path(part.name)) is not None]
         texts, typed = [], []
         for part, path in known:
@@ -149,11 +158,12 @@ class FormBinder:
                 typed.append((part, path))
             else:
                 texts.append((part.name, "=", _text(part)))
-        self._set.bind(target, texts)
+        self._set.bind(target, texts, budget)
         counts = Counter(str(path) for _, path in known)
         for part, path in typed:
             try:
-                self._set_typed(target, part, path, count=counts[str(path)])
+                self._check_typed(target, part, path, count=counts[str(path)])
+                self._set_typed(target, part, path, budget)
             except BadValue as error:
                 raise InvalidRequest(str(error), part.name[:_NAME_LIMIT]) from None
         return _sorted(path for _, path in known)
@@ -171,15 +181,17 @@ class FormBinder:
                 return None
             raise InvalidRequest(str(error), name[:_NAME_LIMIT]) from None
 
-    def _set_typed(self, target: Message, part: Part, path: FieldPath, *, count: int) -> None:
-        leaf = path.leaf
-        if count > 1 and not leaf.is_repeated:
+    def _check_typed(self, target: Message, part: Part, path: FieldPath, *, count: int) -> None:
+        if count > 1 and not path.leaf.is_repeated:
             raise BadValue("too many values: this field takes one")
         guard = oneof_guard(path)
         if guard is not None:
             guard(target)
         if "[" in part.name:
             raise BadValue("an entry of a map is taken as text only")
+
+    def _set_typed(self, target: Message, part: Part, path: FieldPath, budget: Budget) -> None:
+        leaf = path.leaf
         if is_http_body(leaf.message_type):
             body = _place(target, path)
             body.content_type = part.content_type
@@ -187,14 +199,16 @@ class FormBinder:
         elif leaf.type == FieldDescriptor.TYPE_BYTES:
             _put(target, path, part.read())
         elif is_json(part.content_type):
-            self._merge_json(target, part, path)
+            data = part.read()
+            budget.spend(nodes(data.decode("latin-1")))
+            self._merge_json(target, part, data, path)
         else:
             raise BadValue("expected text, or a part of Content-Type: application/json")
 
-    def _merge_json(self, target: Message, part: Part, path: FieldPath) -> None:
+    def _merge_json(self, target: Message, part: Part, data: bytes, path: FieldPath) -> None:
         read = body_reader(str(path), self._descriptor, type(target), self._profile)
         try:
-            target.MergeFrom(read(part.read(), part.content_type))
+            target.MergeFrom(read(data, part.content_type))
         except InvalidRequest as error:
             is_message = path.leaf.message_type is not None and not path.leaf.is_repeated
             inner = f".{error.field}" if error.field and is_message else ""

@@ -44,6 +44,7 @@ from transcoder.upstream.local import Local, Method
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits, Multipart
+    from transcoder.service_config import ServiceConfig
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Gateway(Starlette):
 
     Args:
         profile: which compatible system to follow where they differ.
-        rules: taken in place of the `google.api.http` option, by the method's full name; see
-            `transcoder.service_config`.
+        rules: taken in place of the `google.api.http` option: by the method's full name, or a
+            service configuration, see `transcoder.service_config`.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         forms: take form bodies too, within these limits; None to answer them 415.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
@@ -81,7 +82,7 @@ class Gateway(Starlette):
         self,
         *,
         profile: Profile = GOOGLE,
-        rules: Mapping[str, HttpRule] | None = None,
+        rules: Mapping[str, HttpRule] | ServiceConfig | None = None,
         unbound: bool = False,
         forms: FormLimits | None = None,
         body_limit: int = 1 << 20,
@@ -108,7 +109,8 @@ class Gateway(Starlette):
         self._upstream = Local(self.executor)
         if health is not None:
             template = PathTemplate.parse(health)
-            self.transcoder.add_route(Route("GET", template, "the gateway's health", self._health))
+            name = "the gateway's health"
+            self.transcoder.add_route(Route("GET", template, name, self._health, reserved=True))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -265,7 +267,7 @@ class Gateway(Starlette):
         headers: RawHeaders = scope["headers"]
         query: bytes = scope["query_string"]
         body: bytes | Multipart = b""
-        content_type = ""
+        content_type, more = "", b""
         if endpoint.binding.body:
             # A copy: the server may append trailers to the list while the body is read.
             headers = list(headers)
@@ -276,10 +278,9 @@ class Gateway(Starlette):
             else:
                 body = await read_form(headers, receive, self._body_limit, form)
         elif self._form_posts and "transcoder.form" in scope:
-            said = await read_body(headers, receive, self._body_limit)
-            query = b"&".join(filter(None, (said, query)))
-        request = endpoint.decode(match.values, query, body, content_type)
-        presentation = endpoint.presentation(query) if query else None
+            more = await read_body(headers, receive, self._body_limit)
+        request = endpoint.decode(match.values, query, body, content_type, more)
+        presentation = endpoint.presentation(query, more) if query or more else None
         call = Call(endpoint.method, headers, scope.get("client"))
         try:
             reply = await self._upstream.unary(call, request)

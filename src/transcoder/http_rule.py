@@ -25,6 +25,13 @@ _HTTP: Any = annotations_pb2.http
 _HTTP_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A `token` of RFC 9110, section 5.6.2; `*` is one too."""
 
+_DELIVERED = re.compile(
+    "GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|QUERY|ACL|BIND|CHECKOUT|COPY|LINK|LOCK|M-SEARCH|MERGE|"
+    "MKACTIVITY|MKCALENDAR|MKCOL|MOVE|NOTIFY|PROPFIND|PROPPATCH|PURGE|REBIND|REPORT|SEARCH|SOURCE|"
+    "SUBSCRIBE|UNBIND|UNLINK|UNLOCK|UNSUBSCRIBE"
+)
+"""The HTTP methods that pass the server's HTTP port: those of llhttp, but TRACE and CONNECT."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
@@ -120,6 +127,43 @@ def option(rpc: MethodDescriptor) -> HttpRule | None:
     return rule
 
 
+def undelivered(binding: Binding) -> str:
+    """Return why no request reaches a binding through the server's HTTP port; or nothing.
+
+    Other ASGI servers may let other methods through.
+    """
+    method = binding.method
+    if method == "*" or _DELIVERED.fullmatch(method):
+        return ""
+    if _DELIVERED.fullmatch(method.upper()):
+        return f"custom kind {method!r}: HTTP methods are case-sensitive, write {method.upper()!r}"
+    return f"custom kind {method!r}: the server's HTTP port does not take this method"
+
+
+def notes(binding: Binding) -> Iterator[str]:
+    """Yield what a binding does that its author may not expect; none of it keeps from starting.
+
+    >>> from google.longrunning import operations_pb2
+    >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
+    >>> rule = HttpRule(delete="/v1/{name=operations/*}", body="*")
+    >>> binding, = bindings(service.methods_by_name["DeleteOperation"], rule)
+    >>> list(notes(binding))
+    ['DELETE with a body: RFC 9110 gives it no meaning, clients and proxies may drop it']
+    """
+    rpc, body = binding.rpc, binding.body
+    if rpc.client_streaming or rpc.server_streaming:
+        yield "streams are not served over HTTP yet, this route answers 501"
+    told = undelivered(binding)
+    if told:
+        yield told
+    if body and binding.method == "DELETE":
+        yield "DELETE with a body: RFC 9110 gives it no meaning, clients and proxies may drop it"
+    names = tuple(body.split("."))
+    for variable in binding.template.variables:
+        if names[: len(variable.field_path)] == variable.field_path:
+            yield f"body {body!r} is always lost: the path sets {variable.name} after it"
+
+
 def _is_empty(rule: HttpRule) -> bool:
     said = (rule.WhichOneof("pattern"), rule.body, rule.response_body, rule.additional_bindings)
     return not any(said)
@@ -203,8 +247,6 @@ def _variable_problems(
 
 def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | None:
     """Return which name of a variable's path is wrong, and why."""
-    if rpc.client_streaming:
-        return 0, f"{name}: a stream of requests has no path variables"
     try:
         path = FieldPath.resolve(rpc.input_type, name, json_names=False)
     except FieldPathError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from transcoder.budget import NODES
 from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
 
 try:
@@ -42,6 +43,7 @@ class FormLimits:
         files: how many; a part with a file name is one, or with a type other than plain text.
         memory: bytes of one file that are kept in memory while it arrives; a larger one waits
             in a temporary file.
+        nodes: JSON values, paths of field masks and nested names, in all; see `transcoder.budget`.
     """
 
     size: int = 1 << 20
@@ -49,6 +51,7 @@ class FormLimits:
     field_size: int = 1 << 16
     files: int = 16
     memory: int = 1 << 16
+    nodes: int = NODES
 
 
 class Part:

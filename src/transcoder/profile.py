@@ -27,6 +27,8 @@ class Profile:
         wrong_method: HTTP status when only other methods fit the path.
         unescape: what percent-decoding leaves alone in a multi-segment variable.
         unknown_query: what happens to a query parameter that names no field.
+        ignored_query: query parameters that say nothing, such as `utm_source`, whatever the
+            fields.
         unknown_body: what happens to a JSON key that names no field.
         query_beside_body: what happens to the query when the rule says `body: "*"`.
         print_defaults: whether fields without presence are printed when they hold their default.
@@ -43,6 +45,7 @@ class Profile:
     wrong_method: Literal[405, 501, 404] = 405
     unescape: Unescape = "except-reserved"
     unknown_query: Strictness = "reject"
+    ignored_query: frozenset[str] = frozenset()
     unknown_body: Strictness = "reject"
     query_beside_body: Literal["reject", "ignore", "bind"] = "reject"
     print_defaults: bool = False

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from transcoder.budget import Budget, nodes
 from transcoder.errors import InvalidRequest
 from transcoder.fields import (
     FieldPath,
@@ -28,6 +29,7 @@ from transcoder.fields import (
     Setter,
     UnknownField,
     is_map,
+    is_weighed_leaf,
     key_setter,
     oneof_guard,
     setter,
@@ -60,10 +62,11 @@ class QueryLimits:
 
 DEFAULT_LIMITS = QueryLimits()
 
+Pair = tuple[str, str, str]
+"""A decoded parameter: its key, `=` or nothing, and its value."""
 
-def parameters(
-    query: bytes, limits: QueryLimits, source: str = "query"
-) -> list[tuple[str, str, str]]:
+
+def parameters(query: bytes, limits: QueryLimits, source: str = "query") -> list[Pair]:
     """Return the decoded parameters of a query in order, as key, `=` and value.
 
     The key may be empty, the whole parameter may not.
@@ -87,10 +90,17 @@ def parameters(
         raise InvalidRequest(f"the {source} is not UTF-8") from None
     if "\0" in text:
         raise InvalidRequest(f"the {source} holds a NUL")
-    pairs = [pair.partition("=") for pair in filter(None, text.split("&"))]
-    if "%" in text or "+" in text:
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
+    if "+" in text:
+        pairs = [(k.replace("+", " "), equals, v.replace("+", " ")) for k, equals, v in pairs]
+    if "%" in text:
         return [
-            (_decoded(key, source), equals, _decoded(value, source)) for key, equals, value in pairs
+            (
+                _decoded(key, source) if "%" in key else key,
+                equals,
+                _decoded(value, source) if "%" in value else value,
+            )
+            for key, equals, value in pairs
         ]
     return pairs
 
@@ -103,9 +113,6 @@ def _check_size(query: bytes, limits: QueryLimits, source: str) -> None:
 
 
 def _decoded(text: str, source: str) -> str:
-    text = text.replace("+", " ")
-    if "%" not in text:
-        return text
     if _BAD_ESCAPE.search(text):
         raise InvalidRequest(f"the {source} holds a % without two hexadecimal digits behind it")
     if "%00" in text:
@@ -138,37 +145,37 @@ def system_names(descriptor: Descriptor) -> frozenset[str]:
     return frozenset({f"${name}" for name in bare} | (bare - own))
 
 
-_ESCAPED_KEY = re.compile(rb"(?:^|&)[^=&]*%")
+_ESCAPED_KEY = re.compile("&[^=&]*%")
 
 
 def names_system(query: bytes) -> bool:
     """Say, at little cost, whether a query may hold a system parameter: False is sure."""
+    # Texts are searched in a third of the time that bytes take.
+    text = query.decode("latin-1")
     return (
-        b"alt" in query
-        or b"fields" in query
-        or b"prettyPrint" in query
-        or (b"%" in query and _ESCAPED_KEY.search(query) is not None)
+        "alt" in text
+        or "fields" in text
+        or "prettyPrint" in text
+        or ("%" in text and _ESCAPED_KEY.search(f"&{text}") is not None)
     )
 
 
-def system_parameters(
-    query: bytes, names: Collection[str], limits: QueryLimits = DEFAULT_LIMITS
-) -> SystemParameters:
+def system_parameters(pairs: Iterable[Pair], names: Collection[str]) -> SystemParameters:
     """Return the system parameters of a query.
 
     Args:
-        query: as the client sent it.
+        pairs: its parameters.
         names: the keys that count as such; see `system_names`.
-        limits: of the query.
 
     Raises:
         InvalidRequest: a value is none that is answered.
 
-    >>> system_parameters(b"$alt=json;enum-encoding=int&prettyPrint=true", {"$alt", "prettyPrint"})
+    >>> pairs = parameters(b"$alt=json;enum-encoding=int&prettyPrint=true", QueryLimits())
+    >>> system_parameters(pairs, {"$alt", "prettyPrint"})
     SystemParameters(enum_numbers=True, pretty_print=True, fields='')
     """
     said = {}
-    for key, _, value in parameters(query, limits):
+    for key, _, value in pairs:
         if key in names:
             _check_system(key, value)
             said[key.removeprefix("$")] = value
@@ -196,6 +203,7 @@ class _Parameter:
     name: str
     set: Setter
     once: bool
+    weighed: bool = False
 
 
 class QueryBinder:
@@ -252,8 +260,14 @@ class QueryBinder:
         """Set what the query says; `query` comes without the question mark."""
         self.bind(message, parameters(query, self._limits))
 
-    def bind(self, message: Message, pairs: Iterable[tuple[str, str, str]]) -> None:
-        """Set what pairs say: the key, what is between, the value."""
+    def bind(self, message: Message, pairs: Sequence[Pair], budget: Budget | None = None) -> None:
+        """Set what pairs say.
+
+        Args:
+            message: to set it in.
+            pairs: decoded parameters.
+            budget: of what takes its time; None where there is too little for that.
+        """
         known = self._known
         seen: set[str] = set()
         key = ""
@@ -263,9 +277,22 @@ class QueryBinder:
                 if parameter.once and parameter.name in seen:
                     _refuse_second()
                 seen.add(parameter.name)
+                if budget is not None and parameter.weighed:
+                    budget.spend(nodes(value))
                 parameter.set(message, value)
         except (BadValue, FieldPathError) as error:
             raise InvalidRequest(str(error), key[:_NAME_LIMIT]) from None
+
+    def beside(self, pairs: Sequence[Pair], said: Collection[tuple[str, ...]]) -> list[Pair]:
+        """Return the pairs that are not at or under the paths of fields that were said."""
+        return [pair for pair in pairs if not self._was_said(pair[0], said)]
+
+    def _was_said(self, key: str, said: Collection[tuple[str, ...]]) -> bool:
+        try:
+            names = self._resolve(key.partition("[")[0]).names
+        except (BadValue, FieldPathError):
+            return False
+        return any(names[:count] in said for count in range(1, len(names) + 1))
 
     def _parameter(self, key: str) -> _Parameter:
         """Compile what a key says, and keep it when any request may say it again."""
@@ -286,7 +313,8 @@ class QueryBinder:
             return _SILENT
         if bracket:
             return self._map_entry(path, map_key)
-        parameter = _Parameter(str(path), _guarded(path), once=not path.leaf.is_repeated)
+        once, weighed = not path.leaf.is_repeated, is_weighed_leaf(path)
+        parameter = _Parameter(str(path), _guarded(path), once, weighed)
         if len(self._known) < self._limits.compiled:
             self._known[key] = parameter
         return parameter
@@ -312,7 +340,8 @@ class QueryBinder:
             set_ = _guarded_key(path)
             if len(self._maps) < self._limits.compiled:
                 self._maps[name] = set_
-        return _Parameter(name, _entry_setter(set_, map_key), once=False)
+        set_entry = _entry_setter(set_, map_key)
+        return _Parameter(name, set_entry, once=False, weighed=is_weighed_leaf(path))
 
 
 def _refuse_second() -> NoReturn:

@@ -6,27 +6,31 @@ from the query what neither of them holds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from transcoder.budget import Budget, nested_names
 from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
 from transcoder.query import (
     DEFAULT_LIMITS,
+    Pair,
     QueryBinder,
     QueryLimits,
     SystemParameters,
     names_system,
+    parameters,
     system_names,
     system_parameters,
 )
 from transcoder.request_body import ReadBody, body_reader, is_http_body
-from transcoder.update_mask import mask_field, mask_paths
+from transcoder.update_mask import mask_field, mask_paths, said_fields
 from transcoder.values import BadValue, well_known
 
 if TYPE_CHECKING:
@@ -41,7 +45,6 @@ class RequestDecoder:
         binding: which fields the path and the body hold.
         message_class: of the request; of any descriptor pool.
         profile: what happens where the specification leaves room.
-        ignored_parameters: query keys that say nothing, such as `utm_source`.
         limits: of the query.
         forms: take forms too, within these limits.
 
@@ -62,6 +65,7 @@ class RequestDecoder:
 
     __slots__ = (
         "_body",
+        "_descriptor",
         "_form",
         "_limits",
         "_mask",
@@ -79,13 +83,13 @@ class RequestDecoder:
         message_class: type[Message],
         profile: Profile,
         *,
-        ignored_parameters: Collection[str] = (),
         limits: QueryLimits = DEFAULT_LIMITS,
         forms: FormLimits | None = None,
     ) -> None:
         descriptor = binding.rpc.input_type
         bound = {variable.field_path for variable in binding.template.variables}
         self._message_class = message_class
+        self._descriptor = descriptor
         self._limits = limits
         self._path = tuple(
             _path_setter(descriptor, variable.name) for variable in binding.template.variables
@@ -103,13 +107,18 @@ class RequestDecoder:
                 bound=bound | ({tuple(binding.body.split("."))} if binding.body else set()),
                 body_only=beside == "reject",
                 unknown=profile.unknown_query,
-                ignored=frozenset(ignored_parameters),
+                ignored=profile.ignored_query,
                 system=self._system,
                 limits=limits,
             )
 
     def __call__(
-        self, values: Sequence[str], query: bytes, body: bytes | Multipart, content_type: str
+        self,
+        values: Sequence[str],
+        query: bytes,
+        body: bytes | Multipart,
+        content_type: str,
+        form: bytes = b"",
     ) -> Message:
         """Return the request message.
 
@@ -118,32 +127,38 @@ class RequestDecoder:
             query: as the client sent it, without the question mark.
             body: all of it; a `multipart` that was fed is closed.
             content_type: the header, empty when there is none.
+            form: more of the query, of any size; for a rule without a body.
         """
-        message, said = self._read(body, content_type)
+        message: Message
+        said: bytes | Sequence[str]
+        if self._body is None:
+            message, said = self._message_class(), b""
+        else:
+            message, said = self._read(self._body, body, content_type)
         bind = self._query
         if query and self._weave and bind is not None:
-            message = self._woven(message, query, bind)
+            message = self._woven(message, query, said, bind)
         for set_, value in zip(self._path, values, strict=True):
             set_(message, value)
-        if query and bind is not None and not self._weave:
+        if form and bind is not None:
+            self._bind_form(bind, message, form, query)
+        elif query and bind is not None and not self._weave:
             bind(message, query)
         if said and self._mask is not None:
             _fill_mask(message, said, *self._mask)
         return message
 
     def _read(
-        self, body: bytes | Multipart, content_type: str
+        self, read: ReadBody, body: bytes | Multipart, content_type: str
     ) -> tuple[Message, bytes | Sequence[str]]:
         """Return the message that the body makes, and what says which fields it names."""
-        if self._body is None:
-            return self._message_class(), b""
         form = self._form
         if form is not None and form.takes(content_type):
             message = self._message_class()
             return message, form(message, body, content_type)
         # Only a form's decoder gives away a Multipart to feed.
         data = body if isinstance(body, bytes) else b""
-        return self._body(data, content_type), data
+        return read(data, content_type), data
 
     def multipart(self, content_type: str) -> Multipart | None:
         """Return what a multipart body is fed to as it arrives; None to have all of it at once.
@@ -153,22 +168,41 @@ class RequestDecoder:
         """
         return None if self._form is None else self._form.multipart(content_type)
 
-    def _woven(self, body: Message, query: bytes, bind: QueryBinder) -> Message:
+    def _bind_form(self, bind: QueryBinder, message: Message, form: bytes, query: bytes) -> None:
+        pairs = self._form_pairs(form) + parameters(query, self._limits)
+        budget = Budget()
+        budget.spend(nested_names(key for key, _, _ in pairs))
+        bind.bind(message, pairs, budget)
+
+    def _form_pairs(self, form: bytes) -> list[Pair]:
+        return parameters(form, replace(self._limits, size=len(form)), "form")
+
+    def _woven(
+        self, body: Message, query: bytes, said: bytes | Sequence[str], bind: QueryBinder
+    ) -> Message:
         message = self._message_class()
-        bind(message, query)
+        pairs = parameters(query, self._limits)
+        bind.bind(message, bind.beside(pairs, _said_fields(said, self._descriptor)))
         _clear_what_both_say(message, body)
         message.MergeFrom(body)
         return message
 
-    def system_parameters(self, query: bytes) -> SystemParameters | None:
+    def system_parameters(self, query: bytes, form: bytes = b"") -> SystemParameters | None:
         """Return the system parameters of a query; None without any, or where there are none.
+
+        Args:
+            query: as the client sent it.
+            form: more of it.
 
         Raises:
             InvalidRequest: a value is none that is answered.
         """
-        if not query or not self._system or not names_system(query):
+        if not self._system or not (
+            (query and names_system(query)) or (form and names_system(form))
+        ):
             return None
-        said = system_parameters(query, self._system, self._limits)
+        pairs = self._form_pairs(form) + parameters(query, self._limits)
+        said = system_parameters(pairs, self._system)
         return None if said == SystemParameters() else said
 
 
@@ -223,6 +257,19 @@ def _fill_mask(
         paths = mask_paths(said, body_type) if isinstance(said, bytes) else said
         if paths:
             getattr(message, name).paths.extend(paths)
+
+
+def _said_fields(said: bytes | Sequence[str], message: Descriptor) -> set[tuple[str, ...]]:
+    """Return the singular fields that JSON or a form's paths say; lists and maps are joined."""
+    if isinstance(said, bytes):
+        return set() if is_http_body(message) else said_fields(said, message)
+    paths = [FieldPath.resolve(message, path) for path in said]
+    return {
+        path.names
+        for path in paths
+        if not path.leaf.is_repeated
+        and (path.leaf.message_type is None or well_known(path.leaf.message_type) is not None)
+    }
 
 
 def _clear_what_both_say(message: Message, body: Message) -> None:

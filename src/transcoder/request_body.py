@@ -38,6 +38,8 @@ def body_reader(
 ) -> ReadBody:
     """Compile the reader of a rule's body.
 
+    A body of `null` is no message: it leaves unset what the body names, `*` and field alike.
+
     Args:
         body: `*`, or a field by its dotted path of proto names.
         descriptor: of the request.
@@ -48,7 +50,7 @@ def body_reader(
     if body == "*":
         if is_http_body(descriptor):
             return _raw(message_class, _itself)
-        return _whole(message_class, read)
+        return _whole(descriptor, message_class, read)
     path = FieldPath.resolve(descriptor, body, json_names=False)
     field_type = path.leaf.message_type
     if field_type is None or path.leaf.is_repeated:
@@ -135,11 +137,24 @@ def _raw(message_class: type[Message], target_of: Callable[[Message], Any]) -> R
     return read
 
 
-def _whole(message_class: type[Message], read_json: _Json) -> ReadBody:
+def _whole(descriptor: Descriptor, message_class: type[Message], read_json: _Json) -> ReadBody:
+    is_unset = _unset_by(descriptor)
+
     def read(data: bytes, content_type: str) -> Message:
-        return read_json(data, content_type, message_class) if data else message_class()
+        if not data:
+            return message_class()
+        if is_unset(data):
+            read_json.check(content_type)
+            return message_class()
+        return read_json(data, content_type, message_class)
 
     return read
+
+
+def _unset_by(descriptor: Descriptor) -> Callable[[bytes], bool]:
+    # null is a value of google.protobuf.Value, and "no value" for all others.
+    takes_null = descriptor.full_name == "google.protobuf.Value"
+    return lambda data: not takes_null and data.strip() == b"null"
 
 
 def _submessage(
@@ -147,14 +162,13 @@ def _submessage(
 ) -> ReadBody:
     target_of = _value_of(path)
     field_class = GetMessageClass(descriptor)
-    # null is a value of google.protobuf.Value, and "no value" for all others.
-    takes_null = descriptor.full_name == "google.protobuf.Value"
+    is_unset = _unset_by(descriptor)
 
     def read(data: bytes, content_type: str) -> Message:
         message = message_class()
         if not data:
             return message
-        if data.strip() == b"null" and not takes_null:
+        if is_unset(data):
             read_json.check(content_type)
             return message
         value = read_json(data, content_type, field_class)

@@ -10,7 +10,8 @@ Two routes of the same segments, method and verb are an error at start, and so i
 whose paths go to one other. Where it takes several to shadow a route, as `/v1/{name=a/*/**}` by
 `/v1/{parent=a/*/**}/{id}` and `/v1/a/{id}`, it is only noted: Firestore's published rules do that.
 
-Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared.
+Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared; but no
+route takes a request from a reserved one.
 
 What a path is, and how it is decoded, is told in `raw_path`.
 """
@@ -43,12 +44,14 @@ class Route(Generic[T]):
         template: the paths.
         name: what messages call it, such as the full name of an rpc.
         endpoint: handed back with a match; the router does not look into it.
+        reserved: a path of the gateway's own, such as its health, which no other route takes over.
     """
 
     method: str
     template: PathTemplate
     name: str
     endpoint: T
+    reserved: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} ({self.method} {self.template})"
@@ -230,7 +233,7 @@ class Router(Generic[T]):
                     fit.append((entry, key, written))
         if not fit:
             return _miss(passed)
-        entry, keys[-1], raw[-1] = max(fit, key=lambda found: found[0].age)
+        entry, keys[-1], raw[-1] = max(fit, key=lambda found: found[0].rank)
         return self._matched(entry, keys, raw)
 
     def _endings(self, key: str, written: str) -> Iterable[tuple[str, str, str]]:
@@ -273,7 +276,7 @@ class Router(Generic[T]):
         template, method = entry.route.template, entry.route.method
         leaf = self._root.place(template.segments).setdefault(template.verb, _Leaf())
         other = leaf.explicit(method)
-        if other and (not self._newest or other.route.name == entry.route.name):
+        if other and (not self._newest or other.excludes(entry)):
             return Conflict(entry.route, other.route, same=True)
         leaf.add(entry)
         return None
@@ -313,13 +316,18 @@ _Bind = Callable[[list[str]], tuple[str, ...]]
 class _Entry(Generic[T]):
     """A route in the trie."""
 
-    __slots__ = ("age", "bind", "places", "route")
+    __slots__ = ("bind", "places", "rank", "route")
 
     def __init__(self, route: Route[T], age: int) -> None:
         self.route = route
-        self.age = age
+        self.rank = (route.reserved, age)
         self.places = _places(route.template)
         self.bind = _binder(route.template, self.places)
+
+    def excludes(self, other: _Entry[T]) -> bool:
+        """Say whether a newer entry of the same template may not replace this one."""
+        one, newer = self.route, other.route
+        return one.reserved or newer.reserved or one.name == newer.name
 
 
 class _Leaf(Generic[T]):

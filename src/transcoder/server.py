@@ -27,9 +27,11 @@ from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.grpc_listener import GrpcListener
 from transcoder.http_listener import HttpListener
+from transcoder.http_rule import undelivered
 from transcoder.lifespan import Lifespan
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.supervisor import Supervisor
+from transcoder.transcoder import Endpoint
 
 _log = logging.getLogger(__name__)
 
@@ -153,6 +155,7 @@ class Server:
         alive = True
         try:
             if await self._starts(lifespan):
+                _warn_of_undelivered(gateway)
                 state, options = lifespan.state, self._options
                 doors = _Doors(gateway, state, http, grpc, options, one_of_several=one_of_several)
                 alive = await self._keep_open(doors)
@@ -327,6 +330,14 @@ class _Doors:
         )
         if not all(ended):
             _log.warning("requests were cancelled that took more than %g s to end", grace)
+
+
+def _warn_of_undelivered(gateway: Gateway) -> None:
+    for route in gateway.transcoder.routes:
+        if isinstance(route.endpoint, Endpoint):
+            why = undelivered(route.endpoint.binding)
+            if why:
+                _log.warning("%s never answers: %s", route, why)
 
 
 def load(app: Gateway | str) -> Gateway:

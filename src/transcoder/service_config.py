@@ -18,12 +18,13 @@ The source is `google/api/service.proto`, with the comments of `google/api/http.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from google.api.http_pb2 import HttpRule
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from transcoder.descriptors import Place
 from transcoder.errors import ConfigError
@@ -44,6 +45,7 @@ _JSON_NAMES = {
     "fullyDecodeReservedExpansion": "fully_decode_reserved_expansion",
     "responseBody": "response_body",
 }
+_SELECTOR = re.compile(r"\*|\w+(\.\w+)*(\.\*)?", re.ASCII)
 _DEPTH = 64
 # The C parser is ten times as fast, and left out of some builds of PyYAML.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,6 +72,18 @@ class SelectedRule:
         return [pattern.strip() for pattern in self.selector.split(",")]
 
 
+class Unmatched(NamedTuple):
+    """A selector that selects no method, and where it is written.
+
+    `fatal` says that it cannot be meant for a service that is served elsewhere: it is of none, or
+    of one that is here.
+    """
+
+    place: Place
+    message: str
+    fatal: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """What a service configuration says about HTTP.
@@ -81,34 +95,59 @@ class ServiceConfig:
 
     rules: tuple[SelectedRule, ...]
     fully_decode_reserved_expansion: bool = False
+    _last: dict[str, int] = field(init=False, repr=False, compare=False)
+    """The last rule that has a pattern, by its place in `rules`."""
+
+    def __post_init__(self) -> None:
+        last = {
+            pattern: number for number, rule in enumerate(self.rules) for pattern in rule.patterns()
+        }
+        object.__setattr__(self, "_last", last)
+
+    def rule(self, rpc: MethodDescriptor) -> SelectedRule | None:
+        """Return the rule that counts for a method; None to leave it to its option."""
+        patterns = (*_wildcards(rpc.containing_service), rpc.full_name)
+        last = max(self._last.get(pattern, -1) for pattern in patterns)
+        return None if last < 0 else self.rules[last]
 
     def select(self, services: Iterable[ServiceDescriptor]) -> dict[str, SelectedRule]:
         """Return the rules that count, by the full name of their method."""
-        scopes = _scopes(services)
-        selected: dict[str, SelectedRule] = {}
+        found = ((rpc, self.rule(rpc)) for service in services for rpc in service.methods)
+        return {rpc.full_name: rule for rpc, rule in found if rule is not None}
+
+    def unmatched(self, services: Iterable[ServiceDescriptor]) -> Iterator[Unmatched]:
+        """Yield what selects no method; it is no mistake if its service is served elsewhere."""
+        services = tuple(services)
+        here = {service.full_name for service in services}
+        patterns = _patterns(services)
         for rule in self.rules:
             for pattern in rule.patterns():
-                selected.update(dict.fromkeys(scopes.get(pattern, ()), rule))
-        return selected
+                if pattern not in patterns:
+                    near = suggestion(pattern, patterns)
+                    message = f"selector {pattern!r} matches no method{near}"
+                    fatal = not _SELECTOR.fullmatch(pattern) or _is_of(pattern, here)
+                    yield Unmatched(rule.place, message, fatal)
 
-    def unmatched(self, services: Iterable[ServiceDescriptor]) -> Iterator[tuple[Place, str]]:
-        """Yield what is wrong with selectors that select no method, and where."""
-        scopes = _scopes(services)
-        for rule in self.rules:
-            for pattern in rule.patterns():
-                if pattern not in scopes:
-                    near = suggestion(pattern, scopes)
-                    yield rule.place, f"selector {pattern!r} matches no method{near}"
-
-    def http_rules(self, services: Iterable[ServiceDescriptor]) -> dict[str, HttpRule]:
-        """Return the rules as `Transcoder` and `Gateway` take them.
+    def check(self, services: Iterable[ServiceDescriptor]) -> None:
+        """Refuse a selector that matches no method, unless its service is none of these.
 
         Raises:
-            ConfigError: a selector matches no method of the services.
+            ConfigError: there is one; names its place, and the nearest name.
+        """
+        for place, message, fatal in self.unmatched(services):
+            if fatal:
+                raise ConfigError(f"{place}: {message}")
+
+    def http_rules(self, services: Iterable[ServiceDescriptor]) -> dict[str, HttpRule]:
+        """Return the rules that count by the full name of their method, for programs to change.
+
+        `Transcoder` and `Gateway` take them, and the configuration itself, too.
+
+        Raises:
+            ConfigError: as `check` does.
         """
         services = tuple(services)
-        for place, problem in self.unmatched(services):
-            raise ConfigError(f"{place}: {problem}")
+        self.check(services)
         return {name: selected.rule for name, selected in self.select(services).items()}
 
     def adapt(self, profile: Profile) -> Profile:
@@ -118,16 +157,25 @@ class ServiceConfig:
         return profile
 
 
-def _scopes(services: Iterable[ServiceDescriptor]) -> Mapping[str, list[str]]:
-    """Return the methods that each possible pattern of a selector means."""
-    scopes: dict[str, list[str]] = {}
+def _wildcards(service: ServiceDescriptor) -> list[str]:
+    """Return the patterns that select all methods of a service."""
+    parts = service.full_name.split(".")
+    return ["*", *(".".join(parts[:end]) + ".*" for end in range(1, len(parts) + 1))]
+
+
+def _patterns(services: Iterable[ServiceDescriptor]) -> set[str]:
+    """Return the patterns that select a method."""
+    found: set[str] = set()
     for service in services:
-        parts = service.full_name.split(".")
-        wildcards = ["*", *(".".join(parts[:end]) + ".*" for end in range(1, len(parts) + 1))]
-        for rpc in service.methods:
-            for pattern in (*wildcards, rpc.full_name):
-                scopes.setdefault(pattern, []).append(rpc.full_name)
-    return scopes
+        names = [rpc.full_name for rpc in service.methods]
+        found.update(names, _wildcards(service) if names else ())
+    return found
+
+
+def _is_of(pattern: str, services: Collection[str]) -> bool:
+    """Say whether a pattern is for one of the services, or something within."""
+    parts = pattern.split(".")
+    return any(".".join(parts[:end]) in services for end in range(1, len(parts) + 1))
 
 
 def read_service_config(text: str, name: str) -> ServiceConfig:

@@ -25,6 +25,7 @@ from transcoder.values import suggestion
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
+    from transcoder.service_config import ServiceConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,14 @@ class Endpoint:
     encode: ResponseEncoder
     response_class: type[Message]
 
-    def presentation(self, query: bytes) -> Presentation | None:
-        """Return how the client wants its answer printed; None when the query does not say."""
-        system = self.decode.system_parameters(query)
+    def presentation(self, query: bytes, form: bytes = b"") -> Presentation | None:
+        """Return how the client wants its answer printed; None when the query does not say.
+
+        Args:
+            query: as the client sent it.
+            form: more of it.
+        """
+        system = self.decode.system_parameters(query, form)
         return None if system is None else self.encode.presentation(system)
 
 
@@ -50,13 +56,14 @@ class Transcoder:
     Args:
         services: their methods' `google.api.http` rules become routes.
         profile: which compatible system to follow where they differ.
-        rules: taken in place of the `google.api.http` option, by the method's full name.
+        rules: taken in place of the `google.api.http` option: by the method's full name, or a
+            service configuration, which may also change how the profile decodes paths.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         forms: take form bodies too, within these limits; None to answer them 415.
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
-            `rules` is for no method.
+            `rules` is for no method of the services.
 
     >>> from google.longrunning import operations_pb2
     >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
@@ -71,15 +78,16 @@ class Transcoder:
         services: Iterable[ServiceDescriptor] = (),
         *,
         profile: Profile = GOOGLE,
-        rules: Mapping[str, HttpRule] | None = None,
+        rules: Mapping[str, HttpRule] | ServiceConfig | None = None,
         unbound: bool = False,
         forms: FormLimits | None = None,
     ) -> None:
-        self.profile = profile
+        self._config = None if rules is None or isinstance(rules, Mapping) else rules
+        self._rules = dict(rules) if isinstance(rules, Mapping) else {}
+        self.profile = self._config.adapt(profile) if self._config else profile
         self._forms = forms
-        self._rules = dict(rules or {})
         self._unbound = unbound
-        self._methods: set[str] = set()
+        self._services: list[ServiceDescriptor] = []
         self._routes: list[Route[Any]] = []
         self._router: Router[Any] | None = None
         with _uncollected():
@@ -93,9 +101,9 @@ class Transcoder:
 
     def add(self, service: ServiceDescriptor) -> None:
         """Add the routes of a service's methods."""
+        self._services.append(service)
         for rpc in service.methods:
-            self._methods.add(rpc.full_name)
-            found = bindings(rpc, self._rules.get(rpc.full_name))
+            found = bindings(rpc, self._rule(rpc))
             if not found and self._unbound:
                 found = (unbound(rpc),)
             for binding in found:
@@ -115,10 +123,7 @@ class Transcoder:
             ConfigError: two routes conflict, or a rule is for no method.
         """
         if self._router is None:
-            for name in self._rules:
-                if name not in self._methods:
-                    near = suggestion(name, self._methods)
-                    raise ConfigError(f"rules: no service here has a method {name}{near}")
+            self._check_rules()
             with _uncollected():
                 self._router = Router(
                     self._routes,
@@ -208,6 +213,21 @@ class Transcoder:
     def error(self, error: BaseException) -> Payload:
         """Return the answer that tells the client of an error."""
         return error_payload(error)
+
+    def _rule(self, rpc: MethodDescriptor) -> HttpRule | None:
+        if self._config is None:
+            return self._rules.get(rpc.full_name)
+        selected = self._config.rule(rpc)
+        return None if selected is None else selected.rule
+
+    def _check_rules(self) -> None:
+        if self._config is not None:
+            self._config.check(self._services)
+        methods = {rpc.full_name for service in self._services for rpc in service.methods}
+        for name in self._rules:
+            if name not in methods:
+                near = suggestion(name, methods)
+                raise ConfigError(f"rules: no service here has a method {name}{near}")
 
     def _endpoint(self, binding: Binding) -> Endpoint:
         rpc = binding.rpc

@@ -1,4 +1,4 @@
-"""The update mask of a PATCH: which fields the body says, when the client did not list them."""
+"""Which fields a body says: for the update mask of a PATCH that has none, and beside a query."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.errors import InvalidRequest
-from transcoder.fields import FieldPath, FieldPathError
+from transcoder.fields import FieldPath, FieldPathError, UnknownField
+from transcoder.values import well_known
 
 _FIELD_MASK = "google.protobuf.FieldMask"
 _ANY = "google.protobuf.Any"
@@ -64,8 +65,43 @@ def _inside(value: dict[str, Any], message: Descriptor | None, prefix: str) -> I
             yield from _inside(item, below, f"{path}.")
 
 
+def said_fields(body: bytes, message: Descriptor) -> set[tuple[str, ...]]:
+    """Return the paths of the singular fields that a JSON body says, its defaults and nulls too.
+
+    Args:
+        body: a JSON document that was found to be a `message`, or nothing.
+        message: what the body is.
+
+    >>> from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    >>> body = b'{"name": "", "options": {"goPackage": "b"}, "dependency": ["c"]}'
+    >>> sorted(said_fields(body, FileDescriptorProto.DESCRIPTOR))
+    [('name',), ('options', 'go_package')]
+    """
+    document = json.loads(body) if body else None
+    return set(_said(document, message, ())) if isinstance(document, dict) else set()
+
+
+def _said(
+    value: dict[str, Any], message: Descriptor, above: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    for key, item in value.items():
+        try:
+            field = _field(message, key, "")
+        except InvalidRequest:
+            continue
+        inside, path = field.message_type, (*above, field.name)
+        if field.is_repeated:
+            continue
+        if inside is not None and well_known(inside) is None and isinstance(item, dict):
+            yield from _said(item, inside, path)
+        else:
+            yield path
+
+
 def _field(message: Descriptor, key: str, prefix: str) -> FieldDescriptor:
     try:
+        if "." in key:
+            raise UnknownField(key, message, 0)
         return FieldPath.resolve(message, key).leaf
     except FieldPathError as error:
         raise InvalidRequest(str(error), f"{prefix}{key}") from None

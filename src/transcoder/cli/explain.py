@@ -44,6 +44,8 @@ def explain(loaded: Loaded, *, data: str, content_type: str, method: str, target
     if found.route is not None:
         _print_match(found.route, found.bound, loaded)
         click.echo()
+    if found.allow:
+        click.echo(f"204 with Allow: {', '.join(found.allow)}")
     if found.error is not None:
         _print_error(found.error)
     if found.request:

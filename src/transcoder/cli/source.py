@@ -43,6 +43,12 @@ _OPTIONS = [
     click.option("--module", metavar="NAME", help="A generated module, or a package of them."),
     click.option("--reflection", metavar="HOST:PORT", help="A running server that has reflection."),
     click.option(
+        "--service",
+        multiple=True,
+        metavar="NAME",
+        help="A service to look at, also one of an imported file; may be given several times.",
+    ),
+    click.option(
         "--service-config",
         type=click.File("rb"),
         metavar="FILE",
@@ -82,8 +88,8 @@ class Loaded:
 
         services = self.descriptors.services
         with told(click.ClickException):
-            rules = self.config.http_rules(services) if self.config else {}
-            made = Transcoder(services, profile=self.profile, rules=rules, unbound=self.unbound)
+            profile, rules = self.profile, self.config
+            made = Transcoder(services, profile=profile, rules=rules, unbound=self.unbound)
             made.compile()
         return made
 
@@ -108,6 +114,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         image: BinaryIO | None,
         module: str | None,
         reflection: str | None,
+        service: tuple[str, ...],
         service_config: BinaryIO | None,
         profile: str,
         unbound: bool,
@@ -121,6 +128,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
             )
         with told(Unreadable):
             descriptors = _descriptors(descriptor_set or image, module, reflection)
+            descriptors = _chosen(descriptors, service)
             loaded = _loaded(descriptors, service_config, profile, unbound=unbound)
         command(loaded=loaded, **options)
 
@@ -143,6 +151,15 @@ def _descriptors(file: BinaryIO | None, module: str | None, reflection: str | No
     from transcoder.reflection_client import reflect
 
     return reflect(reflection or "")
+
+
+def _chosen(descriptors: Descriptors, services: tuple[str, ...]) -> Descriptors:
+    if services:
+        return descriptors.choose(services)
+    if descriptors.imported:
+        names = ", ".join(descriptors.imported)
+        click.echo(f"left out, for other files import theirs: {names}", err=True)
+    return descriptors
 
 
 def _loaded(

@@ -26,11 +26,11 @@ from transcoder.protojson.judge import (
     judge_text,
     key_value,
     kind,
-    suggestion,
 )
 from transcoder.protojson.known_decoders import TYPE_HOST
 from transcoder.protojson.known_encoders import WRAPPERS, is_known
 from transcoder.protojson.times import read_duration, read_timestamp
+from transcoder.values import suggestion
 
 _DEPTH = 100
 _TYPE = 'expected an object with the "@type" of a known message, and its fields'

@@ -6,10 +6,8 @@ as long as a double holds them exactly, for that is what json_format makes of th
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +16,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from transcoder.protojson.document import Number, Pairs
 from transcoder.protojson.enums import custom_numbers
 from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, is_base64, is_json_number
+from transcoder.values import suggestion
 
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -91,16 +90,6 @@ def kind(value: Any) -> str:
     if isinstance(value, list):
         return "an array"
     return "a number"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` when a known name is near, else nothing.
-
-    >>> suggestion("pagesize", ["pageSize", "pageToken"])
-    '; did you mean pageSize?'
-    """
-    near = difflib.get_close_matches(name[:64], list(known), n=1, cutoff=0.7)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _integer(value: Any, cpp_type: int) -> str | None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcoder.json_values import json_values
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def values(tree: Any) -> int:
+    """Count the values of a parsed document."""
+    if isinstance(tree, dict):
+        return 1 + sum(map(values, tree.values()))
+    if isinstance(tree, list):
+        return 1 + sum(map(values, tree))
+    return 1
+
+
+@given(JSON)
+def test_never_too_low(tree: Any) -> None:
+    """The count is at least that of the document's values, however it is counted."""
+    document = json.dumps(tree).encode()
+
+    assert json_values(document) >= values(tree)
+    assert json_values(document, enough=0) >= values(tree)
+
+
+@given(JSON)
+def test_near(tree: Any) -> None:
+    """The exact count is off by no more than the empty containers, which look as if filled."""
+    document = json.dumps(tree).encode()
+    empty = document.count(b"[]") + document.count(b"{}")
+
+    assert json_values(document, enough=0) <= values(tree) + empty
+
+
+def test_strings_do_not_count() -> None:
+    """A long text of commas is one value, once it is looked at closely."""
+    assert json_values(json.dumps({"a": "," * 20_000}).encode()) == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'"' * 500_000,
+        b'"' + b'\\"' * 500_000,
+        b'"\\' * 300_000,
+        b"[" * 1_000_000,
+        b"\\" * 1_000_000,
+    ],
+    ids=["quotes", "escaped quotes", "quotes and escapes", "brackets", "backslashes"],
+)
+def test_linear(document: bytes) -> None:
+    """What is no JSON is counted in a time that grows with its length."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.thread_time()
+        json_values(document, enough=0)
+        best = min(best, time.thread_time() - start)
+
+    assert best < 0.3
