@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 BuiltIn = Callable[[Scope], Payload]
 
-REPLY_ON_LOOP = 32_768
+REPLY_ON_LOOP = 16_384
 """Bytes of a reply that is printed on the event loop: at most that many JSON values."""
 
 REPLY_LIMIT = 4 << 20

@@ -10,16 +10,16 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from orjson import loads
 
-from transcoder.protojson.decoder import (
+from transcoder.protojson.decoder import compile_decoder
+from transcoder.protojson.document import names_a_key_twice
+from transcoder.protojson.explain import explain, problem_in
+from transcoder.protojson.field_decoders import (
     COLON,
     Decode,
     DecodeOptions,
     DecoderOf,
     Unexpected,
-    compile_decoder,
 )
-from transcoder.protojson.document import names_a_key_twice
-from transcoder.protojson.explain import explain, problem_in
 from transcoder.protojson.known_decoders import known_decoder
 from transcoder.protojson.tally import Tally, decoded
 

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.protojson.decoder import (
+from transcoder.protojson.field_decoders import (
     COLON,
     DEPTH,
     Decode,

@@ -10,9 +10,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from transcoder.protojson.decode import find_decoder
-from transcoder.protojson.decoder import DecodeOptions
 from transcoder.protojson.encode import find_encoder
 from transcoder.protojson.encoder import EncodeOptions, is_map_entry
+from transcoder.protojson.field_decoders import DecodeOptions
 
 
 def precompile_encoder(
