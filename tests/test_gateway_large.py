@@ -22,6 +22,7 @@ from services.user.v1.user_service_pb2_grpc import (
     add_UserServiceServicer_to_server,
 )
 from transcoder import Gateway
+from transcoder.protojson import decode, encode
 
 
 class Users(UserServiceServicer):
@@ -159,3 +160,16 @@ def test_a_reply_that_changes() -> None:
     add_UserServiceServicer_to_server(Keeping(), app)  # type: ignore[arg-type]
 
     assert len(TestClient(app).get("/v1/users/1").json()["tags"]) == 100_000
+
+
+def test_compiled_before_the_first_request() -> None:
+    """The JSON of all routes is compiled at start: no request has to wait for it."""
+    app = gateway()
+    app.compile()
+    before = len(encode._encoders), len(decode._decoders)
+
+    web = TestClient(app)
+    web.get("/v1/users/1")
+    web.post("/v1/users", json=tags(1))
+
+    assert (len(encode._encoders), len(decode._decoders)) == before

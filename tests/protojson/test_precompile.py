@@ -1,6 +1,6 @@
-from google.protobuf import api_pb2, struct_pb2, type_pb2
+from google.protobuf import api_pb2, struct_pb2
 
-from transcoder.protojson import counts, from_json, precompile_decoder, precompile_encoder, to_json
+from transcoder.protojson import from_json, precompile_decoder, precompile_encoder, to_json
 from transcoder.protojson.precompile import types_within
 
 
@@ -19,14 +19,3 @@ def test_precompiled() -> None:
     data = to_json(api, print_defaults=True)
 
     assert api == from_json(data, api_pb2.Api, ignore_unknown=True)
-
-
-def test_counts() -> None:
-    """Each document is counted for its type: fast, or decided by json_format."""
-    name = "google.protobuf.Field"
-    before = counts().get(name, (0, 0, 0, 0))
-    field = from_json(b'{"number": 1}', type_pb2.Field)
-    from_json(b'{"number": 1.0}', type_pb2.Field)
-    to_json(field)
-
-    assert [new - old for new, old in zip(counts()[name], before, strict=True)] == [1, 0, 1, 1]

@@ -17,11 +17,8 @@ from __future__ import annotations
 from transcoder.protojson.decode import from_json
 from transcoder.protojson.encode import to_json
 from transcoder.protojson.precompile import precompile_decoder, precompile_encoder
-from transcoder.protojson.tally import Counts, counts
 
 __all__ = [
-    "Counts",
-    "counts",
     "from_json",
     "precompile_decoder",
     "precompile_encoder",

@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from orjson import loads
 
+from transcoder.observe import Tally, decoded
 from transcoder.protojson.decoder import compile_decoder
 from transcoder.protojson.document import names_a_key_twice
 from transcoder.protojson.explain import explain, problem_in
@@ -21,7 +22,6 @@ from transcoder.protojson.field_decoders import (
     Unexpected,
 )
 from transcoder.protojson.known_decoders import known_decoder
-from transcoder.protojson.tally import Tally, decoded
 
 M = TypeVar("M", bound=Message)
 

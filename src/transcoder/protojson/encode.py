@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from orjson import dumps
 
+from transcoder.observe import Tally, encoded
 from transcoder.protojson.encoder import (
     Encode,
     EncodeOptions,
@@ -19,7 +20,6 @@ from transcoder.protojson.encoder import (
     compile_encoder,
 )
 from transcoder.protojson.known_encoders import known_encoder
-from transcoder.protojson.tally import Tally, encoded
 
 _Options = tuple[bool, bool, bool, bool, DescriptorPool | None, bool]
 """As `EncodeOptions`, whose equal it is, and made sooner."""

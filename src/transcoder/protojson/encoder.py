@@ -22,6 +22,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
+from transcoder.observe import encoded
 from transcoder.protojson.enums import json_names
 from transcoder.protojson.scalars import (
     all_finite,
@@ -30,7 +31,6 @@ from transcoder.protojson.scalars import (
     shortest,
     to_base64,
 )
-from transcoder.protojson.tally import encoded
 
 Encode = Callable[[Any], Any]
 """A message to what `json.dumps` takes.
