@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from transcoder.errors import InvalidRequest
 from transcoder.protojson.document import Pairs, parse
 from transcoder.protojson.encoder import is_map_entry
+from transcoder.protojson.field_mask import PATHS
 from transcoder.protojson.judge import (
     judge,
     judge_key,
@@ -367,6 +368,8 @@ def _check_text(value: Any, name: str) -> None:
 def _read_mask(text: str) -> None:
     if "_" in text:
         raise ValueError("not in lowerCamelCase")
+    if text.count(",") >= PATHS:
+        raise _Problem(f"a mask of over {PATHS} paths")
 
 
 _TEXTS: dict[str, tuple[str, Any]] = {
