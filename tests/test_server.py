@@ -574,7 +574,8 @@ async def keep_alive_client(target: str, ledger: Ledger, requests: int) -> None:
     while True:
         try:
             reader, writer = await asyncio.open_connection(host, int(port))
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
+            # Reset, where the listener closed during the handshake: no connection was made.
             ledger.enter("rest refused")
             return
         for _ in range(requests):

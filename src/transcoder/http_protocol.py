@@ -11,8 +11,10 @@ after that is dropped.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
@@ -41,11 +43,28 @@ class State(ServerState):
     draining = False
 
 
+class _Answering:
+    """The transport, as an answer has it: closing it ends the connection in two steps."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. While the server drains, an answer is the connection's last."""
 
     server_state: State
     _refused = False
+    _answering: Any
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self._answering = _Answering(transport, self._close)
 
     def is_busy(self) -> bool:
         """Say whether a request is waiting for its answer."""
@@ -88,6 +107,8 @@ class Protocol(HttpToolsProtocol):
             self.url = _origin_form(self.url, self.headers)
         earlier = self.cycle
         super().on_headers_complete()
+        if self.cycle is not earlier:
+            self.cycle.transport = self._answering
         if self.server_state.draining and self.cycle is not earlier:
             if self.pipeline and not earlier.response_started:
                 # The last of pipelined requests closes, or those after the first would be lost.
@@ -120,6 +141,18 @@ class Protocol(HttpToolsProtocol):
             b"connection: close\r\n\r\n",
         ]
         self.transport.write(b"".join([*head, payload.body]))
+        self._drop_the_rest()
+
+    def _close(self) -> None:
+        if self.cycle.more_body:
+            # An answer to a body that was not read to its end.
+            self._refused = True
+            self.flow.resume_reading()
+            self._drop_the_rest()
+        else:
+            self.transport.close()
+
+    def _drop_the_rest(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(DROP, self.transport.close)

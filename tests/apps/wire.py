@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,12 @@ class Wire:
     def send(self, raw: bytes) -> None:
         """Send bytes."""
         self._socket.sendall(raw)
+
+    def send_until_answered(self, piece: bytes) -> None:
+        """Send the same bytes again and again, until the server has something to say."""
+        while not select.select([self._socket], [], [], 0)[0]:
+            if select.select([], [self._socket], [], 1)[1]:
+                self._socket.send(piece)
 
     def answer(self, *, head: bool = False) -> Answer:
         """Read one answer; one to HEAD has no body, whatever its length says."""
@@ -118,7 +125,9 @@ class Catalogue:
                 return files, threads
             time.sleep(0.05)
 
-    def send(self, raw: bytes, limit: float = LOOP_LIMIT) -> tuple[Answer, str]:
+    def send(
+        self, raw: bytes, limit: float = LOOP_LIMIT, *, endless: bytes = b""
+    ) -> tuple[Answer, str]:
         """Send a request; return the answer and the method that was called, if one was.
 
         The connection, if it is open still, and a new one work afterwards.
@@ -126,10 +135,13 @@ class Catalogue:
         Args:
             raw: the request.
             limit: CPU seconds that it may take of the event loop.
+            endless: sent after it, until there is an answer.
         """
         with self._observed(limit) as calls:
             wire = self.wire()
             wire.send(raw)
+            if endless:
+                wire.send_until_answered(endless)
             answer = wire.answer(head=raw.startswith(b"HEAD "))
         if not answer.closed:
             self._check_canary(wire)
@@ -141,10 +153,10 @@ class Catalogue:
         assert self.served.process.poll() is None
         return answer, "".join(calls)
 
-    def refused(self, raw: bytes, limit: float = LOOP_LIMIT) -> Answer:
+    def refused(self, raw: bytes, limit: float = LOOP_LIMIT, *, endless: bytes = b"") -> Answer:
         """Send a request that is refused: told in little, logged once, and nothing is called."""
         lines = len(self.log())
-        answer, called = self.send(raw, limit)
+        answer, called = self.send(raw, limit, endless=endless)
         logged = self.log()[lines:]
         assert called == ""
         assert len(logged) == 1, logged

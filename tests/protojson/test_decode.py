@@ -1,5 +1,6 @@
 import pytest
 from google.api import http_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from transcoder.errors import InvalidRequest
 from transcoder.protojson import from_json
@@ -29,3 +30,13 @@ def test_refused(data: bytes) -> None:
     """What is not one JSON document of the message is an InvalidRequest."""
     with pytest.raises(InvalidRequest):
         from_json(data, http_pb2.HttpRule)
+
+
+@pytest.mark.parametrize("path", ["a", "aB", "é"])
+def test_mask_of_many_paths(path: str) -> None:
+    """A mask has at most 10,000 paths, told as such."""
+    text = ",".join([path] * 10_000)
+
+    assert len(from_json(f'"{text}"'.encode(), FieldMask).paths) == 10_000
+    with pytest.raises(InvalidRequest, match=r"^a mask of over 10000 paths$"):
+        from_json(f'"{text},a"'.encode(), FieldMask)

@@ -8,16 +8,11 @@ low, and the real count only where that is over what is allowed.
 
 from __future__ import annotations
 
-import re
-
 ON_LOOP = 4_000
 """Values of a document that is read on the event loop; a larger one would hold it too long."""
 
 LIMIT = 100_000
 """Values of a document that is read at all."""
-
-# Linear in the document: nothing is given back, and an unfinished string runs to the end.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 def json_values(document: bytes, enough: int = ON_LOOP) -> int:
@@ -32,7 +27,14 @@ def json_values(document: bytes, enough: int = ON_LOOP) -> int:
     5
     """
     bound = _separators(document)
-    return bound if bound <= enough else _separators(_STRING.sub(b"", document))
+    return bound if bound <= enough else _separators(_without_strings(document))
+
+
+def _without_strings(document: bytes) -> bytes:
+    if b"\\" in document:
+        document = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Every other quote ends a string; an unfinished one runs to the end.
+    return b"".join(document.split(b'"')[::2])
 
 
 def _separators(document: bytes) -> int:

@@ -6,9 +6,13 @@ The rules are for ASCII; a path with other letters is left to json_format.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 
-_CAMEL = re.compile(r"[A-Z]")
+PATHS = 10_000
+"""Paths of one mask; a text is one JSON value, whatever is in it."""
+
+_TO_SNAKE = {ord(letter): f"_{letter.lower()}" for letter in string.ascii_uppercase}
 _SNAKE = re.compile(r"_([a-z])")
 
 
@@ -16,16 +20,16 @@ def read_paths(text: str) -> list[str]:
     """Return the paths that a text names, as the proto has them.
 
     Raises:
-        ValueError: the text has an underscore, or letters beyond ASCII.
+        ValueError: the text has an underscore, letters beyond ASCII, or over `PATHS` paths.
 
     >>> read_paths("displayName,address.postalCode")
     ['display_name', 'address.postal_code']
     """
-    if not text.isascii() or "_" in text:
+    if not text.isascii() or "_" in text or text.count(",") >= PATHS:
         raise ValueError("not a field mask")
     if not text:
         return []
-    return _CAMEL.sub(lambda match: f"_{match[0].lower()}", text).split(",")
+    return text.translate(_TO_SNAKE).split(",")
 
 
 def paths_text(paths: Iterable[str]) -> str:

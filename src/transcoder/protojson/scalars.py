@@ -13,7 +13,7 @@ FLOAT_MAX = float.fromhex("0x1.fffffep+127")
 NON_FINITE = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}(?:==)?|[A-Za-z0-9+/_-]{3}=?)?")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*+(={0,2})")
 _STANDARD = str.maketrans("-_", "+/")
 
 
@@ -32,7 +32,10 @@ def is_base64(text: str) -> bool:
     >>> [is_base64(text) for text in ("+/8=", "-_8", "QQ=", "Q", "a*b=")]
     [True, True, False, False, False]
     """
-    return _BASE64.fullmatch(text) is not None
+    found = _BASE64.fullmatch(text)
+    if found is None:
+        return False
+    return len(text) % 4 == 0 if found[1] else len(text) % 4 != 1
 
 
 def from_base64(text: str) -> bytes:

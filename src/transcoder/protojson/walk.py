@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pool import Default, DescriptorPool
 
 from transcoder.protojson.document import Pairs
 from transcoder.protojson.encoder import is_map_entry
+from transcoder.protojson.field_mask import PATHS
 from transcoder.protojson.judge import judge, judge_number, judge_text, kind
 from transcoder.protojson.known_decoders import TYPE_HOST
 from transcoder.protojson.known_encoders import is_known
@@ -212,6 +213,8 @@ def _check_text(value: Any, name: str) -> None:
 def _read_mask(text: str) -> None:
     if "_" in text:
         raise ValueError("not in lowerCamelCase")
+    if text.count(",") >= PATHS:
+        raise Problem(f"a mask of over {PATHS} paths")
 
 
 _TEXTS: dict[str, tuple[str, Any]] = {
