@@ -54,6 +54,18 @@ def test_large_bodies(count: int) -> None:
     assert (answer.status_code, answer.json()["quotaBytes"]) == (200, str(count))
 
 
+@pytest.mark.parametrize(
+    ("name", "heavy"), [("x" * 1_000, False), ("x" * 100_000, False), ("x" * 200_000, True)]
+)
+def test_long_bodies_are_heavy(name: str, heavy: bool) -> None:  # noqa: FBT001  a table's column
+    """A body of few values is read off the loop too, when it is long."""
+    app = gateway()
+    match = app.transcoder.match("POST", "/v1/users")
+    body = json.dumps({"name": name}).encode()
+
+    assert match.route.endpoint.decode.is_heavy(body, "application/json") is heavy
+
+
 def test_too_many_values() -> None:
     """A body of more values is answered 413, though its bytes are within the limit."""
     answer = TestClient(gateway()).post("/v1/users", json=tags(110_000))

@@ -18,7 +18,7 @@ from transcoder.errors import InvalidRequest, StatusError
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
-from transcoder.protojson.cost import LIMIT, ON_LOOP, json_values
+from transcoder.protojson.cost import LIMIT, LONG, ON_LOOP, json_values
 from transcoder.query import (
     DEFAULT_LIMITS,
     Pair,
@@ -183,11 +183,13 @@ class RequestDecoder:
             return False
         if self._form is not None and self._form.takes(content_type):
             return False
+        # One value may be long, and a long one slow: base64 and masks are judged letter by letter.
+        long = len(body) > LONG
         values = json_values(body)
         if values > LIMIT:
             problem = f"the body holds over {LIMIT} JSON values"
             raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
-        return values > ON_LOOP
+        return long or values > ON_LOOP
 
     def _bind_form(self, bind: QueryBinder, message: Message, form: bytes, query: bytes) -> None:
         pairs = self._form_pairs(form) + parameters(query, self._limits)

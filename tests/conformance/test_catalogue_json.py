@@ -808,7 +808,7 @@ def test_compressed_in_a_second_header(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["1 MiB", "10,000 JSON values", "100,000", "10,000 paths", "100 messages", "413"]
+    "told", ["1 MiB", "4,000 JSON values", "100,000", "10,000 paths", "100 messages", "413"]
 )
 def test_limits_are_told(told: str) -> None:
     """What a body may be is in the documentation."""

@@ -1,6 +1,15 @@
 import pytest
 from google.api import http_pb2
-from google.protobuf import any_pb2, duration_pb2, struct_pb2, timestamp_pb2
+from google.protobuf import (
+    any_pb2,
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    message_factory,
+    struct_pb2,
+    text_format,
+    timestamp_pb2,
+)
 
 from transcoder.protojson import to_json
 
@@ -40,4 +49,34 @@ def test_indent() -> None:
 def test_no_json_form(message: any_pb2.Any) -> None:
     """A message without a JSON form is a ValueError that names its type."""
     with pytest.raises(ValueError, match=message.DESCRIPTOR.full_name):
+        to_json(message)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x0a\x01\xff", b"\x12\x01\xff", b"\x1a\x05\x08\x01\x12\x01\xff", b"\x22\x03\x0a\x01\xff"],
+    ids=["string", "list", "map", "nested"],
+)
+def test_bad_bytes_of_a_peer(data: bytes) -> None:
+    """A string that is not UTF-8, which proto2 lets in, has no JSON form."""
+    file = descriptor_pb2.FileDescriptorProto(name="peer.proto", package="peer", syntax="proto2")
+    text_format.Parse(
+        """
+        message_type { name: "M"
+          field { name: "s" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+          field { name: "l" number: 2 type: TYPE_STRING label: LABEL_REPEATED }
+          field { name: "m" number: 3 type_name: ".peer.M.ME" label: LABEL_REPEATED }
+          field { name: "n" number: 4 type_name: ".peer.M" label: LABEL_OPTIONAL }
+          nested_type { name: "ME" options { map_entry: true }
+            field { name: "key" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+            field { name: "value" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } } }
+        """,
+        file,
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    message = message_factory.GetMessageClass(pool.FindMessageTypeByName("peer.M"))()
+    message.MergeFromString(data)
+
+    with pytest.raises(ValueError, match="not UTF-8"):
         to_json(message)

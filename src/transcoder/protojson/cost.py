@@ -11,6 +11,9 @@ from __future__ import annotations
 ON_LOOP = 4_000
 """Values of a document that is read on the event loop; a larger one would hold it too long."""
 
+LONG = 131_072
+"""Bytes of a document that is read on the event loop, however few values it has."""
+
 LIMIT = 100_000
 """Values of a document that is read at all."""
 

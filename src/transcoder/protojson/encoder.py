@@ -10,7 +10,7 @@ function cannot print it leaves to json_format, message by message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter
 from types import CodeType
@@ -79,8 +79,13 @@ def compile_encoder(descriptor: Descriptor, of: EncoderOf) -> Encode:
 
 
 def by_json_format(message: Message, options: EncodeOptions) -> Any:
-    """Return what json_format makes of a message."""
+    """Return what json_format makes of a message.
+
+    Raises:
+        ValueError: a string is not UTF-8; json_format would print it as Python spells it.
+    """
     encoded(message.DESCRIPTOR.full_name).fallback += 1
+    _check_texts(message)
     return json_format.MessageToDict(
         message,
         preserving_proto_field_name=options.proto_names,
@@ -89,6 +94,26 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
         unquote_int64_if_possible=options.int64_numbers,
         descriptor_pool=options.pool,
     )
+
+
+def _check_texts(message: Message) -> None:
+    for field, value in message.ListFields():
+        for kind, parts in _parts(field, value):
+            for part in parts:
+                if isinstance(part, Message):
+                    _check_texts(part)
+                elif kind == FieldDescriptor.TYPE_STRING and isinstance(part, bytes):
+                    raise ValueError(f"{field.name} is not UTF-8")
+
+
+def _parts(field: FieldDescriptor, value: Any) -> Iterator[tuple[int, Iterable[Any]]]:
+    """Yield what a field holds, by type: a map has parts of two."""
+    entry = field.message_type
+    if entry is not None and entry.GetOptions().map_entry:
+        yield entry.fields_by_name["key"].type, value
+        yield entry.fields_by_name["value"].type, (value[key] for key in value)
+    else:
+        yield field.type, value if field.is_repeated else [value]
 
 
 @lru_cache(1_000)

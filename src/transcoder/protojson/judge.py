@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
@@ -141,9 +142,14 @@ def _enum(value: Any, enum: EnumDescriptor, *, ignore_unknown: bool) -> str | No
         return _enum_number(int(value) if len(value) < 12 else 2**31, enum)
     if _is_python_integer(value):
         return expected
-    names = {each.name for each in enum.values} | custom_numbers(enum).keys()
+    names = _names(enum)
     known = value in names or ignore_unknown
     return None if known else f"no such value of {enum.name}{suggestion(value, names)}"
+
+
+@lru_cache(1_000)
+def _names(enum: EnumDescriptor) -> frozenset[str]:
+    return frozenset(each.name for each in enum.values) | custom_numbers(enum).keys()
 
 
 def _enum_number(number: int, enum: EnumDescriptor) -> str | None:
