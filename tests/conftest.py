@@ -136,7 +136,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start servers, as `start` does, for all tests of a module."""
-    with starting(tmp_path_factory.mktemp("served")) as start:
+    with starting(tmp_path_factory.mktemp("served"), traced=False) as start:
         yield start
 
 
@@ -151,9 +151,18 @@ def catalogue(start_shared: Start) -> Iterator[Catalogue]:
 
 
 @contextmanager
-def starting(folder: Path) -> Iterator[Start]:
-    """Start servers, which note what they do in a folder, and end them."""
+def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
+    """Start servers, which note what they do in a folder, and end them.
+
+    Args:
+        folder: theirs.
+        traced: whether their coverage counts; it makes them slow, which tells of no request's cost.
+    """
     started: list[Served] = []
+    environment = dict(os.environ)
+    if not traced:
+        for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+            environment.pop(name, None)
 
     def start(
         app: str = "operations:create",
@@ -173,7 +182,7 @@ def starting(folder: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path, "LEDGER": str(ledger)},
+            env={**environment, "PYTHONPATH": path, "LEDGER": str(ledger)},
         )
         started.append(Served(process, "", "", ledger))
         assert process.stdout is not None

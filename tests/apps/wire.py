@@ -20,7 +20,7 @@ LOOP_LIMIT = 0.1
 """Seconds of CPU that one case may take of the server's event loop."""
 
 INSIDE = re.compile(
-    r"Traceback|<class|Error\b|\.py\b|site-packages|/work|google\.protobuf|everything\.v1|"
+    r"Traceback|<class|Error\b|\.py\b|site-packages|/src/|google\.protobuf|everything\.v1|"
     r"sfixed64_value|Available Fields"
 )
 """What only the inside knows: exceptions, files, types, lists of fields."""
