@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz_targets import TARGETS, timed
+from fuzz_targets import TARGETS
 
 CORPUS = Path(__file__).parents[1] / "fuzz/corpus"
 SEEDS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
@@ -18,7 +18,4 @@ def test_each_target_has_a_corpus() -> None:
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_seed(seed: Path) -> None:
     """What the fuzzers start from holds without a fuzzer."""
-    target = TARGETS[seed.parent.name]
-    target(b"")  # compiles what the inputs need
-
-    timed(target, seed.read_bytes())
+    TARGETS[seed.parent.name](seed.read_bytes())
