@@ -6,44 +6,100 @@ An upstream takes a request message and returns a reply, or raises a StatusError
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
-from transcoder.metadata import Metadatum, RawHeaders
+from transcoder.metadata import Metadatum, RawHeaders, to_metadata
+
+Inbound: TypeAlias = "Callable[[RawHeaders], tuple[Metadatum, ...]]"
+Request: TypeAlias = "Message | AsyncIterator[Message]"
+
+NOBODY: Final[Mapping[str, Sequence[bytes]]] = MappingProxyType({})
+"""The identity of a client without a certificate."""
 
 
 class Call:
-    """One RPC on its way: what came with it, and what the servicer sends beside the reply.
+    """One RPC on its way: what came with it, and what the servicer sends beside the replies.
 
     Args:
         method: the gRPC path, `/package.Service/Method`.
         headers: of the HTTP request; they become metadata when somebody asks for them.
         peer: host and port of the client, or None when the transport has none.
+        deadline: when the call must be over, on the clock of `time.monotonic`; None for never.
+        inbound: how headers become metadata.
+        identity: what is known of the client's certificate, as `auth_context()` returns it.
     """
 
-    __slots__ = ("headers", "initial_metadata", "method", "peer", "trailing_metadata")
+    __slots__ = (
+        "_inbound",
+        "_metadata",
+        "cancelled",
+        "deadline",
+        "headers",
+        "identity",
+        "initial_metadata",
+        "method",
+        "peer",
+        "trailing_metadata",
+    )
 
     def __init__(
         self,
         method: str,
         headers: RawHeaders = (),
         peer: tuple[str, int] | None = None,
+        *,
+        deadline: float | None = None,
+        inbound: Inbound = to_metadata,
+        identity: Mapping[str, Sequence[bytes]] = NOBODY,
     ) -> None:
         self.method = method
         self.headers = headers
         self.peer = peer
+        self.deadline = deadline
+        self.identity = identity
+        self.cancelled = False
+        """Whether the gateway gave the call up: its client is gone, or its deadline has passed."""
         self.initial_metadata: tuple[Metadatum, ...] = ()
         self.trailing_metadata: tuple[Metadatum, ...] = ()
+        self._inbound = inbound
+        self._metadata: tuple[Metadatum, ...] | None = None
+
+    @property
+    def metadata(self) -> tuple[Metadatum, ...]:
+        """What the client sent beside the requests."""
+        if self._metadata is None:
+            self._metadata = self._inbound(self.headers)
+        return self._metadata
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the deadline, not below 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
 class Upstream(Protocol):
-    """Answers calls."""
+    """Answers calls of all four kinds.
 
-    async def unary(self, call: Call, request: Message) -> Message:
-        """Return the reply to one request.
+    A request is one message, or the client's stream of them: then reading it raises what went wrong
+    on its way, and the upstream lets that through.
+    """
+
+    async def unary(self, call: Call, request: Request) -> Message:
+        """Return the one reply.
 
         Raises:
+            StatusError: the call ended with a status other than OK.
+        """
+        ...
+
+    def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+        """Return the stream of replies; it must be closed, which ends the call.
+
+        Raises (when iterated):
             StatusError: the call ended with a status other than OK.
         """
         ...

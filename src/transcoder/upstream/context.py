@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from transcoder.errors import StatusError
-from transcoder.metadata import Metadatum, checked, to_metadata
+from transcoder.metadata import Metadatum, checked
 from transcoder.status import code_of
 from transcoder.upstream import Call
 from transcoder.upstream.codes import number_of, to_abort
@@ -56,7 +56,7 @@ class _Context:
                 _log.exception("a callback at the end of %s failed", self._call.method)
 
     def invocation_metadata(self) -> tuple[Metadatum, ...]:
-        return to_metadata(self._call.headers)
+        return self._call.metadata
 
     def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
         self._call.trailing_metadata = checked(trailing_metadata)
@@ -89,10 +89,10 @@ class _Context:
         return None
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        return {}
+        return dict(self._call.identity)
 
     def time_remaining(self) -> float | None:
-        return None
+        return self._call.time_remaining()
 
     def set_compression(self, compression: grpc.Compression) -> None:
         """Do nothing: compression of HTTP answers is not the servicer's to choose."""

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
 from transcoder.status import Code
-from transcoder.upstream import Call, check_reply
+from transcoder.upstream import Call, Request, check_reply
 from transcoder.upstream.context import BlockingContext, LocalContext
 
 
@@ -29,7 +29,7 @@ class Method:
         response_class: what it must return.
     """
 
-    behaviour: Callable[[Message, Any], Any]
+    behaviour: Callable[[Any, Any], Any]
     is_async: bool
     response_class: type[Message]
 
@@ -50,7 +50,7 @@ class Local:
         """Register a method under its gRPC path."""
         self._methods[path] = method
 
-    async def unary(self, call: Call, request: Message) -> Message:
+    async def unary(self, call: Call, request: Request) -> Message:
         """Return the servicer's reply; see `Upstream`."""
         method = self._methods.get(call.method)
         if method is None:
