@@ -80,6 +80,33 @@ def test_unreachable() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            ['get: "/v1/{name}"', 'get: "/v1/{pages}"'],
+            (
+                "api.proto:10:3: api.v1.Books.M2 (GET /v1/{pages}) never answers: "
+                "api.v1.Books.M1 (GET /v1/{name}) does; the other is at api.proto:7:3"
+            ),
+        ),
+        (
+            ['get: "/v1/{name=**}/x"', 'get: "/v1/{pages}/{name=**}"'],
+            (
+                "api.proto:7:3: api.v1.Books.M1 (GET /v1/{name=**}/x) never answers: "
+                "api.v1.Books.M2 (GET /v1/{pages}/{name=**}) does; the other is at api.proto:10:3"
+            ),
+        ),
+    ],
+)
+def test_conflicts_that_do_not_keep_from_starting(rules: list[str], message: str) -> None:
+    """Where conflicts are warnings, the one that answers is told, and it is not fatal."""
+    (problem,) = check(api(*rules), conflicts="warn")
+
+    assert str(problem) == message
+    assert not problem.fatal
+
+
 def test_shadowed() -> None:
     """A route that several others leave nothing to is told, and does not keep from starting."""
     descriptors = api(
@@ -191,4 +218,5 @@ def test_what_is_found_keeps_a_transcoder_from_starting(rules: list[str]) -> Non
         Transcoder(descriptors.services).compile()
 
     (problem,) = check(descriptors)
-    assert problem.message.startswith(str(refused.value))
+    hint = '; conflicts="warn" makes this a warning'
+    assert problem.message.startswith(str(refused.value).removesuffix(hint))

@@ -322,6 +322,27 @@ def test_check_notes(run: Run, tmp_path: Path) -> None:
     assert ": note: api.v1.Books.M0 (GET /v1/{name=a/*/**}) can never answer: " in checked.stdout
 
 
+def test_conflicts(run: Run, tmp_path: Path) -> None:
+    """Routes in conflict are a failure, or with --conflicts warn a note on what answers."""
+    text = API.replace("put:", "get:").replace(' body: "pages"', "")
+    (tmp_path / "conflict.binpb").write_bytes(descriptor_set(text))
+    of = ("--descriptor-set", "conflict.binpb")
+    route = "GET /v1/{name=books/*}"
+    does = f"api.v1.Books.Put ({route}) never answers: api.v1.Books.Get ({route}) does"
+
+    assert run("check", *of).exit_code == 1
+    assert 'conflicts="warn" makes this a warning' in run("routes", *of).stderr
+    checked = run("check", *of, "--conflicts", "warn")
+    assert checked.exit_code == 0
+    assert checked.stdout == f"api.proto:10:5: note: {does}; the other is at api.proto:7:5\n"
+    listed = script("routes", *of, "--conflicts", "warn", folder=tmp_path)
+    assert listed.stdout.count(route.removeprefix("GET ")) == 2
+    assert listed.stderr == f"{does}\n"
+    explained = run("explain", *of, "--conflicts", "warn", "GET", "/v1/books/7")
+    assert explained.stdout.startswith("api.v1.Books.Get\n")
+    assert "fits too, but /v1/{name=books/*} was declared first\n" in explained.stdout
+
+
 @pytest.mark.parametrize("command", [("routes",), ("explain", "GET", "/v1/books/7")])
 def test_broken_rules(run: Run, command: tuple[str, ...]) -> None:
     """Other commands tell the first problem in one line."""

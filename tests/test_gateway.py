@@ -424,6 +424,19 @@ def test_conflict_at_start() -> None:
     assert "ListUsers" in message["message"]
 
 
+def test_conflict_warned_of_at_start(caplog: pytest.LogCaptureFixture) -> None:
+    """With "warn" a conflict is one line in the log at start, and the gateway answers."""
+    with TestClient(register(Gateway(health="/v1/users", conflicts="warn"))) as web:
+        assert web.get("/v1/users").json() == {"status": "SERVING"}
+
+    assert caplog.messages == [
+        (
+            "services.user.v1.UserService.ListUsers (GET /v1/users) never answers: "
+            "the gateway's health (GET /v1/users) does"
+        )
+    ]
+
+
 def test_websocket() -> None:
     """A WebSocket is closed, for no route takes one."""
     from starlette.websockets import WebSocketDisconnect  # noqa: PLC0415  used here alone

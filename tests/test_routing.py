@@ -269,7 +269,8 @@ def test_duplicate(one: str, other: str) -> None:
         Router([route(one, "pkg.A.One"), route(other, "pkg.B.Two")])
 
     assert str(caught.value) == (
-        f"pkg.A.One ({one}) and pkg.B.Two ({other}) answer the same requests: remove one of them"
+        f"pkg.A.One ({one}) and pkg.B.Two ({other}) answer the same requests: remove one of them; "
+        'conflicts="warn" makes this a warning'
     )
 
 
@@ -336,6 +337,29 @@ def test_an_unreachable_route_is_noted() -> None:
     assert conflict == (*routes, False)
 
 
+def test_noted_twins_of_one_name_under_last_wins() -> None:
+    """Under "last-wins" the newer of two twins of one method answers, and the older is noted."""
+    older, newer = route("GET /{a}", "A"), route("GET /{b}", "A")
+    noting = Router([older, newer], order="last-wins", refuse=False)
+
+    assert noting.conflicts == ((older, newer, True),)
+    assert noting.conflicts[0].outcome == "A (GET /{a}) never answers: A (GET /{b}) does"
+    assert found(noting, "GET", "/y") == ("GET /{b}", ("y",))
+
+
+@pytest.mark.parametrize("order", ["specificity", "last-wins"])
+@pytest.mark.parametrize("reserved_first", [True, False])
+def test_noted_twin_of_a_reserved_route(order: Order, *, reserved_first: bool) -> None:
+    """Of twins a reserved one answers, whichever is declared first."""
+    health = dataclasses.replace(route("GET /healthz", "health"), reserved=True)
+    twin = route("GET /healthz", "Users.Get")
+    declared = [health, twin] if reserved_first else [twin, health]
+    noting = Router(declared, order=order, refuse=False)
+
+    assert noting.conflicts == ((twin, health, True),)
+    assert noting.match("GET", "/healthz") == (health, ())
+
+
 @pytest.mark.parametrize(
     ("path", "segments"),
     [
@@ -357,7 +381,8 @@ def test_unreachable() -> None:
         Router([route("GET /v1/{n=**}/x", "A"), route("GET /v1/{a}/{b=**}", "B")])
 
     assert str(caught.value) == (
-        "A (GET /v1/{n=**}/x) can never answer: B (GET /v1/{a}/{b=**}) takes all its paths"
+        "A (GET /v1/{n=**}/x) can never answer: B (GET /v1/{a}/{b=**}) takes all its paths; "
+        'conflicts="warn" makes this a warning'
     )
 
 

@@ -5,7 +5,7 @@ from google.api.http_pb2 import HttpRule
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from services.user.v1 import user_service_pb2
-from transcoder import ConfigError, Gateway, Transcoder
+from transcoder import GOOGLE, GRPC_GATEWAY, ConfigError, Gateway, Profile, Transcoder
 from transcoder.protojson import decode, encode
 
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
@@ -31,6 +31,39 @@ def test_a_rule_for_no_method() -> None:
     assert str(refused.value) == (
         f"rules: no service here has a method {GET}s; did you mean {GET}?"
     )
+
+
+def get_routes(*names: str) -> dict[str, HttpRule]:
+    """Rules that give methods of Operations the same route, each with a variable of its own."""
+    return {
+        f"google.longrunning.Operations.{name}": HttpRule(get="/v1/{name=operations/*}")
+        for name in names
+    }
+
+
+@pytest.mark.parametrize(
+    ("profile", "answers", "never"),
+    [
+        (GOOGLE, "GetOperation", ["DeleteOperation", "CancelOperation"]),
+        (GRPC_GATEWAY, "CancelOperation", []),  # The last wins there, and that is no conflict.
+    ],
+)
+def test_conflicts_as_warnings(
+    profile: Profile, answers: str, never: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With "warn" routes in conflict load, one answers, and the log tells once which do not."""
+    names = ["GetOperation", "DeleteOperation", "CancelOperation"]
+    rules = get_routes(*names)
+    transcoder = Transcoder([OPERATIONS], profile=profile, rules=rules, conflicts="warn")
+    names_found = {transcoder.match("GET", "/v1/operations/7").route.name for _ in range(2)}
+
+    assert names_found == {f"google.longrunning.Operations.{answers}"}
+    route = "(GET /v1/{name=operations/*})"
+    assert caplog.messages == [
+        f"google.longrunning.Operations.{name} {route} never answers: "
+        f"google.longrunning.Operations.{answers} {route} does"
+        for name in never
+    ]
 
 
 def test_rules_of_a_gateway() -> None:

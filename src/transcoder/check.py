@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from google.protobuf.descriptor import MethodDescriptor
 
@@ -48,6 +48,7 @@ def check(
     config: ServiceConfig | None = None,
     profile: Profile = GOOGLE,
     unbound: bool = False,
+    conflicts: Literal["refuse", "warn"] = "refuse",
 ) -> tuple[Problem, ...]:
     """Return all problems of the services' rules, sorted by their places.
 
@@ -56,6 +57,8 @@ def check(
         config: rules in place of options.
         profile: decides which routes are in conflict.
         unbound: methods without a rule have the route `POST /package.Service/Method`.
+        conflicts: whether a route that never answers because another one does keeps a server from
+            starting.
     """
     problems: list[Problem] = []
     selected: dict[str, SelectedRule] = {}
@@ -66,7 +69,7 @@ def check(
     rules = _Rules(descriptors, selected, unbound=unbound)
     routes = list(rules.routes(problems))
     router = Router(routes, order=profile.order, unescape=profile.unescape, refuse=False)
-    problems += map(_conflict, router.conflicts)
+    problems += (_conflict(each, fatal=conflicts == "refuse") for each in router.conflicts)
     problems += map(_shadowed, router.shadowed)
     return tuple(sorted(set(problems)))
 
@@ -111,10 +114,10 @@ def _route(
     return Route(method, template, rpc.full_name, place)
 
 
-def _conflict(conflict: Conflict[Place]) -> Problem:
-    return Problem(
-        conflict.route.endpoint, f"{conflict}; the other is at {conflict.other.endpoint}"
-    )
+def _conflict(conflict: Conflict[Place], *, fatal: bool) -> Problem:
+    told = str(conflict) if fatal else conflict.outcome
+    message = f"{told}; the other is at {conflict.other.endpoint}"
+    return Problem(conflict.route.endpoint, message, fatal)
 
 
 def _shadowed(shadowed: Shadowed[Place]) -> Problem:

@@ -188,16 +188,19 @@ def _type(field: FieldDescriptor) -> str:
 def _also_fitting(
     transcoder: Transcoder, match: Match[Any], method: str, path: str
 ) -> Iterator[Candidate]:
-    keys = transcoder.compile().segments(path) or []
+    router = transcoder.compile()
+    keys = router.segments(path) or []
     newest = transcoder.profile.order == "last-wins"
-    why = f"{match.route.template} {'was declared later' if newest else 'is more specific'}"
+    twins = [conflict.route for conflict in router.conflicts if conflict.same]
     for route in transcoder.routes:
         if (
             route is not match.route
             and _answers(route, method)
             and not stopped(route.template, keys)
         ):
-            yield Candidate(route=route, stopped=f"fits too, but {why}")
+            earlier = "was declared first" if route in twins else "is more specific"
+            why = "was declared later" if newest else earlier
+            yield Candidate(route=route, stopped=f"fits too, but {match.route.template} {why}")
 
 
 def _near(router: Router[Any], method: str, path: str) -> Iterator[Candidate]:

@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import grpc
 from google.api.http_pb2 import HttpRule
@@ -70,6 +70,8 @@ class Gateway(Starlette):
             service configuration, see `transcoder.service_config`.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         forms: take form bodies too, within these limits; None to answer them 415.
+        conflicts: whether a route that never answers because another one does is an error, or a
+            warning in the log.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -92,6 +94,7 @@ class Gateway(Starlette):
         rules: Mapping[str, HttpRule] | ServiceConfig | None = None,
         unbound: bool = False,
         forms: FormLimits | None = None,
+        conflicts: Literal["refuse", "warn"] = "refuse",
         body_limit: int = 1 << 20,
         health: str | None = "/healthz",
         threads: int = 32,
@@ -108,7 +111,9 @@ class Gateway(Starlette):
         # Apart, for a stream may wait for its client as long as it likes.
         self._stream_executor = ThreadPoolExecutor(threads, thread_name_prefix="stream")
         self.draining = False
-        self.transcoder = Transcoder(profile=profile, rules=rules, unbound=unbound, forms=forms)
+        self.transcoder = Transcoder(
+            profile=profile, rules=rules, unbound=unbound, forms=forms, conflicts=conflicts
+        )
         self._form_posts = form_post.is_looked_at(profile)
         self._offload = Offload()
         self._body_limit = body_limit

@@ -7,11 +7,12 @@ template a method by name comes before "*". A branch that fits the path but not 
 again, so a route is missed only if no branch has it.
 
 Two routes of the same segments, method and verb are an error at start, and so is a route all of
-whose paths go to one other. Where it takes several to shadow a route, as `/v1/{name=a/*/**}` by
+whose paths go to one other. Who may not change the rules can have the first of twins answer, and
+the other never. Where it takes several to shadow a route, as `/v1/{name=a/*/**}` by
 `/v1/{parent=a/*/**}/{id}` and `/v1/a/{id}`, it is only noted: Firestore's published rules do that.
 
-Under "last-wins" (grpc-gateway) the newest fitting route answers, and nothing is compared; but no
-route takes a request from a reserved one.
+Under "last-wins" (grpc-gateway) the newest fitting route answers, and only twins of one name are
+compared; but no route takes a request from a reserved one.
 
 What a path is, and how it is decoded, is told in `raw_path`.
 """
@@ -93,6 +94,11 @@ class Conflict(NamedTuple, Generic[T]):
             return f"{self.other} and {self.route} answer the same requests: remove one of them"
         return f"{self.route} can never answer: {self.other} takes all its paths"
 
+    @property
+    def outcome(self) -> str:
+        """What happens where this is no error."""
+        return f"{self.route} never answers: {self.other} does"
+
 
 _NOT_FOUND: Final = Miss()
 
@@ -135,6 +141,7 @@ class Router(Generic[T]):
         self._drop_slash = trailing_slash == "drop"
         self._root: Node[_Leaf[T]] = Node()
         entries = [_Entry(route, age) for age, route in enumerate(self.routes)]
+        entries.sort(key=_Entry.is_common)
         twins = [self._add(entry) for entry in entries]
         verbs = {route.template.verb for route in self.routes} - {""}
         self._verbs = frozenset(verbs)
@@ -147,7 +154,7 @@ class Router(Generic[T]):
             *[Conflict(each.route, each.takers[0], same=False) for each in dead if _lone(each)],
         )
         if refuse and self.conflicts:
-            raise ConfigError(str(self.conflicts[0]))
+            raise ConfigError(f'{self.conflicts[0]}; conflicts="warn" makes this a warning')
 
     def match(self, method: str, path: str) -> Match[T] | Miss:
         """Return the route for a request and its values, or what was missing.
@@ -276,10 +283,15 @@ class Router(Generic[T]):
         template, method = entry.route.template, entry.route.method
         leaf = self._root.place(template.segments).setdefault(template.verb, _Leaf())
         other = leaf.explicit(method)
-        if other and (not self._newest or other.excludes(entry)):
+        if other is None:
+            leaf.add(entry)
+            return None
+        if not self._newest or other.route.reserved:
             return Conflict(entry.route, other.route, same=True)
         leaf.add(entry)
-        return None
+        if other.route.name != entry.route.name:
+            return None
+        return Conflict(other.route, entry.route, same=True)
 
     def _shadowed(self, entries: Sequence[_Entry[T]]) -> Iterator[Shadowed[T]]:
         longest = max((len(route.template.segments) for route in self.routes), default=0)
@@ -324,10 +336,9 @@ class _Entry(Generic[T]):
         self.places = _places(route.template)
         self.bind = _binder(route.template, self.places)
 
-    def excludes(self, other: _Entry[T]) -> bool:
-        """Say whether a newer entry of the same template may not replace this one."""
-        one, newer = self.route, other.route
-        return one.reserved or newer.reserved or one.name == newer.name
+    def is_common(self) -> bool:
+        """Whether the route is not reserved: such come behind those that are."""
+        return not self.route.reserved
 
 
 class _Leaf(Generic[T]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -26,6 +27,8 @@ from transcoder.values import suggestion
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
     from transcoder.service_config import ServiceConfig
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ class Transcoder:
             service configuration, which may also change how the profile decodes paths.
         unbound: give methods without a rule the route `POST /package.Service/Method`.
         forms: take form bodies too, within these limits; None to answer them 415.
+        conflicts: whether a route that never answers because another one does is an error, or a
+            warning in the log. Of two that answer the same requests the first to be added does,
+            or the last if the profile's order is "last-wins".
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
@@ -81,12 +87,14 @@ class Transcoder:
         rules: Mapping[str, HttpRule] | ServiceConfig | None = None,
         unbound: bool = False,
         forms: FormLimits | None = None,
+        conflicts: Literal["refuse", "warn"] = "refuse",
     ) -> None:
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
         self._rules = dict(rules) if isinstance(rules, Mapping) else {}
         self.profile = self._config.adapt(profile) if self._config else profile
         self._forms = forms
         self._unbound = unbound
+        self._refuse = conflicts == "refuse"
         self._services: list[ServiceDescriptor] = []
         self._routes: list[Route[Any]] = []
         self._router: Router[Any] | None = None
@@ -130,7 +138,10 @@ class Transcoder:
                     order=self.profile.order,
                     unescape=self.profile.unescape,
                     trailing_slash=self.profile.trailing_slash,
+                    refuse=self._refuse,
                 )
+            for conflict in self._router.conflicts:
+                _log.warning("%s", conflict.outcome)
         return self._router
 
     def precompile(self) -> None:

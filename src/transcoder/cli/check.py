@@ -24,7 +24,11 @@ def check(loaded: Loaded) -> None:
     from transcoder.check import check as checked
 
     problems = checked(
-        loaded.descriptors, config=loaded.config, profile=loaded.profile, unbound=loaded.unbound
+        loaded.descriptors,
+        config=loaded.config,
+        profile=loaded.profile,
+        unbound=loaded.unbound,
+        conflicts=loaded.conflicts,
     )
     for problem in problems:
         note = "" if problem.fatal else "note: "

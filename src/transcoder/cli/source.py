@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -66,6 +66,13 @@ _OPTIONS = [
         is_flag=True,
         help="Route methods without a rule: POST /package.Service/Method.",
     ),
+    click.option(
+        "--conflicts",
+        type=click.Choice(["refuse", "warn"]),
+        default="refuse",
+        show_default=True,
+        help="Whether a route that never answers because another one does is an error.",
+    ),
 ]
 
 
@@ -77,6 +84,7 @@ class Loaded:
     config: ServiceConfig | None
     profile: Profile
     unbound: bool
+    conflicts: Literal["refuse", "warn"]
 
     def transcoder(self) -> Transcoder:
         """Return the transcoder of the services.
@@ -88,8 +96,13 @@ class Loaded:
 
         services = self.descriptors.services
         with told(click.ClickException):
-            profile, rules = self.profile, self.config
-            made = Transcoder(services, profile=profile, rules=rules, unbound=self.unbound)
+            made = Transcoder(
+                services,
+                profile=self.profile,
+                rules=self.config,
+                unbound=self.unbound,
+                conflicts=self.conflicts,
+            )
             made.compile()
         return made
 
@@ -118,6 +131,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         service_config: BinaryIO | None,
         profile: str,
         unbound: bool,
+        conflicts: Literal["refuse", "warn"],
         **options: Any,
     ) -> None:
         given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
@@ -129,7 +143,14 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         with told(Unreadable):
             descriptors = _descriptors(descriptor_set or image, module, reflection)
             descriptors = _chosen(descriptors, service)
-            loaded = _loaded(descriptors, service_config, profile, unbound=unbound)
+            chosen, config = _configured(PROFILES[profile], service_config)
+        loaded = Loaded(
+            descriptors=descriptors,
+            config=config,
+            profile=chosen,
+            unbound=unbound,
+            conflicts=conflicts,
+        )
         command(loaded=loaded, **options)
 
     decorated: Callable[..., None] = with_source
@@ -162,17 +183,14 @@ def _chosen(descriptors: Descriptors, services: tuple[str, ...]) -> Descriptors:
     return descriptors
 
 
-def _loaded(
-    descriptors: Descriptors, file: BinaryIO | None, profile: str, *, unbound: bool
-) -> Loaded:
-    chosen = PROFILES[profile]
+def _configured(profile: Profile, file: BinaryIO | None) -> tuple[Profile, ServiceConfig | None]:
+    """Return a service configuration, and the profile as it changes it."""
     if file is None:
-        return Loaded(descriptors=descriptors, config=None, profile=chosen, unbound=unbound)
+        return profile, None
     from transcoder.service_config import read_service_config
 
     config = read_service_config(_text(file), file.name)
-    chosen = config.adapt(chosen)
-    return Loaded(descriptors=descriptors, config=config, profile=chosen, unbound=unbound)
+    return config.adapt(profile), config
 
 
 def _text(file: BinaryIO) -> str:
