@@ -12,16 +12,31 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from transcoder.errors import InvalidRequest
 from transcoder.profile import Unescape
 
 DOT_SEGMENTS: Final = (".", "..")
-_MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_KEPT: Final = {
-    "except-reserved": re.compile("(%(?:2[1346-9A-CF]|3[ABDF]|40|5[BD]))", re.IGNORECASE),
-    "except-slash": re.compile("(%2F)", re.IGNORECASE),
+_DOT_SEGMENT: Final = re.compile(r"[/\0]\.\.?(?:[/\0]|\Z)")
+_PAIRS: Final = [
+    f"{high}{low}" for high in "0123456789ABCDEFabcdef" for low in "0123456789ABCDEFabcdef"
+]
+
+
+def _characters(kept: str, slash: str = "/") -> dict[str, str]:
+    """Return what each pair of digits stands for, those of kept characters for themselves."""
+    characters = {pair: chr(int(pair, 16)) for pair in _PAIRS if pair != "00"}
+    stay = {pair: f"%{pair}" for pair, each in characters.items() if each in kept}
+    return characters | dict.fromkeys(("2F", "2f"), slash) | stay
+
+
+_KEY: Final = _characters(kept="", slash="\0")
+_ALL: Final = _characters(kept="")
+_VALUE: Final[dict[Unescape, dict[str, str]]] = {
+    "except-reserved": _characters(kept="!#$&'()*+,/:;=?@[]"),
+    "except-slash": _characters(kept="/"),
+    "all": _ALL,
+    "legacy": _ALL,
 }
 
 
@@ -45,29 +60,27 @@ def split(
     >>> split("/v1/a%2Fb/%63", "except-reserved")
     (['', 'v1', 'a\x00b', 'c'], ['', 'v1', 'a%2Fb', '%63'])
     """
-    text = _decoded(path)
+    _check(path)
     if unescape == "legacy":
-        path = text
+        path = unquoted(path, unescape)
     elif unescape == "all":
         path = path.replace("%2F", "/")
     if drop_slash:
         path = path.rstrip("/") or "/"
+    text = path if unescape == "legacy" else key_of(path)
+    if "." in text and _DOT_SEGMENT.search(text):
+        raise InvalidRequest("the path holds a dot segment")
     if path == "/":
         return [""], [""]
-    if not empty_segments and ("//" in path or path.endswith("/")):
+    if not empty_segments and ("//" in path or path[-1] == "/"):
         return None
-    raw = keys = path.split("/")
-    if unescape != "legacy" and "%" in path:
-        slashes = "%2F" in path or "%2f" in path
-        keys = (key_of(path) if slashes else text).split("/")[: len(raw)]
-    return keys, raw
+    raw = path.split("/")
+    return (raw if text is path else text.split("/")), raw
 
 
 def key_of(text: str) -> str:
     """Return a part of a path decoded, with NUL for an encoded slash."""
-    if "%" not in text:
-        return text
-    return _unquoted(text.replace("%2F", "%00").replace("%2f", "%00"))
+    return _decoded(text, _KEY) if "%" in text else text
 
 
 def unquoted(text: str, unescape: Unescape) -> str:
@@ -76,32 +89,26 @@ def unquoted(text: str, unescape: Unescape) -> str:
     >>> unquoted("a%2Fb/%63", "except-reserved"), unquoted("a%2Fb/%63", "all")
     ('a%2Fb/c', 'a/b/c')
     """
-    kept = _KEPT.get(unescape)
-    if kept is None:
-        return _unquoted(text)
-    parts = kept.split(text)
-    parts[::2] = [_unquoted(part) for part in parts[::2]]
-    return "".join(parts)
+    return _decoded(text, _VALUE[unescape]) if "%" in text else text
 
 
-def _decoded(path: str) -> str:
-    """Return a path all decoded, for what is forbidden to show in it."""
+def _check(path: str) -> None:
     if not path.startswith("/"):
         raise InvalidRequest("the path must start with '/'")
     if not path.isascii():
         raise InvalidRequest("the path is not ASCII: percent-encode it")
-    if _MALFORMED.search(path):
-        raise InvalidRequest("the path holds a malformed percent escape")
-    text = _unquoted(path)
-    if "\0" in text:
+    if "\0" in path:
         raise InvalidRequest("the path holds a NUL")
-    if "/." in text and not set(DOT_SEGMENTS).isdisjoint(text.split("/")):
-        raise InvalidRequest("the path holds a dot segment")
-    return text
 
 
-def _unquoted(text: str) -> str:
+def _decoded(text: str, characters: dict[str, str]) -> str:
+    """Replace each escape in an ASCII text by what stands for it, and read the whole as UTF-8."""
+    head, *parts = text.split("%")
     try:
-        return unquote_to_bytes(text).decode("utf-8")
+        decoded = head + "".join([characters[part[:2]] + part[2:] for part in parts])
+        return decoded if decoded.isascii() else decoded.encode("latin-1").decode()
+    except KeyError as error:
+        problem = "a NUL" if error.args == ("00",) else "a malformed percent escape"
+        raise InvalidRequest(f"the path holds {problem}") from None
     except UnicodeDecodeError:
         raise InvalidRequest("the path is not UTF-8 once it is decoded") from None
