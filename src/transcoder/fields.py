@@ -211,9 +211,10 @@ def _fill_singular(path: FieldPath, fill: Setter) -> Setter:
 
     def set_(message: Message, text: str) -> None:
         target = value(message)
-        target.Clear()
+        cls = type(target)  # Its fields may have the names of its methods, and go before them.
+        cls.Clear(target)
         # An empty duration is a duration: the field is there even when all in it is zero.
-        target.SetInParent()
+        cls.SetInParent(target)
         fill(target, text)
 
     return set_
@@ -295,7 +296,7 @@ def oneof_guard(path: FieldPath) -> Guard | None:
         inside: Any = message
         for name, oneof_name in steps:
             if oneof_name:
-                member = inside.WhichOneof(oneof_name)
+                member = type(inside).WhichOneof(inside, oneof_name)
                 if member is not None and member != name:
                     raise BadValue(f"only one of {member} and {name} may be set")
             inside = getattr(inside, name)

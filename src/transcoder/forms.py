@@ -120,7 +120,7 @@ class FormBinder:
             content_type: one that `takes` takes.
         """
         target = self._target_of(request)
-        target.SetInParent()
+        type(target).SetInParent(target)
         if isinstance(body, bytes) and media_type(content_type) == URLENCODED:
             return self._bind_urlencoded(target, body, content_type)
         form = Multipart(content_type, self._limits) if isinstance(body, bytes) else body
@@ -208,7 +208,7 @@ class FormBinder:
     def _merge_json(self, target: Message, part: Part, data: bytes, path: FieldPath) -> None:
         read = body_reader(str(path), self._descriptor, type(target), self._profile)
         try:
-            target.MergeFrom(read(data, part.content_type))
+            type(target).MergeFrom(target, read(data, part.content_type))
         except InvalidRequest as error:
             is_message = path.leaf.message_type is not None and not path.leaf.is_repeated
             inner = f".{error.field}" if error.field and is_message else ""
@@ -229,7 +229,7 @@ def _place(target: Message, path: FieldPath) -> Any:
     value = _value_of(path)(target)
     if path.leaf.is_repeated:
         return value.add()
-    value.SetInParent()
+    type(value).SetInParent(value)
     return value
 
 

@@ -207,7 +207,7 @@ class RequestDecoder:
         pairs = parameters(query, self._limits)
         bind.bind(message, bind.beside(pairs, _said_fields(said, self._descriptor)))
         _clear_what_both_say(message, body)
-        message.MergeFrom(body)
+        self._message_class.MergeFrom(message, body)
         return message
 
     def system_parameters(self, query: bytes, form: bytes = b"") -> SystemParameters | None:
@@ -283,7 +283,7 @@ def _fill_mask(
     message: Message, said: bytes | Sequence[str], name: str, body_type: Descriptor
 ) -> None:
     """Fill the update mask from JSON or from a form's paths, when the client gave none."""
-    if not message.HasField(name):
+    if not type(message).HasField(message, name):
         paths = mask_paths(said, body_type) if isinstance(said, bytes) else said
         if paths:
             getattr(message, name).paths.extend(paths)
@@ -304,10 +304,11 @@ def _said_fields(said: bytes | Sequence[str], message: Descriptor) -> set[tuple[
 
 def _clear_what_both_say(message: Message, body: Message) -> None:
     """Clear the well-known values that the body says too: a merge would mix their parts."""
-    for field, value in body.ListFields():
+    cls = type(body)
+    for field, value in cls.ListFields(body):
         if field.message_type is None or field.is_repeated:
             continue
         if well_known(field.message_type) is not None:
-            message.ClearField(field.name)
-        elif message.HasField(field.name):
+            cls.ClearField(message, field.name)
+        elif cls.HasField(message, field.name):
             _clear_what_both_say(getattr(message, field.name), value)

@@ -129,7 +129,7 @@ def _raw(message_class: type[Message], target_of: Callable[[Message], Any]) -> R
     def read(data: bytes, content_type: str) -> Message:
         message = message_class()
         target = target_of(message)
-        target.SetInParent()
+        type(target).SetInParent(target)
         target.content_type = content_type
         target.data = data
         return message
@@ -172,7 +172,7 @@ def _submessage(
             read_json.check(content_type)
             return message
         value = read_json(data, content_type, field_class)
-        target_of(message).CopyFrom(value)
+        field_class.CopyFrom(target_of(message), value)
         return message
 
     return read

@@ -483,6 +483,7 @@ STRICTER = (
     "as a key, expected ",
     "no such field",
     "an object names a key twice",
+    "only one of ",
 )
 """How refusals begin of documents that json_format takes: those listed in docs/json.md."""
 

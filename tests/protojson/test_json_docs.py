@@ -24,7 +24,8 @@ from transcoder.errors import InvalidRequest
 from transcoder.protojson import from_json
 
 DOCS = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
-ROWS = re.findall(r"^\| `(.*)` \| `([\w.]+\.\w+|map<int32, string>)` \| .+ \|$", DOCS, re.MULTILINE)
+NAME = r"`([\w.]+\.\w+|map<int32, string>|oneof)`( with a `\w+`)?"
+ROWS = [row[:2] for row in re.findall(rf"^\| `(.*)` \| {NAME} \| .+ \|$", DOCS, re.MULTILINE)]
 LINKED = (
     any_pb2,
     api_pb2,
@@ -42,6 +43,8 @@ def document(json: str, name: str) -> tuple[bytes, type[Message]]:
     """Return a row's document and the class it is for."""
     if name.startswith("map<"):
         return f'{{"byInt32": {json}}}'.encode(), message_class("kinds.v1.Maps")
+    if name == "oneof":
+        return json.encode(), message_class("kinds.v1.Alone")
     return json.encode(), GetMessageClass(Default().FindMessageTypeByName(name))
 
 

@@ -24,6 +24,7 @@ from transcoder.protojson.field_decoders import (
     Keys,
     Unexpected,
     field_decoder,
+    takes_null,
 )
 
 Table = dict[str, tuple[str, Decode | None]]
@@ -32,7 +33,7 @@ Table = dict[str, tuple[str, Decode | None]]
 
 def compile_decoder(descriptor: Descriptor, of: DecoderOf) -> Decode:
     """Return the decoder of a type that has no JSON form of its own."""
-    nulls = {field.name: _of_null(field) for field in descriptor.fields if _takes_null(field)}
+    nulls = {field.name: _of_null(field) for field in descriptor.fields if takes_null(field)}
     oneofs = [
         frozenset(field.name for field in oneof.fields)
         for oneof in descriptor.oneofs
@@ -86,8 +87,10 @@ def _strict(table: Table, nulls: dict[str, Any], oneofs: list[frozenset[str]]) -
                 out[name] = item
             elif item is not None:
                 out[name] = convert(item, keys, depth)
+            elif (null := nulls.get(name)) is not Unexpected:
+                out[name] = null
             else:
-                out[name] = nulls.get(name)
+                raise Unexpected
         if len(out) != size:
             raise Unexpected  # One field in both spellings.
         for members in oneofs:
@@ -127,14 +130,8 @@ def keys_within(value: Any, depth: int) -> int:
     return 0
 
 
-def _takes_null(field: FieldDescriptor) -> bool:
-    kind = field.message_type or field.enum_type
-    return (
-        kind is not None
-        and not field.is_repeated
-        and kind.full_name in {"google.protobuf.Value", "google.protobuf.NullValue"}
-    )
-
-
 def _of_null(field: FieldDescriptor) -> Any:
+    """Return what null is for a field to which it is a value, `Unexpected` for a list of these."""
+    if field.is_repeated:
+        return Unexpected
     return 0 if field.message_type is None else {"null_value": 0}

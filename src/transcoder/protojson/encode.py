@@ -57,7 +57,7 @@ def to_json(
     >>> to_json(Duration(seconds=1, nanos=500_000_000))
     b'"1.500s"'
     """
-    descriptor: Any = message.DESCRIPTOR
+    descriptor: Any = type(message).DESCRIPTOR
     compact = indent is None
     options = (print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
     found = _encoders.get((descriptor, options))
@@ -98,7 +98,7 @@ def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> byt
         return text.encode()
     except Exception as error:
         # json_format raises TypeError, DecodeError, AttributeError and more, by the input.
-        name = message.DESCRIPTOR.full_name
+        name = type(message).DESCRIPTOR.full_name
         raise ValueError(f"{name} has no JSON form: {error}") from error
 
 

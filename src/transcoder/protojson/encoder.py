@@ -20,6 +20,7 @@ import orjson
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from transcoder.observe import encoded
@@ -40,6 +41,8 @@ Raises anything when json_format has to decide.
 
 _INT64 = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _MANY = 8
+_METHODS: Any = Empty
+"""Has the methods of all messages; theirs may be hidden by fields of the same names."""
 
 
 class EncodeOptions(NamedTuple):
@@ -84,7 +87,7 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
     Raises:
         ValueError: a string is not UTF-8; json_format would print it as Python spells it.
     """
-    encoded(message.DESCRIPTOR.full_name).fallback += 1
+    encoded(type(message).DESCRIPTOR.full_name).fallback += 1
     _check_texts(message)
     return json_format.MessageToDict(
         message,
@@ -97,7 +100,7 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
 
 
 def _check_texts(message: Message) -> None:
-    for field, value in message.ListFields():
+    for field, value in type(message).ListFields(message):
         for kind, parts in _parts(field, value):
             for part in parts:
                 if isinstance(part, Message):
@@ -146,13 +149,14 @@ class _Source:
         self.lines = ["def encode(m):"]
         if descriptor.is_extendable:
             other = self.bind(lambda message: by_json_format(message, self.of.options))
-            self.lines.append(f" if len(m.Extensions): return {other}(m)")
+            extensions = self.bind(_METHODS.Extensions.__get__)
+            self.lines.append(f" if len({extensions}(m)): return {other}(m)")
         if plain:
             get = self.bind(attrgetter(*(field.name for field in plain)))
             values = ", ".join(f"v{field.number}" for field in plain)
             self.lines.append(f" {values} = {get}(m)")
         if len(plain) < len(fields):
-            self.lines.append(" has = m.HasField")
+            self.lines.append(f" has = {self.bind(_METHODS.HasField.__get__)}(m)")
         self.lines.append(" d = {}")
         asked: set[str] = set()
         for field in fields:
@@ -181,7 +185,8 @@ class _Source:
 
     def oneof(self, oneof: Any) -> None:
         """Write the lines that print the one member that is set."""
-        self.lines += [f" w = m.WhichOneof({self.bind(oneof.name)})", " if w is None: pass"]
+        which = self.bind(_METHODS.WhichOneof)
+        self.lines += [f" w = {which}(m, {self.bind(oneof.name)})", " if w is None: pass"]
         for field in oneof.fields:
             name = self.bind(field.name)
             self.lines.append(f" elif w == {name}: {self.store(field, f'getattr(m, {name})')}")

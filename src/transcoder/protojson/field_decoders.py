@@ -86,6 +86,15 @@ def single_decoder(field: FieldDescriptor, of: DecoderOf) -> Decode | None:
     return _SCALARS.get(field.cpp_type)
 
 
+def takes_null(field: FieldDescriptor) -> bool:
+    """Say whether null is a value of a field's type, where it is no value to all others."""
+    kind = field.message_type or field.enum_type
+    return kind is not None and kind.full_name in {
+        "google.protobuf.Value",
+        "google.protobuf.NullValue",
+    }
+
+
 def _enum(enum: EnumDescriptor) -> Decode | None:
     """Return None for enums without names of JSON's own: the constructor knows the others.
 

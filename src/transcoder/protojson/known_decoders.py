@@ -108,7 +108,7 @@ def _any(descriptor: Descriptor, of: DecoderOf) -> Decode:
                 raise Unexpected
         out = of.find(content)(inner, keys, depth + 1)
         made = GetMessageClass(content)(**out) if type(out) is dict else out
-        return {"type_url": url, "value": made.SerializeToString()}
+        return {"type_url": url, "value": type(made).SerializeToString(made)}
 
     return decode
 

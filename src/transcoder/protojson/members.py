@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.protojson.document import Pairs
+from transcoder.protojson.field_decoders import takes_null
 from transcoder.protojson.judge import judge_key, key_value
 from transcoder.protojson.known_encoders import WRAPPERS, is_known
 
@@ -70,7 +71,7 @@ class Members:
         if name in self.keys:
             raise Problem(f"given twice, as {self.keys[name]} before")
         self.keys[name] = key
-        if oneof is not None and value is not None:
+        if oneof is not None and (value is not None or takes_null(field)):
             if oneof.name in self.oneofs:
                 raise Problem(f"only one of {self.oneofs[oneof.name]} and {key} may be set")
             self.oneofs[oneof.name] = key

@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pool import Default, DescriptorPool
 
 from transcoder.protojson.document import Pairs
 from transcoder.protojson.encoder import is_map_entry
+from transcoder.protojson.field_decoders import takes_null
 from transcoder.protojson.field_mask import PATHS
 from transcoder.protojson.judge import judge, judge_number, judge_text, kind
 from transcoder.protojson.known_decoders import TYPE_HOST
@@ -64,7 +65,7 @@ class Walk:
                 field = members.field(key, value)
                 if field is None:
                     self._unknown(key, value, of)
-                elif value is not None:
+                elif value is not None or (field.is_repeated and takes_null(field)):
                     self._field(value, field, depth)
         except Problem as found:
             found.within(key)
