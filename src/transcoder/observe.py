@@ -1,7 +1,9 @@
 """What the core counts, for whoever reads it: plain ints, without a lock.
 
 A count lost between threads costs less than the lock. For each message type: how often its JSON
-took the fast path, and how often json_format had to decide.
+took the fast path, and how often json_format had to decide. A message is counted once: when it is
+the whole document, and else only when json_format prints it alone, as it does those with
+extensions. The others within a document are not counted.
 
 >>> from google.protobuf.api_pb2 import Mixin
 >>> from transcoder.protojson import to_json
@@ -31,7 +33,7 @@ class Counts(NamedTuple):
 
     Args:
         encoded: printed by its own encoder.
-        encoded_slowly: printed by json_format.
+        encoded_slowly: left to json_format, whether it printed them or failed.
         decoded: read by its own decoder.
         decoded_slowly: judged by json_format, whether taken or refused.
     """

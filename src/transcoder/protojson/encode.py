@@ -16,6 +16,7 @@ from transcoder.protojson.encoder import (
     Encode,
     EncodeOptions,
     EncoderOf,
+    Left,
     by_json_format,
     compile_encoder,
 )
@@ -68,8 +69,10 @@ def to_json(
         tree = encode(message)
         data = dumps(tree) if compact else _indented(tree, indent)
     except Exception:  # noqa: BLE001  whatever it was, json_format decides
+        tally.fallback += 1
         return _slowly(message, EncodeOptions(*options), indent)
-    tally.fast += 1
+    if type(tree) is not Left:
+        tally.fast += 1
     return data
 
 

@@ -60,6 +60,10 @@ class EncodeOptions(NamedTuple):
     compact: bool
 
 
+class Left(dict[str, Any]):
+    """What json_format made of a message that was left to it, and that is counted already."""
+
+
 class EncoderOf(NamedTuple):
     """Finds the encoders of a type's parts.
 
@@ -87,7 +91,6 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
     Raises:
         ValueError: a string is not UTF-8; json_format would print it as Python spells it.
     """
-    encoded(type(message).DESCRIPTOR.full_name).fallback += 1
     _check_texts(message)
     return json_format.MessageToDict(
         message,
@@ -97,6 +100,13 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
         unquote_int64_if_possible=options.int64_numbers,
         descriptor_pool=options.pool,
     )
+
+
+def _left(message: Message, options: EncodeOptions) -> Left:
+    """Leave one message of a document to json_format."""
+    tree = Left(by_json_format(message, options))
+    encoded(type(message).DESCRIPTOR.full_name).fallback += 1
+    return tree
 
 
 def _check_texts(message: Message) -> None:
@@ -148,7 +158,7 @@ class _Source:
         plain = [field for field in fields if not field.has_presence]
         self.lines = ["def encode(m):"]
         if descriptor.is_extendable:
-            other = self.bind(lambda message: by_json_format(message, self.of.options))
+            other = self.bind(lambda message: _left(message, self.of.options))
             extensions = self.bind(_METHODS.Extensions.__get__)
             self.lines.append(f" if len({extensions}(m)): return {other}(m)")
         if plain:
