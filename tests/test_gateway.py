@@ -39,7 +39,7 @@ from transcoder import (
     Profile,
     StatusError,
 )
-from transcoder import gateway as gateway_module
+from transcoder import asgi as asgi_module
 from transcoder.service_config import read_service_config
 
 JSON = {"content-type": "application/json"}
@@ -201,7 +201,7 @@ def test_failures_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """An exception in a servicer is one log line with traceback, under the id the client has."""
     answer = client().get("/v1/users/broken", headers={"x-request-id": "abc-1"})
 
-    (record,) = [each for each in caplog.records if each.name == "transcoder.gateway"]
+    (record,) = [each for each in caplog.records if each.name == "transcoder.refusal"]
     assert answer.headers["x-request-id"] == "abc-1"
     assert "request id abc-1" in record.getMessage()
     assert record.exc_info is not None
@@ -505,7 +505,7 @@ def asgi(
 
 def test_without_raw_path(caplog: pytest.LogCaptureFixture) -> None:
     """Under a server that gives no raw path, the decoded one is used, and that is said once."""
-    gateway_module._warn_of_decoded_paths.cache_clear()
+    asgi_module._warn_of_decoded_paths.cache_clear()
     gateway = register(Gateway())
     read = asgi(gateway, {"path": "/v1/users/a b"})
     verb = asgi(gateway, {"method": "POST", "path": "/v1/users/a:deactivate"})

@@ -7,12 +7,10 @@ with no middleware configured they do not pass through Starlette at all.
 
 from __future__ import annotations
 
-import functools
 import logging
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import grpc
@@ -29,33 +27,30 @@ from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from transcoder import form_post
-from transcoder.body import Disconnected, read_body, read_form
+from transcoder.asgi import raw_path, send_payload
+from transcoder.body import Disconnected
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
-from transcoder.metadata import RawHeaders, request_id, to_headers
 from transcoder.offload import Offload
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
-from transcoder.response import JSON, Payload, Presentation
+from transcoder.reading import Reader
+from transcoder.refusal import refuse
+from transcoder.response import JSON, Payload
+from transcoder.rest import Rest
 from transcoder.routing import Match, Miss, Route
 from transcoder.status import Code
 from transcoder.transcoder import Endpoint, Transcoder, method_path
-from transcoder.upstream import Call
+from transcoder.upstream import Upstream
 from transcoder.upstream.local import Local, Method
 
 if TYPE_CHECKING:
-    from transcoder.multipart import FormLimits, Multipart
+    from transcoder.multipart import FormLimits
     from transcoder.service_config import ServiceConfig
 
 _log = logging.getLogger(__name__)
 
 BuiltIn = Callable[[Scope], Payload]
-
-REPLY_ON_LOOP = 16_384
-"""Bytes of a reply that is printed on the event loop: at most that many JSON values."""
-
-REPLY_LIMIT = 4 << 20
-"""Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
 PATH_LIMIT = 8192
 """Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
@@ -115,11 +110,13 @@ class Gateway(Starlette):
             profile=profile, rules=rules, unbound=unbound, forms=forms, conflicts=conflicts
         )
         self._form_posts = form_post.is_looked_at(profile)
-        self._offload = Offload()
-        self._body_limit = body_limit
+        offload = Offload()
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
-        self._upstream = Local(self.executor)
+        self._upstreams: dict[str, Upstream] = {}
+        self._local = Local(self.executor)
+        read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
+        self._rest = Rest(self._upstreams, self._local, read, offload)
         if health is not None:
             template = PathTemplate.parse(health)
             name = "the gateway's health"
@@ -217,7 +214,7 @@ class Gateway(Starlette):
             found = handler.service(HandlerDetails(path))
             behaviour = None if found is None else found.unary_unary
             if behaviour is not None:
-                self._upstream.add(path, Method(behaviour, is_async(behaviour), reply))
+                self._local.add(path, Method(behaviour, is_async(behaviour), reply))
         return replies
 
     def _decide_method(self, scope: Scope) -> None:
@@ -232,7 +229,7 @@ class Gateway(Starlette):
             scope["transcoder.form"] = True
 
     def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
-        path = _raw_path(scope)
+        path = raw_path(scope)
         if len(path) > PATH_LIMIT:
             message = f"the path is over the limit of {PATH_LIMIT} bytes"
             return StatusError(Code.INVALID_ARGUMENT, message, http=414)
@@ -250,13 +247,13 @@ class Gateway(Starlette):
             return
         except BaseException as error:
             if not is_cancelled(error):
-                payload = self._refuse(error, scope)
+                payload = refuse(error, scope)
             elif self.draining:
                 gone = StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
-                payload = self._refuse(gone, scope)
+                payload = refuse(gone, scope)
             else:
                 raise
-        await _send(payload, scope["method"], send)
+        await send_payload(payload, scope["method"], send)
 
     async def _payload(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive
@@ -266,7 +263,7 @@ class Gateway(Starlette):
             scope["route"] = route
             endpoint = route.endpoint
             if isinstance(endpoint, Endpoint):
-                return await self._call(found, endpoint, scope, receive)
+                return await self._rest(found, scope, receive)
             built_in: BuiltIn = endpoint
             return built_in(scope)
         if isinstance(found, StatusError):
@@ -274,66 +271,6 @@ class Gateway(Starlette):
         if scope["method"] == "OPTIONS" and found.allow:
             return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
         raise self.transcoder.refusal(found)
-
-    async def _call(
-        self, match: Match[Any], endpoint: Endpoint, scope: Scope, receive: Receive
-    ) -> Payload:
-        headers: RawHeaders = scope["headers"]
-        query: bytes = scope["query_string"]
-        body: bytes | Multipart = b""
-        content_type, more = "", b""
-        if endpoint.binding.body:
-            # A copy: the server may append trailers to the list while the body is read.
-            headers = list(headers)
-            content_type = _content_type(headers)
-            form = endpoint.decode.multipart(content_type)
-            if form is None:
-                body = await read_body(headers, receive, self._body_limit)
-            else:
-                body = await read_form(headers, receive, self._body_limit, form)
-        elif self._form_posts and "transcoder.form" in scope:
-            more = await read_body(headers, receive, self._body_limit)
-        told = match.values, query, body, content_type, more
-        if body and endpoint.decode.is_heavy(body, content_type):
-            request = await self._offload.run(endpoint.decode, *told)
-        else:
-            request = endpoint.decode(*told)
-        presentation = endpoint.presentation(query, more) if query or more else None
-        call = Call(endpoint.method, headers, scope.get("client"))
-        try:
-            reply = await self._upstream.unary(call, request)
-        except StatusError as error:
-            return _with_metadata(self._refuse(error, scope), call)
-        if reply.ByteSize() > REPLY_ON_LOOP and endpoint.encode.prints_json:
-            return _with_metadata(await self._encoded(endpoint, reply, presentation), call)
-        return _with_metadata(endpoint.encode(reply, presentation), call)
-
-    async def _encoded(
-        self, endpoint: Endpoint, reply: Message, presentation: Presentation | None
-    ) -> Payload:
-        """Print a large reply on a thread: a copy, for the servicer may go on changing its own."""
-        size = reply.ByteSize()
-        if size > REPLY_LIMIT:
-            raise ValueError(f"a reply of {size} bytes is over the limit of {REPLY_LIMIT}")
-        copy = type(reply)()
-        copy.CopyFrom(reply)
-        return await self._offload.run(endpoint.encode, copy, presentation)
-
-    def _refuse(self, error: BaseException, scope: Scope) -> Payload:
-        """Log an error, once, and return what the client is told."""
-        payload = self.transcoder.error(error)
-        name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
-        # Other servers than ours let control bytes through, and logs end up in terminals.
-        method, path = scope["method"], ascii(_raw_path(scope)[:256])[1:-1]
-        defect = error if not isinstance(error, StatusError) else error.__cause__
-        if defect is not None:
-            _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
-        elif isinstance(error, StatusError):
-            ordinary = payload.status < 500 or error.status.code is Code.UNIMPLEMENTED
-            level = logging.INFO if ordinary else logging.WARNING
-            text = "%s %s answered %d: %.256r, request id %s"
-            _log.log(level, text, method, path, payload.status, error.status.message, name)
-        return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))
 
     def _health(self, scope: Scope) -> Payload:
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
@@ -370,57 +307,3 @@ class _Transcoded(BaseRoute):
         # Starlette's key for itself; ours is the method's route, and there only when one matched.
         scope.pop("route", None)
         await self._gateway._answer(found, scope, receive, send)  # noqa: SLF001  as above
-
-
-def _raw_path(scope: Scope) -> str:
-    """Return the path as the client sent it, below the root path of a mount."""
-    raw = scope.get("raw_path")
-    path: str = _encoded(scope["path"]) if raw is None else raw.decode("latin-1")
-    root = scope.get("root_path")
-    if not root:
-        return path
-    # A mount compares decoded paths: the client may have spelled the prefix in its own way.
-    depth = root.count("/") + 1
-    segments = path.split("/", depth)
-    below = urllib.parse.unquote("/".join(segments[:depth])) == root
-    return "/" + "".join(segments[depth:]) if below else path
-
-
-def _encoded(path: str) -> str:
-    _warn_of_decoded_paths()
-    return urllib.parse.quote(path, safe="/:@!$&'()*+,;=")
-
-
-@functools.cache
-def _warn_of_decoded_paths() -> None:
-    _log.warning(
-        "this ASGI server gives no raw_path: an escaped slash in a path cannot be told from a slash"
-    )
-
-
-def _content_type(headers: RawHeaders) -> str:
-    for name, value in headers:
-        if name == b"content-type":
-            return value.decode("latin-1")
-    return ""
-
-
-def _with_metadata(payload: Payload, call: Call) -> Payload:
-    if not call.initial_metadata and not call.trailing_metadata:
-        return payload
-    ours = {name for name, _ in payload.headers}
-    sent = to_headers((*call.initial_metadata, *call.trailing_metadata))
-    sent = [header for header in sent if header[0] not in ours]
-    return replace(payload, headers=(*payload.headers, *sent))
-
-
-async def _send(payload: Payload, method: str, send: Callable[[Any], Awaitable[None]]) -> None:
-    headers: list[tuple[bytes, bytes]] = []
-    if payload.status != 204:
-        headers += (
-            (b"content-type", payload.content_type),
-            (b"content-length", b"%d" % len(payload.body)),
-        )
-    headers += payload.headers
-    await send({"type": "http.response.start", "status": payload.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})

@@ -1,0 +1,70 @@
+"""What an ASGI scope says, and an answer as ASGI sends it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import Scope
+
+from transcoder.metadata import RawHeaders
+from transcoder.response import Payload
+
+_log = logging.getLogger(__name__)
+
+
+def raw_path(scope: Scope) -> str:
+    """Return the path as the client sent it, below the root path of a mount."""
+    raw = scope.get("raw_path")
+    path: str = _encoded(scope["path"]) if raw is None else raw.decode("latin-1")
+    root = scope.get("root_path")
+    if not root:
+        return path
+    # A mount compares decoded paths: the client may have spelled the prefix in its own way.
+    depth = root.count("/") + 1
+    segments = path.split("/", depth)
+    below = urllib.parse.unquote("/".join(segments[:depth])) == root
+    return "/" + "".join(segments[depth:]) if below else path
+
+
+def _encoded(path: str) -> str:
+    _warn_of_decoded_paths()
+    return urllib.parse.quote(path, safe="/:@!$&'()*+,;=")
+
+
+@functools.cache
+def _warn_of_decoded_paths() -> None:
+    _log.warning(
+        "this ASGI server gives no raw_path: an escaped slash in a path cannot be told from a slash"
+    )
+
+
+def header(headers: RawHeaders, name: bytes) -> str:
+    """Return the first header of that name, empty when there is none.
+
+    Args:
+        headers: as ASGI has them.
+        name: in lower case.
+    """
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
+
+
+async def send_payload(
+    payload: Payload, method: str, send: Callable[[Any], Awaitable[None]]
+) -> None:
+    """Send a whole answer; to HEAD without its body."""
+    headers: list[tuple[bytes, bytes]] = []
+    if payload.status != 204:
+        headers += (
+            (b"content-type", payload.content_type),
+            (b"content-length", b"%d" % len(payload.body)),
+        )
+    headers += payload.headers
+    await send({"type": "http.response.start", "status": payload.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})

@@ -1,0 +1,73 @@
+"""The request message of an HTTP request: its body read within the limits, and decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
+from starlette.types import Receive, Scope
+
+from transcoder.asgi import header
+from transcoder.body import read_body, read_form
+from transcoder.metadata import RawHeaders
+from transcoder.offload import Offload
+from transcoder.response import Presentation
+from transcoder.routing import Match
+from transcoder.transcoder import Endpoint
+
+if TYPE_CHECKING:
+    from transcoder.multipart import Multipart
+
+
+class Reader:
+    """Reads requests of one message.
+
+    Args:
+        body_limit: bytes of a body.
+        form_posts: whether a form POST may stand for the GET of its path.
+        offload: where large bodies are decoded.
+    """
+
+    def __init__(self, body_limit: int, *, form_posts: bool, offload: Offload) -> None:
+        self._body_limit = body_limit
+        self._form_posts = form_posts
+        self._offload = offload
+
+    async def __call__(
+        self,
+        match: Match[Any],
+        scope: Scope,
+        headers: RawHeaders,
+        receive: Receive,
+    ) -> tuple[Message, Presentation | None]:
+        """Return the request message, and how the client wants its answer printed.
+
+        Args:
+            match: of an Endpoint.
+            scope: of the request.
+            headers: of the request, in a list that nobody else adds to.
+            receive: the ASGI channel.
+
+        Raises:
+            StatusError: the request is not valid, or over a limit.
+            Disconnected: the client went away.
+        """
+        endpoint: Endpoint = match.route.endpoint
+        query: bytes = scope["query_string"]
+        body: bytes | Multipart = b""
+        content_type, more = "", b""
+        if endpoint.binding.body:
+            content_type = header(headers, b"content-type")
+            form = endpoint.decode.multipart(content_type)
+            if form is None:
+                body = await read_body(headers, receive, self._body_limit)
+            else:
+                body = await read_form(headers, receive, self._body_limit, form)
+        elif self._form_posts and "transcoder.form" in scope:
+            more = await read_body(headers, receive, self._body_limit)
+        told = match.values, query, body, content_type, more
+        if body and endpoint.decode.is_heavy(body, content_type):
+            request = await self._offload.run(endpoint.decode, *told)
+        else:
+            request = endpoint.decode(*told)
+        return request, endpoint.presentation(query, more) if query or more else None

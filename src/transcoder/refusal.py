@@ -1,0 +1,38 @@
+"""An error on its way to the client: logged once, and told as much as is the client's."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from starlette.types import Scope
+
+from transcoder.asgi import raw_path
+from transcoder.errors import StatusError
+from transcoder.metadata import request_id
+from transcoder.response import Payload, error_payload
+from transcoder.status import Code
+
+_log = logging.getLogger(__name__)
+
+
+def refuse(error: BaseException, scope: Scope) -> Payload:
+    """Log an error and return what the client is told.
+
+    Args:
+        error: a StatusError speaks for itself; anything else is a defect, and told as INTERNAL.
+        scope: of the request that ended with it.
+    """
+    payload = error_payload(error)
+    name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
+    # Other servers than ours let control bytes through, and logs end up in terminals.
+    method, path = scope.get("method", "GET"), ascii(raw_path(scope)[:256])[1:-1]
+    defect = error if not isinstance(error, StatusError) else error.__cause__
+    if defect is not None:
+        _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
+    elif isinstance(error, StatusError):
+        ordinary = payload.status < 500 or error.status.code is Code.UNIMPLEMENTED
+        level = logging.INFO if ordinary else logging.WARNING
+        text = "%s %s answered %d: %.256r, request id %s"
+        _log.log(level, text, method, path, payload.status, error.status.message, name)
+    return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))

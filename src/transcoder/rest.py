@@ -1,0 +1,95 @@
+"""A call with one reply over HTTP: read, call, print."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from google.protobuf.message import Message
+from starlette.types import Receive, Scope
+
+from transcoder.errors import StatusError
+from transcoder.metadata import RawHeaders, to_headers
+from transcoder.offload import Offload
+from transcoder.reading import Reader
+from transcoder.refusal import refuse
+from transcoder.response import Payload, Presentation
+from transcoder.routing import Match
+from transcoder.transcoder import Endpoint
+from transcoder.upstream import Call, Upstream
+from transcoder.watch import Watch, check_deadline, disconnected
+
+REPLY_ON_LOOP = 16_384
+"""Bytes of a reply that is printed on the event loop: at most that many JSON values."""
+
+REPLY_LIMIT = 4 << 20
+"""Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
+
+
+class Rest:
+    """Answers requests of methods without streams.
+
+    Args:
+        upstreams: who answers, by the method's gRPC path.
+        otherwise: who answers the methods that are not there.
+        read: makes request messages.
+        offload: where large replies are printed.
+    """
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, Upstream],
+        otherwise: Upstream,
+        read: Reader,
+        offload: Offload,
+    ) -> None:
+        self._upstreams = upstreams
+        self._otherwise = otherwise
+        self._read = read
+        self._offload = offload
+
+    async def __call__(self, match: Match[Any], scope: Scope, receive: Receive) -> Payload:
+        """Return the answer.
+
+        Raises:
+            StatusError: the request is refused before the call.
+            Disconnected: the client went away.
+        """
+        endpoint: Endpoint = match.route.endpoint
+        # A copy: the server may append trailers to the list while the body is read.
+        headers: RawHeaders = list(scope["headers"])
+        request, presentation = await self._read(match, scope, headers, receive)
+        call = Call(endpoint.method, headers, scope.get("client"))
+        check_deadline(call)
+        upstream = self._upstreams.get(call.method, self._otherwise)
+        try:
+            with Watch(call, functools.partial(disconnected, receive)):
+                reply = await upstream.unary(call, request)
+        except StatusError as error:
+            return with_metadata(refuse(error, scope), call)
+        return with_metadata(await self.printed(endpoint, reply, presentation), call)
+
+    async def printed(
+        self, endpoint: Endpoint, reply: Message, presentation: Presentation | None
+    ) -> Payload:
+        """Return a reply as an answer; a large one is printed on a thread."""
+        if not endpoint.encode.prints_json or (size := reply.ByteSize()) <= REPLY_ON_LOOP:
+            return endpoint.encode(reply, presentation)
+        if size > REPLY_LIMIT:
+            raise ValueError(f"a reply of {size} bytes is over the limit of {REPLY_LIMIT}")
+        # A copy, for the servicer may go on changing its own.
+        copy = type(reply)()
+        copy.CopyFrom(reply)
+        return await self._offload.run(endpoint.encode, copy, presentation)
+
+
+def with_metadata(payload: Payload, call: Call) -> Payload:
+    """Return an answer with the metadata that the servicer sent as its headers."""
+    if not call.initial_metadata and not call.trailing_metadata:
+        return payload
+    ours = {name for name, _ in payload.headers}
+    sent = to_headers((*call.initial_metadata, *call.trailing_metadata))
+    sent = [header for header in sent if header[0] not in ours]
+    return replace(payload, headers=(*payload.headers, *sent))
