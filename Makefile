@@ -7,6 +7,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 FUZZER := .venv/.fuzzer
 GOOGLEAPIS := build/googleapis/.copied
+PUBLISHED := build/published/protos.binpb
 TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ help: ## Show this list
 run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
-test: $(VENV) $(GOOGLEAPIS) ## Run every test; choose with ARGS="-k routing"
+test: $(VENV) $(GOOGLEAPIS) $(PUBLISHED) ## Run every test; choose with ARGS="-k routing"
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --cov-fail-under=95)
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
@@ -93,3 +94,6 @@ $(FUZZER): $(VENV)
 $(GOOGLEAPIS): $(VENV) scripts/googleapis.py
 	@$(BIN)/python scripts/googleapis.py build/googleapis
 	@touch $@
+
+$(PUBLISHED): scripts/published.py | $(VENV)
+	@$(BIN)/python scripts/published.py $@

@@ -19,6 +19,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from transcoder.check import check
 from transcoder.descriptors import Descriptors, SourceInfo
 from transcoder.path_template import Kind, PathTemplate
+from transcoder.profile import GOOGLE, GRPC_GATEWAY, Profile
 from transcoder.transcoder import Transcoder
 
 # Each line is a method, a binding and its body; a method's further lines are additional bindings.
@@ -254,6 +255,8 @@ def test_routes(table: str, method: str, path: str, name: str) -> None:
     ("request_", "name"),
     [
         ("GET /v1/projects/p/databases/(default)/documents/users", "ListDocuments"),
+        # A document's path is a collection's too, by the published templates.
+        ("GET /v1/projects/p/databases/(default)/documents/users/a", "ListDocuments"),
         ("GET /v1/projects/p/databases/(default)/documents/users/a/posts", "ListDocuments"),
         ("DELETE /v1/projects/p/databases/(default)/documents/users/a", "DeleteDocument"),
         ("POST /v1/projects/p/databases/(default)/documents/users", "CreateDocument"),
@@ -268,6 +271,40 @@ def test_firestore(request_: str, name: str) -> None:
     match = Transcoder(published(FIRESTORE).services).match(*request_.split(" "))
 
     assert match.route.name == f"api.Service.{name}"
+
+
+@pytest.mark.parametrize("profile", [GOOGLE, GRPC_GATEWAY])
+def test_firestore_documents_and_collections(profile: Profile) -> None:
+    """In no profile a document is got by the published rule: a list takes all its paths."""
+    transcoder = Transcoder(published(FIRESTORE).services, profile=profile)
+    documents = "/v1/projects/p/databases/d/documents"
+    paths = [f"{documents}{'/x' * depth}" for depth in range(1, 6)]
+
+    assert {transcoder.match("GET", path).route.name for path in paths} == {
+        "api.Service.ListDocuments"
+    }
+
+
+def test_firestore_rules_of_a_fixed_depth() -> None:
+    """A rule of a fixed depth in place of the published one gets documents, and lists go on."""
+    documents = "projects/*/databases/*/documents"
+    rule = HttpRule(get=f"/v1/{{name={documents}/*/*}}")
+    rule.additional_bindings.add(get=f"/v1/{{name={documents}/*/*/*/*}}")
+    rules = {"api.Service.GetDocument": rule}
+    transcoder = Transcoder(published(FIRESTORE).services, rules=rules)
+    path = "/v1/projects/p/databases/d/documents"
+    found = []
+    for name in ("users", "ann", "pets", "rex", "toys"):
+        path += f"/{name}"
+        found.append(transcoder.match("GET", path).route.name.removeprefix("api.Service."))
+
+    assert found == [
+        "ListDocuments",
+        "GetDocument",
+        "ListDocuments",
+        "GetDocument",
+        "ListDocuments",
+    ]
 
 
 def test_a_stream_binds_its_path() -> None:

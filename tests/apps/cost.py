@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 BOUND = 0.1
 """Seconds of a processor that no single request may take; benchmarks hold the finer figures."""
@@ -17,15 +18,22 @@ def cost(call: Callable[[], object]) -> float:
     would add most, is off meanwhile.
     """
     taken = []
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
+    with untraced():
         for _ in range(5):
             start = time.thread_time()
             call()
             taken.append(time.thread_time() - start)
             if taken[-1] < BOUND:
                 break
+    return min(taken)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Keep a tracer, such as one that measures coverage, from what happens meanwhile."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
     finally:
         sys.settrace(tracer)
-    return min(taken)
