@@ -3,10 +3,12 @@
     TranscoderError
     ├── ConfigError              at start: a proto, a rule or an option is wrong
     │   └── TemplateError        a path template, with the column
+    ├── Unprintable              a message has no JSON form; also a ValueError
     └── StatusError              a request ended with this status
         ├── InvalidRequest       400, names the field
         ├── NotFound             404, no route fits the path
         ├── MethodNotAllowed     405, a route fits the path under other methods
+        ├── NotAcceptable        406, none of the answer's media types is accepted
         ├── PayloadTooLarge      413
         └── UnsupportedMedia     415
 
@@ -56,6 +58,20 @@ class TemplateError(ConfigError):
         self.template = template
         self.column = column
         self.problem = problem
+
+
+class Unprintable(TranscoderError, ValueError):
+    """A message has no JSON form; the text holds nothing of the message, and may be logged.
+
+    Args:
+        name: the full name of its type.
+        problem: what is wrong.
+        path: where, as a JSON path; empty when it is the message itself.
+    """
+
+    def __init__(self, name: str, problem: str, path: str = "") -> None:
+        where = f"{path}: " if path else ""
+        super().__init__(f"{name} has no JSON form: {where}{problem}")
 
 
 class StatusError(TranscoderError):
@@ -143,6 +159,18 @@ class MethodNotAllowed(StatusError):
             headers=[("allow", listed)],
         )
         self.allow = tuple(allow)
+
+
+class NotAcceptable(StatusError):
+    """The client accepts none of the media types that the method answers with.
+
+    Args:
+        types: those that it does.
+    """
+
+    def __init__(self, types: Sequence[str]) -> None:
+        message = f"this method answers {' or '.join(types)}"
+        super().__init__(Code.INVALID_ARGUMENT, message, http=406)
 
 
 class PayloadTooLarge(StatusError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from starlette.types import Scope
 
 from transcoder.asgi import raw_path
-from transcoder.errors import StatusError
+from transcoder.errors import StatusError, Unprintable
 from transcoder.metadata import request_id
 from transcoder.response import Payload, error_payload
 from transcoder.status import Code
@@ -28,7 +28,10 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
     # Other servers than ours let control bytes through, and logs end up in terminals.
     method, path = scope.get("method", "GET"), ascii(raw_path(scope)[:256])[1:-1]
     defect = error if not isinstance(error, StatusError) else error.__cause__
-    if defect is not None:
+    if isinstance(defect, Unprintable):
+        # A traceback would show the values that the text leaves out, and tells no more.
+        _log.error("%s %s failed, request id %s: %s", method, path, name, defect)
+    elif defect is not None:
         _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
     elif isinstance(error, StatusError):
         ordinary = payload.status < 500 or error.status.code is Code.UNIMPLEMENTED

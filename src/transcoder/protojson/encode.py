@@ -21,6 +21,7 @@ from transcoder.protojson.encoder import (
     compile_encoder,
 )
 from transcoder.protojson.known_encoders import known_encoder
+from transcoder.protojson.unprintable import unprintable
 
 _Options = tuple[bool, bool, bool, bool, DescriptorPool | None, bool]
 """As `EncodeOptions`, whose equal it is, and made sooner."""
@@ -51,8 +52,8 @@ def to_json(
         pool: where the types inside `google.protobuf.Any` are looked up.
 
     Raises:
-        ValueError: the message has no JSON form, for example an Any of an unknown type, a NaN
-            in a `google.protobuf.Value` or a Timestamp after the year 9999.
+        Unprintable: the message has no JSON form, for example an Any of an unknown type, a NaN
+            in a `google.protobuf.Value` or a Timestamp after the year 9999. It is a ValueError.
 
     >>> from google.protobuf.duration_pb2 import Duration
     >>> to_json(Duration(seconds=1, nanos=500_000_000))
@@ -99,10 +100,9 @@ def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> byt
         separators = (",", ":") if indent is None else None
         text = json.dumps(tree, ensure_ascii=False, indent=indent, separators=separators)
         return text.encode()
-    except Exception as error:
-        # json_format raises TypeError, DecodeError, AttributeError and more, by the input.
-        name = type(message).DESCRIPTOR.full_name
-        raise ValueError(f"{name} has no JSON form: {error}") from error
+    except Exception:  # noqa: BLE001  TypeError, DecodeError, AttributeError and more, by the input
+        # Their texts repeat values, which are no log's business.
+        raise unprintable(message, options) from None
 
 
 def _indented(tree: Any, indent: int | None) -> bytes:

@@ -10,7 +10,7 @@ function cannot print it leaves to json_format, message by message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from operator import attrgetter
 from types import CodeType
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
@@ -32,6 +32,7 @@ from transcoder.protojson.scalars import (
     shortest,
     to_base64,
 )
+from transcoder.protojson.texts import check_texts
 
 Encode = Callable[[Any], Any]
 """A message to what `json.dumps` takes.
@@ -91,7 +92,7 @@ def by_json_format(message: Message, options: EncodeOptions) -> Any:
     Raises:
         ValueError: a string is not UTF-8; json_format would print it as Python spells it.
     """
-    _check_texts(message)
+    check_texts(message, Default() if options.pool is None else options.pool)
     return json_format.MessageToDict(
         message,
         preserving_proto_field_name=options.proto_names,
@@ -107,26 +108,6 @@ def _left(message: Message, options: EncodeOptions) -> Left:
     tree = Left(by_json_format(message, options))
     encoded(type(message).DESCRIPTOR.full_name).fallback += 1
     return tree
-
-
-def _check_texts(message: Message) -> None:
-    for field, value in type(message).ListFields(message):
-        for kind, parts in _parts(field, value):
-            for part in parts:
-                if isinstance(part, Message):
-                    _check_texts(part)
-                elif kind == FieldDescriptor.TYPE_STRING and isinstance(part, bytes):
-                    raise ValueError(f"{field.name} is not UTF-8")
-
-
-def _parts(field: FieldDescriptor, value: Any) -> Iterator[tuple[int, Iterable[Any]]]:
-    """Yield what a field holds, by type: a map has parts of two."""
-    entry = field.message_type
-    if entry is not None and entry.GetOptions().map_entry:
-        yield entry.fields_by_name["key"].type, value
-        yield entry.fields_by_name["value"].type, (value[key] for key in value)
-    else:
-        yield field.type, value if field.is_repeated else [value]
 
 
 @lru_cache(1_000)

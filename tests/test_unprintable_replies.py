@@ -1,0 +1,75 @@
+"""Replies without a JSON form, through a real server: what the client is told, and the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from transcoder.errors import Unprintable
+from transcoder.protojson import to_json
+from unprintable import SECRET, pool, reply_of
+
+if TYPE_CHECKING:
+    from tests.conftest import Served, Start
+
+CASES = [
+    ("unknown-any", "any: an Any of a type that is not in the descriptor pool"),
+    ("bad-any", "any: an Any whose bytes are not of its type"),
+    ("in-any", "any.text: text that is not UTF-8"),
+    ("time-in-any", "any.value: a time before the year 1 or after 9999"),
+    ("nan", "value: holds NaN or an infinity, for which JSON has no number"),
+    ("infinity", "struct: holds NaN or an infinity, for which JSON has no number"),
+    ("time", "createTime: a time before the year 1 or after 9999"),
+    ("duration", "duration: a duration beyond 10,000 years, or with parts of two signs"),
+    ("mask", "mask: a path that would be another one when read"),
+    ("nested", "replies[1].byName.*.createTime: a time before the year 1 or after 9999"),
+    ("utf8", "text: text that is not UTF-8"),
+    ("utf8-list", "texts[1]: text that is not UTF-8"),
+    ("utf8-map", "textsByName.*: text that is not UTF-8"),
+    ("utf8-key", "textsByName.*: text that is not UTF-8"),
+    ("extension", "[unprintable.v1.more].createTime: a time before the year 1 or after 9999"),
+]
+BODY = {"code": 13, "message": "internal error", "details": []}
+
+
+@pytest.fixture(scope="module")
+def served(start_shared: Start) -> Served:
+    """A server of such replies."""
+    return start_shared("unprintable:create")
+
+
+def lines(served: Served) -> list[str]:
+    """Return the lines of the log so far."""
+    return served.ledger.with_name("log").read_text().splitlines()
+
+
+@pytest.mark.parametrize("size", [0, 50_000], ids=["on the loop", "off the loop"])
+@pytest.mark.parametrize(("name", "told"), CASES)
+def test_unprintable_reply(served: Served, name: str, told: str, size: int) -> None:
+    """The client has the fixed 500, the log one line without a value, and the next call works."""
+    before = len(lines(served))
+    status, headers, body = served.get(f"/v1/{name}?size={size}")
+    logged = lines(served)[before:]
+
+    assert (status, body) == (500, BODY)
+    (line,) = logged
+    assert line.endswith(
+        f" ERROR GET /v1/{name} failed, request id {headers['x-request-id']}: "
+        f"unprintable.v1.Reply has no JSON form: {told}"
+    )
+    assert served.get("/v1/fine")[2]["texts"] == ["a"]
+    assert len(lines(served)) == before + 1
+
+
+@pytest.mark.parametrize("print_defaults", [False, True])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(("name", "told"), CASES)
+def test_unprintable(name: str, told: str, *, print_defaults: bool, indent: int | None) -> None:
+    """Alone, the codec says the same, with nothing behind the error that would say more."""
+    with pytest.raises(Unprintable) as caught:
+        to_json(reply_of(name), print_defaults=print_defaults, indent=indent, pool=pool())
+
+    assert str(caught.value) == f"unprintable.v1.Reply has no JSON form: {told}"
+    assert caught.value.__cause__ is None
+    assert SECRET not in str(caught.value)
