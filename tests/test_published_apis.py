@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,8 @@ from transcoder.path_template import Kind, PathTemplate
 from transcoder.routing import Match
 from transcoder.transcoder import Transcoder
 
-COMPILED = Path(__file__).resolve().parent.parent / "build/published/protos.binpb"
+ROOT = Path(__file__).resolve().parent.parent
+COMPILED = ROOT / "build/published/protos.binpb"
 
 STORAGE = "google.cloud.bigquery.storage"
 TAKEN = {
@@ -154,3 +157,15 @@ def test_binds(seen: Seen) -> None:
     """The request message of each path has what its variables matched, in their fields."""
     assert seen.bound > 30_000
     assert seen.lost == []
+
+
+def test_without_npm(tmp_path: Path) -> None:
+    """Where there is no npm, the protos are not written, and one line says why."""
+    target = tmp_path / "protos.binpb"
+    command = [sys.executable, str(ROOT / "scripts/published.py"), str(target)]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+
+    assert not target.exists()
+    assert done.stdout.count("\n") == 1
+    assert done.stdout.endswith("its rules are not tested: npm is not installed\n")
