@@ -103,9 +103,10 @@ def _check(path: str) -> None:
 
 def _decoded(text: str, characters: dict[str, str]) -> str:
     """Replace each escape in an ASCII text by what stands for it, and read the whole as UTF-8."""
-    head, *parts = text.split("%")
+    decoded, *parts = text.split("%")
     try:
-        decoded = head + "".join([characters[part[:2]] + part[2:] for part in parts])
+        for part in parts:
+            decoded += characters[part[:2]] + part[2:]
         return decoded if decoded.isascii() else decoded.encode("latin-1").decode()
     except KeyError as error:
         problem = "a NUL" if error.args == ("00",) else "a malformed percent escape"

@@ -101,6 +101,8 @@ class Conflict(NamedTuple, Generic[T]):
 
 
 _NOT_FOUND: Final = Miss()
+_MISSES: Final = 1 << 14
+"""Sets of templates of which a router remembers what to say when only the method is wrong."""
 
 
 class Router(Generic[T]):
@@ -140,7 +142,8 @@ class Router(Generic[T]):
         self._unescape = unescape
         self._drop_slash = trailing_slash == "drop"
         self._root: Node[_Leaf[T]] = Node()
-        entries = [_Entry(route, age) for age, route in enumerate(self.routes)]
+        self._miss = lru_cache(_MISSES)(_miss)
+        entries = [_Entry(route, age, unescape) for age, route in enumerate(self.routes)]
         entries.sort(key=_Entry.is_common)
         twins = [self._add(entry) for entry in entries]
         verbs = {route.template.verb for route in self.routes} - {""}
@@ -169,29 +172,29 @@ class Router(Generic[T]):
             InvalidRequest: the path does not start with `/`, is not ASCII, holds a malformed
                 escape, a NUL or a dot segment, or is not UTF-8 once decoded.
         """
-        keys = path.split("/")
-        last = keys[-1]
         # Only what is out of the ordinary pays for being looked at closely.
         if (
             "%" in path
-            or not last
+            or not path
+            or path[0] != "/"
+            or path[-1] == "/"
             or "//" in path
             or "\0" in path
-            or keys[0]
             or not path.isascii()
             or ("." in path and "/." in path)
         ):
             return self._match_odd(method, path)
+        keys = path.split("/")
         if self._newest:
             return self._select_newest(method, keys, keys)
-        if ":" in last:
-            return self._select(method, keys, keys)
+        if ":" in keys[-1]:
+            return self._match_colon(method, keys)
         leaves = fitting(self._root, keys, "")
         for leaf in leaves:
             entry = leaf.methods.get(method, leaf.any)
             if entry is not None:
                 return _new(Match, (entry.route, entry.bind(keys)))
-        return _miss(leaves)
+        return self._miss(*leaves)
 
     def segments(self, path: str) -> list[str] | None:
         """Return the decoded segments that templates are compared with; None if none can fit.
@@ -203,6 +206,28 @@ class Router(Generic[T]):
         """
         split = self._split(path)
         return split[0][1:] if split else None
+
+    def _match_colon(self, method: str, keys: list[str]) -> Match[T] | Miss:
+        """Match a path with a colon in its last segment, and nothing else out of the ordinary."""
+        last = keys[-1]
+        base, _, verb = last.rpartition(":")
+        if self._verb_parts > 1 or not base or base[-1] == ".":
+            return self._select(method, keys, keys)
+        leaves: list[_Leaf[T]] = []
+        if verb in self._verbs:
+            keys[-1] = base
+            leaves = fitting(self._root, keys, verb)
+            for leaf in leaves:
+                entry = leaf.methods.get(method, leaf.any)
+                if entry is not None:
+                    return _new(Match, (entry.route, entry.bind(keys)))
+            keys[-1] = last
+        leaves += fitting(self._root, keys, "")
+        for leaf in leaves:
+            entry = leaf.methods.get(method, leaf.any)
+            if entry is not None:
+                return _new(Match, (entry.route, entry.bind(keys)))
+        return self._miss(*leaves)
 
     def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
         """Match any path."""
@@ -217,15 +242,13 @@ class Router(Generic[T]):
     def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
         passed: list[_Leaf[T]] = []
         for verb, key, written in self._endings(keys[-1], raw[-1]):
-            keys[-1] = key
-            raw[-1] = written
-            leaves = fitting(self._root, keys, verb)
-            for leaf in leaves:
+            keys[-1], raw[-1] = key, written
+            for leaf in fitting(self._root, keys, verb):
                 entry = leaf.methods.get(method, leaf.any)
                 if entry is not None:
                     return self._matched(entry, keys, raw)
-            passed += leaves
-        return _miss(passed)
+                passed.append(leaf)
+        return self._miss(*passed)
 
     def _select_newest(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
         passed: list[_Leaf[T]] = []
@@ -239,7 +262,7 @@ class Router(Generic[T]):
                 else:
                     fit.append((entry, key, written))
         if not fit:
-            return _miss(passed)
+            return self._miss(*passed)
         entry, keys[-1], raw[-1] = max(fit, key=lambda found: found[0].rank)
         return self._matched(entry, keys, raw)
 
@@ -269,15 +292,10 @@ class Router(Generic[T]):
         return endings
 
     def _matched(self, entry: _Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
-        if keys is raw:
-            return _new(Match, (entry.route, entry.bind(keys)))
-        values = []
-        for variable, place in zip(entry.route.template.variables, entry.places, strict=True):
-            if variable.multi:
-                values.append(unquoted("/".join(raw[place]), self._unescape))
-            else:
-                values.append(keys[place][0].replace("\0", "/"))
-        return Match(entry.route, tuple(values))
+        values = entry.bind(raw)
+        if keys is not raw:
+            values = tuple(map(unquoted, values, entry.modes))
+        return _new(Match, (entry.route, values))
 
     def _add(self, entry: _Entry[T]) -> Conflict[T] | None:
         template, method = entry.route.template, entry.route.method
@@ -328,13 +346,15 @@ _Bind = Callable[[list[str]], tuple[str, ...]]
 class _Entry(Generic[T]):
     """A route in the trie."""
 
-    __slots__ = ("bind", "places", "rank", "route")
+    __slots__ = ("bind", "modes", "rank", "route")
 
-    def __init__(self, route: Route[T], age: int) -> None:
+    def __init__(self, route: Route[T], age: int, unescape: Unescape) -> None:
         self.route = route
         self.rank = (route.reserved, age)
-        self.places = _places(route.template)
-        self.bind = _binder(route.template, self.places)
+        self.bind = _binder(route.template)
+        # The value of one segment has nothing to stay encoded for.
+        multis = [variable.multi for variable in route.template.variables]
+        self.modes: list[Unescape] = [unescape if multi else "all" for multi in multis]
 
     def is_common(self) -> bool:
         """Whether the route is not reserved: such come behind those that are."""
@@ -344,12 +364,11 @@ class _Entry(Generic[T]):
 class _Leaf(Generic[T]):
     """The routes of one template, variables aside."""
 
-    __slots__ = ("any", "methods", "miss")
+    __slots__ = ("any", "methods")
 
     def __init__(self) -> None:
         self.methods: dict[str, _Entry[T]] = {}
         self.any: _Entry[T] | None = None
-        self.miss = _NOT_FOUND
 
     def explicit(self, method: str) -> _Entry[T] | None:
         entry = self.any if method == "*" else self.methods.get(method)
@@ -363,24 +382,16 @@ class _Leaf(Generic[T]):
         self.methods[method] = entry
         if method == "GET" and not self.explicit("HEAD"):
             self.methods["HEAD"] = entry
-        self.miss = Miss(tuple(sorted({*self.methods, "OPTIONS"})))
 
 
 def _lone(shadowed: Shadowed[T]) -> bool:
     return len(shadowed.takers) == 1
 
 
-def _miss(leaves: Sequence[_Leaf[T]]) -> Miss:
-    if not leaves:
-        return _NOT_FOUND
-    if len(leaves) == 1:
-        return leaves[0].miss
-    return _merged(*[leaf.miss.allow for leaf in leaves])
-
-
-@lru_cache(maxsize=1024)
-def _merged(*allowed: tuple[str, ...]) -> Miss:
-    return Miss(tuple(sorted(set().union(*allowed))))
+def _miss(*leaves: _Leaf[T]) -> Miss:
+    """Return what to say when these fit a path, but not its method."""
+    methods = {method for leaf in leaves for method in leaf.methods}
+    return Miss(tuple(sorted({*methods, "OPTIONS"}))) if methods else _NOT_FOUND
 
 
 def _places(template: PathTemplate) -> tuple[slice, ...]:
@@ -397,8 +408,9 @@ def _places(template: PathTemplate) -> tuple[slice, ...]:
     return tuple(places)
 
 
-def _binder(template: PathTemplate, places: Sequence[slice]) -> _Bind:
-    """Return what cuts the values out of a path in which nothing is encoded."""
+def _binder(template: PathTemplate) -> _Bind:
+    """Return what cuts the values of a template's variables out of a split path."""
+    places = _places(template)
     if not places:
         return lambda _: ()
     first = places[0]

@@ -27,11 +27,15 @@ class Node(Generic[L]):
     """A prefix of templates, or, under a `**`, an end of templates.
 
     What hangs at a node is found by the verb of its template.
+
+    Args:
+        depth: how many segments of a path, with the empty one, have led to it.
     """
 
-    __slots__ = ("forks", "leaves", "literal", "literals", "lone", "tails", "wildcard")
+    __slots__ = ("depth", "forks", "leaves", "literal", "literals", "lone", "tails", "wildcard")
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 1) -> None:
+        self.depth = depth
         self.literals: dict[str, Node[L]] = {}
         self.wildcard: Node[L] | None = None
         self.tails: Node[L] | None = None
@@ -65,17 +69,32 @@ class Node(Generic[L]):
     def child(self, segment: Segment) -> Node[L]:
         """Return the node behind one segment, made if it is new."""
         if segment.kind is Kind.LITERAL:
-            return self.literals.setdefault(segment.text, Node())
-        self.wildcard = self.wildcard or Node()
+            return self.literals.setdefault(segment.text, Node(self.depth + 1))
+        self.wildcard = self.wildcard or Node(self.depth + 1)
         return self.wildcard
 
 
 def fitting(node: Node[L], keys: list[str], verb: str) -> list[L]:
     """Return the leaves that fit a path and a verb, the most specific first."""
+    for key in keys[1:]:
+        if node.forks:
+            return _fitting_branches(node, keys, verb)
+        child = node.lone or node.literal(key, node.wildcard)
+        if child is None:
+            return []
+        node = child
+    if node.forks:
+        return _fitting_branches(node, keys, verb)
+    leaf = node.leaves.get(verb)
+    return [] if leaf is None else [leaf]
+
+
+def _fitting_branches(node: Node[L], keys: list[str], verb: str) -> list[L]:
+    """Return the leaves at or under a node that the path has come to."""
     found: list[L] = []
     waiting: list[tuple[Node[L], int]] = []
     end = len(keys)
-    depth = 1
+    depth = node.depth
     while True:
         if node.forks:
             if node.tails is not None:
