@@ -6,7 +6,7 @@ import functools
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, Protocol
 
 from starlette.types import Scope
 
@@ -14,6 +14,32 @@ from transcoder.metadata import RawHeaders
 from transcoder.response import Payload
 
 _log = logging.getLogger(__name__)
+
+CONNECTION: Final = "transcoder.connection"
+"""The ASGI extension by which our own server gives a hold on the connection."""
+
+
+class Connection(Protocol):
+    """One HTTP connection, as far as a streamed answer needs it beside ASGI."""
+
+    def begin_stream(self) -> None:
+        """Prepare for an answer without a length."""
+        ...
+
+    def end_stream(self) -> None:
+        """Prepare for its last, empty piece."""
+        ...
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """End the connection so that the client sees that the answer is not whole."""
+        ...
+
+
+def connection(scope: Scope) -> Connection | None:
+    """Return the hold on the connection; None under another server."""
+    extensions = scope.get("extensions")
+    found: Connection | None = extensions.get(CONNECTION) if extensions else None
+    return found
 
 
 def raw_path(scope: Scope) -> str:

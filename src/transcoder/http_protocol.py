@@ -12,8 +12,12 @@ after that is dropped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
+import struct
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +25,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from transcoder.asgi import CONNECTION
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.metadata import RawHeaders, request_id
 from transcoder.response import error_payload
@@ -33,6 +38,8 @@ TARGET_LIMIT: Final = 65_535
 
 DROP: Final = 1.0
 """Seconds for which a refused client may go on sending."""
+
+_RESET: Final = struct.pack("ii", 1, 0)
 
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 
@@ -52,6 +59,49 @@ class _Answering:
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
+
+
+class _Hold:
+    """What the application may do with the connection of one request that ASGI has no word for."""
+
+    __slots__ = ("_cycle", "_protocol", "_until_close")
+
+    def __init__(self, protocol: Protocol, cycle: Any) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+        self._until_close = False
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """End the connection so that the client sees that the answer is not whole.
+
+        Args:
+            at_once: drop what is not sent yet, for a client that does not read.
+        """
+        transport = self._protocol.transport
+        self._cycle.disconnected = True
+        self._cycle.keep_alive = False
+        if self._until_close:
+            # Without chunks an answer ends with its connection: only a reset tells them apart.
+            raw: Any = transport.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if at_once:
+            transport.abort()
+        else:
+            transport.close()
+
+    def begin_stream(self) -> None:
+        """Prepare for an answer without a length: HTTP/1.0 has no chunks (RFC 9112, 6.1)."""
+        if self._cycle.scope["http_version"] == "1.0":
+            self._until_close = True
+            self._cycle.keep_alive = False
+            self._cycle.chunked_encoding = False
+            self._cycle.expected_content_length = sys.maxsize
+
+    def end_stream(self) -> None:
+        """Prepare for the last, empty piece of such an answer."""
+        if self._until_close:
+            self._cycle.expected_content_length = 0
 
 
 class Protocol(HttpToolsProtocol):
@@ -109,6 +159,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not earlier:
             self.cycle.transport = self._answering
+            scope: Any = self.scope
+            scope["extensions"] = {CONNECTION: _Hold(self, self.cycle)}
         if self.server_state.draining and self.cycle is not earlier:
             if self.pipeline and not earlier.response_started:
                 # The last of pipelined requests closes, or those after the first would be lost.
