@@ -7,17 +7,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import Default
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import InvalidRequest, StatusError
+from transcoder.errors import InvalidRequest, StatusError, Unprintable
 from transcoder.fields import is_map
 from transcoder.http_rule import Binding
 from transcoder.metadata import RawHeaders
 from transcoder.profile import Profile
 from transcoder.protojson import precompile_encoder, to_json
+from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
 from transcoder.query import SystemParameters
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
@@ -27,6 +30,15 @@ JSON = b"application/json"
 OCTETS = b"application/octet-stream"
 INTERNAL = StatusError(Code.INTERNAL, "internal error")
 """What a client is told of any defect on our side."""
+
+REPLY_ON_LOOP = 16_384
+"""Bytes of a reply that is printed on the event loop."""
+
+REPLY_LIMIT = 4 << 20
+"""Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
+
+_METHODS: Any = Empty
+"""Has the methods of all messages; theirs may be hidden by fields of the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +74,10 @@ class ResponseEncoder:
         profile: what is printed.
 
     Raises (on call):
-        ValueError: the reply has no JSON form.
+        Unprintable: the reply has no JSON form.
     """
 
-    __slots__ = ("_answer", "_field", "_is_http_body", "_pool", "_print_defaults")
+    __slots__ = ("_answer", "_class", "_field", "_is_http_body", "_pool", "_print_defaults")
 
     def __init__(self, binding: Binding, profile: Profile) -> None:
         output = binding.rpc.output_type
@@ -76,6 +88,7 @@ class ResponseEncoder:
         body_type = output if self._field is None else self._field.message_type
         self._is_http_body = not repeated and is_http_body(body_type)
         self._print_defaults = profile.print_defaults
+        self._class = GetMessageClass(output)
         pool = output.file.pool
         self._pool = None if pool is Default() else pool
 
@@ -91,6 +104,32 @@ class ResponseEncoder:
         if presentation is None:
             return Payload(200, JSON, self._json(reply))
         return Payload(200, JSON, self._presented(reply, presentation))
+
+    def snapshot(self, reply: Message) -> bytes | None:
+        """Return a large reply as it is now, in bytes, for `from_snapshot` to print on a thread.
+
+        None is for one that is small enough to be printed at once. The bytes are a copy, because
+        a servicer may go on changing its message; to make them holds the loop for the least time.
+
+        Raises:
+            Unprintable: the reply is over a limit.
+        """
+        if self._is_http_body:
+            return None
+        weighs = weight(reply, print_defaults=self._print_defaults, pool=self._pool)
+        if weighs > LIMIT:
+            raise self._too_large(f"over {LIMIT} messages")
+        data: bytes = _METHODS.SerializePartialToString(reply)
+        if len(data) > REPLY_LIMIT:
+            raise self._too_large(f"over {REPLY_LIMIT} bytes")
+        return data if len(data) > REPLY_ON_LOOP or weighs > ON_LOOP else None
+
+    def _too_large(self, told: str) -> Unprintable:
+        return Unprintable(self._class.DESCRIPTOR.full_name, f"{told}, the limit of a reply")
+
+    def from_snapshot(self, data: bytes, presentation: Presentation | None = None) -> Payload:
+        """Return the answer that carries the reply of a `snapshot`."""
+        return self(self._class.FromString(data), presentation)
 
     @property
     def prints_json(self) -> bool:
@@ -127,7 +166,7 @@ class ResponseEncoder:
         data = self._json(reply, enum_numbers=presentation.enum_numbers)
         if presentation.selection is None and not presentation.indent:
             return data
-        tree = json.loads(data)
+        tree = _parsed(data)
         if presentation.selection is not None:
             tree = presentation.selection.of(tree)
         return _printed(tree, indent=presentation.indent)
@@ -154,13 +193,25 @@ class ResponseEncoder:
         # A scalar is printed whatever it is, but the messages of a list as the profile has it.
         defaults = self._print_defaults or field.message_type is None
         data = to_json(alone, print_defaults=defaults, enum_numbers=enum_numbers, pool=self._pool)
-        return _printed(json.loads(data).get(field.json_name, {} if is_map(field) else []))
+        return _printed(_parsed(data).get(field.json_name, {} if is_map(field) else []))
+
+
+def _parsed(data: bytes) -> Any:
+    """Return the tree of JSON of ours; by `json`, which takes longer, when it is very deep."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def _printed(tree: Any, *, indent: bool = False) -> bytes:
-    if indent:
-        return json.dumps(tree, ensure_ascii=False, indent=2).encode()
-    return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        return orjson.dumps(tree, option=orjson.OPT_INDENT_2 if indent else None)
+    except orjson.JSONEncodeError:
+        separators = None if indent else (",", ":")
+        spaces = 2 if indent else None
+        text = json.dumps(tree, ensure_ascii=False, indent=spaces, separators=separators)
+        return text.encode()
 
 
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+\w-]+/[!#$&^_.+\w-]+(?: *;[ -~]*)?", re.ASCII)

@@ -21,12 +21,6 @@ from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Upstream
 from transcoder.watch import Watch, check_deadline, disconnected
 
-REPLY_ON_LOOP = 16_384
-"""Bytes of a reply that is printed on the event loop: at most that many JSON values."""
-
-REPLY_LIMIT = 4 << 20
-"""Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
-
 
 class Rest:
     """Answers requests of methods without streams.
@@ -75,14 +69,10 @@ class Rest:
         self, endpoint: Endpoint, reply: Message, presentation: Presentation | None
     ) -> Payload:
         """Return a reply as an answer; a large one is printed on a thread."""
-        if not endpoint.encode.prints_json or (size := reply.ByteSize()) <= REPLY_ON_LOOP:
+        snapshot = endpoint.encode.snapshot(reply)
+        if snapshot is None:
             return endpoint.encode(reply, presentation)
-        if size > REPLY_LIMIT:
-            raise ValueError(f"a reply of {size} bytes is over the limit of {REPLY_LIMIT}")
-        # A copy, for the servicer may go on changing its own.
-        copy = type(reply)()
-        copy.CopyFrom(reply)
-        return await self._offload.run(endpoint.encode, copy, presentation)
+        return await self._offload.run(endpoint.encode.from_snapshot, snapshot, presentation)
 
 
 def with_metadata(payload: Payload, call: Call) -> Payload:
