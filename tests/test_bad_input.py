@@ -71,6 +71,7 @@ BAD = {
         8,
     ),
     "a form": (request("POST /v1/users", FORM, b'{"name": "Ada"}'), 415, 3),
+    "two media types": (request("POST /v1/users", JSON + JSON, b'{"name": "Ada"}'), 400, 3),
     "an unknown parameter": (request("GET /v1/users?size=1"), 400, 3),
     "an exception": (request("GET /v1/users/raises"), 500, 13),
     "an exception in a plain method": (

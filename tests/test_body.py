@@ -69,6 +69,12 @@ def test_bad_content_length(length: bytes) -> None:
         read([(b"content-length", length)], sent(), 3)
 
 
+def test_two_media_types() -> None:
+    """A second Content-Type is refused, even the same again (RFC 9110, section 8.3)."""
+    with pytest.raises(InvalidRequest, match="content-type: sent twice"):
+        read([(b"content-type", b"application/json")] * 2, sent(), 3)
+
+
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd", b"gzip, gzip", b"identity, gzip"])
 def test_compressed(coding: bytes) -> None:
     """A compressed body is refused before it is read, with the header to blame."""

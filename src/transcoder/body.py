@@ -22,12 +22,18 @@ def check_headers(headers: RawHeaders, limit: int) -> None:
     """Refuse a body by its headers, before any of it is read.
 
     Raises:
-        InvalidRequest: Content-Length is not a number.
+        InvalidRequest: Content-Length is not a number, or there are two media types.
         PayloadTooLarge: it is over the limit.
         UnsupportedMedia: the body is compressed.
     """
+    typed = False
     for name, value in headers:
-        if name == b"content-length":
+        if name == b"content-type":
+            # Another server in front may have judged by the other one.
+            if typed:
+                raise InvalidRequest("sent twice: a body is of one media type", "content-type")
+            typed = True
+        elif name == b"content-length":
             if not value.isdigit():
                 problem = "expected a number of bytes"
                 raise InvalidRequest(problem, "content-length")

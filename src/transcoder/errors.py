@@ -36,6 +36,10 @@ SHUTTING_DOWN = "the server is shutting down"
 """What a client is told, on both ports, of a call that a drain cuts off or refuses."""
 
 
+NAME_LIMIT = 64
+"""Characters that an answer repeats of a name which a client made up."""
+
+
 class TranscoderError(Exception):
     """Root of all errors of this package."""
 

@@ -133,11 +133,18 @@ def is_weighed_leaf(path: FieldPath) -> bool:
 def parent_of(path: FieldPath) -> Callable[[Message], Any]:
     """Return the way from the message to the one that holds the leaf."""
     if len(path.fields) == 1:
-        return _itself
+        return itself
     return operator.attrgetter(".".join(path.names[:-1]))
 
 
-def _itself(message: Message) -> Any:
+def value_of(path: FieldPath) -> Callable[[Message], Any]:
+    """Return the way from the message to the leaf's value."""
+    parent, name = parent_of(path), path.leaf.name
+    return lambda message: getattr(parent(message), name)
+
+
+def itself(message: Message) -> Any:
+    """Return the message: where a way has no step."""
     return message
 
 

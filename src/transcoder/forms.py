@@ -19,8 +19,16 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from transcoder.budget import Budget, nested_names, nodes
-from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
-from transcoder.fields import FieldPath, FieldPathError, UnknownField, oneof_guard, parent_of
+from transcoder.errors import NAME_LIMIT, InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from transcoder.fields import (
+    FieldPath,
+    FieldPathError,
+    UnknownField,
+    itself,
+    oneof_guard,
+    parent_of,
+    value_of,
+)
 from transcoder.multipart import FormLimits, Multipart, Part
 from transcoder.profile import Profile
 from transcoder.query import QueryBinder, QueryLimits, parameters
@@ -29,8 +37,6 @@ from transcoder.values import BadValue, well_known
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-_NAME_LIMIT = 64
-"""Characters of a field's name that an answer repeats."""
 
 
 TargetOf = Callable[[Message], Any]
@@ -48,12 +54,12 @@ def form_binder(
         limits: of the form.
     """
     inside = descriptor
-    target_of: TargetOf = _itself
+    target_of: TargetOf = itself
     if body != "*":
         path = FieldPath.resolve(descriptor, body, json_names=False)
         if path.leaf.message_type is None or path.leaf.is_repeated:
             return None
-        inside, target_of = path.leaf.message_type, _value_of(path)
+        inside, target_of = path.leaf.message_type, value_of(path)
     if is_http_body(inside) or well_known(inside) is not None:
         return None
     return FormBinder(inside, target_of, profile, limits)
@@ -139,7 +145,7 @@ class FormBinder:
         for key, _, value in pairs:
             if len(value.encode()) > self._limits.field_size:
                 problem = f"over the limit of {self._limits.field_size} bytes"
-                raise InvalidRequest(problem, key[:_NAME_LIMIT])
+                raise InvalidRequest(problem, key[:NAME_LIMIT])
         budget = self._budget(key for key, _, _ in pairs)
         self._set.bind(target, pairs, budget)
         return _sorted(self._path(key) for key, _, _ in pairs if key)
@@ -165,7 +171,7 @@ class FormBinder:
                 self._check_typed(target, part, path, count=counts[str(path)])
                 self._set_typed(target, part, path, budget)
             except BadValue as error:
-                raise InvalidRequest(str(error), part.name[:_NAME_LIMIT]) from None
+                raise InvalidRequest(str(error), part.name[:NAME_LIMIT]) from None
         return _sorted(path for _, path in known)
 
     def _path(self, name: str) -> FieldPath | None:
@@ -173,13 +179,13 @@ class FormBinder:
         dotted = name.partition("[")[0]
         depth = self._query_limits.depth
         if dotted.count(".") >= depth:
-            raise InvalidRequest(f"over {depth} names in one path", name[:_NAME_LIMIT])
+            raise InvalidRequest(f"over {depth} names in one path", name[:NAME_LIMIT])
         try:
             return FieldPath.resolve(self._descriptor, dotted)
         except FieldPathError as error:
             if self._ignore_unknown and isinstance(error, UnknownField):
                 return None
-            raise InvalidRequest(str(error), name[:_NAME_LIMIT]) from None
+            raise InvalidRequest(str(error), name[:NAME_LIMIT]) from None
 
     def _check_typed(self, target: Message, part: Part, path: FieldPath, *, count: int) -> None:
         if count > 1 and not path.leaf.is_repeated:
@@ -212,21 +218,12 @@ class FormBinder:
         except InvalidRequest as error:
             is_message = path.leaf.message_type is not None and not path.leaf.is_repeated
             inner = f".{error.field}" if error.field and is_message else ""
-            raise InvalidRequest(error.problem, f"{part.name[:_NAME_LIMIT]}{inner}") from None
-
-
-def _itself(message: Message) -> Any:
-    return message
-
-
-def _value_of(path: FieldPath) -> TargetOf:
-    parent, name = parent_of(path), path.leaf.name
-    return lambda message: getattr(parent(message), name)
+            raise InvalidRequest(error.problem, f"{part.name[:NAME_LIMIT]}{inner}") from None
 
 
 def _place(target: Message, path: FieldPath) -> Any:
     """Return the message that a path names, or a new one at the end of the list."""
-    value = _value_of(path)(target)
+    value = value_of(path)(target)
     if path.leaf.is_repeated:
         return value.add()
     type(value).SetInParent(value)
@@ -235,13 +232,13 @@ def _place(target: Message, path: FieldPath) -> Any:
 
 def _put(target: Message, path: FieldPath, data: bytes) -> None:
     if path.leaf.is_repeated:
-        _value_of(path)(target).append(data)
+        value_of(path)(target).append(data)
     else:
         setattr(parent_of(path)(target), path.leaf.name, data)
 
 
 def _text(part: Part) -> str:
-    name = part.name[:_NAME_LIMIT]
+    name = part.name[:NAME_LIMIT]
     try:
         text = part.read().decode()
     except UnicodeDecodeError:

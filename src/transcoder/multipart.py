@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from transcoder.budget import NODES
-from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from transcoder.errors import NAME_LIMIT, InvalidRequest, PayloadTooLarge, UnsupportedMedia
 
 try:
     from python_multipart.exceptions import FormParserError
@@ -25,8 +25,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_NAME_LIMIT = 64
-"""Characters of a part's name that an answer repeats."""
 _silent = logging.getLogger(f"{__name__}.parser")
 # The parser warns of what the client is told anyway.
 _silent.setLevel(logging.CRITICAL + 1)
@@ -186,7 +184,7 @@ class Multipart:
             raise InvalidRequest("a part of the multipart body has no name")
         encoding = self._headers.get(b"content-transfer-encoding", b"binary").lower()
         if encoding not in {b"7bit", b"8bit", b"binary"}:
-            raise UnsupportedMedia(f"{name[:_NAME_LIMIT]}: send the part's bytes as they are")
+            raise UnsupportedMedia(f"{name[:NAME_LIMIT]}: send the part's bytes as they are")
         content_type = self._headers.get(b"content-type", b"").decode("latin-1")
         self._open(name, content_type, options.get(b"filename"))
 
@@ -196,9 +194,9 @@ class Multipart:
         self._files += is_file
         limits = self._limits
         if self._files > limits.files:
-            raise InvalidRequest(f"over {limits.files} files", name[:_NAME_LIMIT])
+            raise InvalidRequest(f"over {limits.files} files", name[:NAME_LIMIT])
         if len(self.parts) - self._files >= limits.fields:
-            raise InvalidRequest(f"over {limits.fields} fields", name[:_NAME_LIMIT])
+            raise InvalidRequest(f"over {limits.fields} fields", name[:NAME_LIMIT])
         memory = limits.memory if is_file else limits.field_size
         self._part = Part(name, content_type, is_file=is_file, memory=memory)
         self._unsent = file_name == b""
@@ -208,7 +206,7 @@ class Multipart:
         part = self.parts[-1]
         if not part.is_file and part.size + end - start > self._limits.field_size:
             problem = f"over the limit of {self._limits.field_size} bytes"
-            raise InvalidRequest(problem, part.name[:_NAME_LIMIT])
+            raise InvalidRequest(problem, part.name[:NAME_LIMIT])
         part.write(data[start:end])
 
     def _on_part_end(self) -> None:

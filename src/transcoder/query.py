@@ -21,7 +21,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from transcoder.budget import Budget, nodes
-from transcoder.errors import InvalidRequest
+from transcoder.errors import NAME_LIMIT, InvalidRequest
 from transcoder.fields import (
     FieldPath,
     FieldPathError,
@@ -38,8 +38,6 @@ from transcoder.profile import Strictness
 from transcoder.values import BadValue
 
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-_NAME_LIMIT = 64
-"""Characters of a parameter's name that an answer repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +279,7 @@ class QueryBinder:
                     budget.spend(nodes(value))
                 parameter.set(message, value)
         except (BadValue, FieldPathError) as error:
-            raise InvalidRequest(str(error), key[:_NAME_LIMIT]) from None
+            raise InvalidRequest(str(error), key[:NAME_LIMIT]) from None
 
     def beside(self, pairs: Sequence[Pair], said: Collection[tuple[str, ...]]) -> list[Pair]:
         """Return the pairs that are not at or under the paths of fields that were said."""

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest, UnsupportedMedia
-from transcoder.fields import FieldPath, parent_of
+from transcoder.fields import FieldPath, itself, value_of
 from transcoder.profile import Profile
 from transcoder.protojson import from_json
 
@@ -49,14 +49,14 @@ def body_reader(
     read = _Json(profile, descriptor.file.pool)
     if body == "*":
         if is_http_body(descriptor):
-            return _raw(message_class, _itself)
+            return _raw(message_class, itself)
         return _whole(descriptor, message_class, read)
     path = FieldPath.resolve(descriptor, body, json_names=False)
     field_type = path.leaf.message_type
     if field_type is None or path.leaf.is_repeated:
         return _wrapped(path, message_class, read)
     if is_http_body(field_type):
-        return _raw(message_class, _value_of(path))
+        return _raw(message_class, value_of(path))
     return _submessage(path, field_type, message_class, read)
 
 
@@ -116,15 +116,6 @@ def _refusal(content_type: str) -> str:
     return f"a body of this type is not taken: {_ADVICE}"
 
 
-def _itself(message: Message) -> Any:
-    return message
-
-
-def _value_of(path: FieldPath) -> Callable[[Message], Any]:
-    parent, name = parent_of(path), path.leaf.name
-    return lambda message: getattr(parent(message), name)
-
-
 def _raw(message_class: type[Message], target_of: Callable[[Message], Any]) -> ReadBody:
     def read(data: bytes, content_type: str) -> Message:
         message = message_class()
@@ -160,7 +151,7 @@ def _unset_by(descriptor: Descriptor) -> Callable[[bytes], bool]:
 def _submessage(
     path: FieldPath, descriptor: Descriptor, message_class: type[Message], read_json: _Json
 ) -> ReadBody:
-    target_of = _value_of(path)
+    target_of = value_of(path)
     field_class = GetMessageClass(descriptor)
     is_unset = _unset_by(descriptor)
 
