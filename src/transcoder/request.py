@@ -14,11 +14,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from transcoder.budget import Budget, nested_names
-from transcoder.errors import InvalidRequest, StatusError
+from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
 from transcoder.profile import Profile
-from transcoder.protojson.cost import LIMIT, LONG, ON_LOOP, json_values
+from transcoder.protojson.cost import LONG, ON_LOOP, json_values
 from transcoder.query import (
     DEFAULT_LIMITS,
     Pair,
@@ -31,7 +31,6 @@ from transcoder.query import (
     system_parameters,
 )
 from transcoder.request_body import ReadBody, body_reader, is_http_body
-from transcoder.status import Code
 from transcoder.update_mask import mask_field, mask_paths, said_fields
 from transcoder.values import BadValue, well_known
 
@@ -173,23 +172,14 @@ class RequestDecoder:
         return None if self._form is None else self._form.multipart(content_type)
 
     def is_heavy(self, body: bytes | Multipart, content_type: str) -> bool:
-        """Say whether a body is JSON of so many values that to read it would hold the event loop.
-
-        Raises:
-            StatusError: it holds more values than are read at all; 413.
-        """
+        """Say whether a body is JSON that it would hold the event loop to read."""
         # A value takes two bytes, its comma included.
         if not isinstance(body, bytes) or len(body) <= 2 * ON_LOOP or self._is_raw:
             return False
         if self._form is not None and self._form.takes(content_type):
             return False
         # One value may be long, and a long one slow: base64 and masks are judged letter by letter.
-        long = len(body) > LONG
-        values = json_values(body)
-        if values > LIMIT:
-            problem = f"the body holds over {LIMIT} JSON values"
-            raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
-        return long or values > ON_LOOP
+        return len(body) > LONG or json_values(body) > ON_LOOP
 
     def _bind_form(self, bind: QueryBinder, message: Message, form: bytes, query: bytes) -> None:
         pairs = self._form_pairs(form) + parameters(query, self._limits)

@@ -12,15 +12,17 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import InvalidRequest, UnsupportedMedia
+from transcoder.errors import InvalidRequest, StatusError, UnsupportedMedia
 from transcoder.fields import FieldPath, itself, value_of
 from transcoder.profile import Profile
 from transcoder.protojson import from_json
+from transcoder.protojson.cost import LIMIT, json_values
+from transcoder.status import Code
 
 ReadBody = Callable[[bytes, str], Message]
 """Body and Content-Type to a message with nothing but the body in it; empty without a body.
 
-Raises InvalidRequest and UnsupportedMedia.
+Raises InvalidRequest and UnsupportedMedia, and StatusError with 413 for too many JSON values.
 """
 
 _ADVICE = "send Content-Type: application/json (with curl: --json)"
@@ -71,14 +73,19 @@ class _Json:
         self._pool = None if pool is Default() else pool
 
     def __call__(self, data: bytes, content_type: str, message_class: type[Message]) -> Message:
-        self.check(content_type)
+        self.check(content_type, data)
         return from_json(data, message_class, ignore_unknown=self._ignore_unknown, pool=self._pool)
 
-    def check(self, content_type: str) -> None:
+    def check(self, content_type: str, data: bytes) -> None:
+        """Refuse a body by its type, or by the number of its values, before it is read."""
         if content_type != "application/json" and not (
             self._json_by_default if not content_type.strip() else is_json(content_type)
         ):
             raise UnsupportedMedia(_refusal(content_type))
+        # A value takes two bytes, its comma included.
+        if len(data) > 2 * LIMIT and json_values(data, LIMIT) > LIMIT:
+            problem = f"the body holds over {LIMIT} JSON values"
+            raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
 
 
 def is_json(content_type: str) -> bool:
@@ -135,7 +142,7 @@ def _whole(descriptor: Descriptor, message_class: type[Message], read_json: _Jso
         if not data:
             return message_class()
         if is_unset(data):
-            read_json.check(content_type)
+            read_json.check(content_type, data)
             return message_class()
         return read_json(data, content_type, message_class)
 
@@ -160,7 +167,7 @@ def _submessage(
         if not data:
             return message
         if is_unset(data):
-            read_json.check(content_type)
+            read_json.check(content_type, data)
             return message
         value = read_json(data, content_type, field_class)
         field_class.CopyFrom(target_of(message), value)
@@ -177,7 +184,7 @@ def _wrapped(path: FieldPath, message_class: type[Message], read_json: _Json) ->
     def read(data: bytes, content_type: str) -> Message:
         if not data:
             return message_class()
-        read_json.check(content_type)
+        read_json.check(content_type, data)
         _check_one_value(data)
         return read_json(before + data + after, content_type, message_class)
 
