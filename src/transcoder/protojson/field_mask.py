@@ -20,7 +20,8 @@ def read_paths(text: str) -> list[str]:
     """Return the paths that a text names, as the proto has them.
 
     Raises:
-        ValueError: the text has an underscore, letters beyond ASCII, or over `PATHS` paths.
+        ValueError: the text has an underscore, letters beyond ASCII, a comma with no path on one
+            side, or over `PATHS` paths.
 
     >>> read_paths("displayName,address.postalCode")
     ['display_name', 'address.postal_code']
@@ -29,7 +30,10 @@ def read_paths(text: str) -> list[str]:
         raise ValueError("not a field mask")
     if not text:
         return []
-    return text.translate(_TO_SNAKE).split(",")
+    paths = text.translate(_TO_SNAKE).split(",")
+    if "" in paths:
+        raise ValueError("an empty path")
+    return paths
 
 
 def paths_text(paths: Iterable[str]) -> str:

@@ -216,6 +216,8 @@ def _read_mask(text: str) -> None:
         raise ValueError("not in lowerCamelCase")
     if text.count(",") >= PATHS:
         raise Problem(f"a mask of over {PATHS} paths")
+    if text and "" in text.split(","):
+        raise ValueError("an empty path")
 
 
 _TEXTS: dict[str, tuple[str, Any]] = {
