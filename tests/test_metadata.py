@@ -1,58 +1,11 @@
+from __future__ import annotations
+
+import http
+from typing import Any
+
 import pytest
 
-from transcoder.metadata import checked, request_id, to_headers, to_metadata
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        (b"x-tenant", b"acme", [("x-tenant", "acme")]),
-        (b"X-Tenant", b"acme", [("x-tenant", "acme")]),  # metadata keys are lower case
-        (b"authorization", b"Bearer t", [("authorization", "Bearer t")]),
-        (b"trace-bin", b"AAE", [("trace-bin", b"\x00\x01")]),  # padding may be left out
-        (b"trace-bin", b"!!", []),
-        (b"connection", b"close", []),
-        (b"te", b"trailers", []),
-        (b"host", b"example.com", []),
-        (b"content-length", b"3", []),
-        (b"grpc-timeout", b"1S", []),  # gRPC's own names are not the client's to write
-        (b"x-internal", b"true", []),
-        (b"X_Internal", b"true", []),  # many servers fold _ and -
-        (b"x-name", "é".encode(), []),  # metadata is printable ASCII
-        (b"x-name", b"a\x00b", []),
-        (b"x name", b"a", []),
-        (b":path", b"/", []),
-    ],
-)
-def test_to_metadata(name: bytes, value: bytes, expected: list[tuple[str, str | bytes]]) -> None:
-    """A header becomes metadata unless it is the connection's, gRPC's or cannot be carried."""
-    assert expected == list(to_metadata([(name, value)]))
-
-
-def test_repeated_headers() -> None:
-    """A header sent twice gives two pairs, in order."""
-    pairs = to_metadata([(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")])
-
-    assert pairs == (("x-a", "1"), ("x-b", "2"), ("x-a", "3"))
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("x-cost", "3", [(b"x-cost", b"3")]),
-        ("X-Cost", "3", [(b"x-cost", b"3")]),
-        ("seal-bin", b"\x00", [(b"seal-bin", b"AA==")]),
-        ("content-length", "0", []),  # would break the framing of the answer
-        ("transfer-encoding", "chunked", []),
-        ("connection", "close", []),
-        ("grpc-status", "0", []),
-        ("x-split", "a\r\nset-cookie: b", []),
-        ("x:y", "a", []),
-    ],
-)
-def test_to_headers(key: str, value: str | bytes, expected: list[tuple[bytes, bytes]]) -> None:
-    """Metadata becomes a header of the same name unless it could break the answer."""
-    assert expected == to_headers([(key, value)])
+from transcoder.metadata import checked, from_base64, request_id, set_http_status
 
 
 @pytest.mark.parametrize(
@@ -72,6 +25,69 @@ def test_metadata_that_cannot_be_sent(pair: tuple[str, str | bytes]) -> None:
     """What gRPC would refuse, or never send, is refused where the servicer says it."""
     with pytest.raises(ValueError, match="metadata"):
         checked([pair])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("AAE=", (b"\x00\x01",)),
+        ("AAE", (b"\x00\x01",)),  # padding may be left out
+        ("_-8", (b"\xff\xef",)),
+        ("/+8=", (b"\xff\xef",)),
+        ("", (b"",)),
+        ("AA==,AQ==", (b"\x00", b"\x01")),
+        ("AA , AQ", (b"\x00", b"\x01")),
+    ],
+)
+def test_base64(text: str, expected: tuple[bytes, ...]) -> None:
+    """Base64 is read in both alphabets, padded or not, one value or several."""
+    assert expected == from_base64(text)
+
+
+@pytest.mark.parametrize("text", ["!!", "A", "AA=A", "AA===", "A A=", "AA\x00=", "é"])
+def test_no_base64(text: str) -> None:
+    """What is not base64 to its last character is refused."""
+    with pytest.raises(ValueError, match=r"base64|padding|data|characters|ASCII"):
+        from_base64(text)
+
+
+class Context:
+    """The metadata part of a servicer's context."""
+
+    def __init__(self, *metadata: tuple[str, str]) -> None:
+        self.metadata: tuple[tuple[str, str], ...] | None = metadata or None
+
+    def trailing_metadata(self) -> Any:
+        return self.metadata
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self.metadata = trailing_metadata
+
+
+@pytest.mark.parametrize("status", [200, 201, 304, 412, 599, http.HTTPStatus.CREATED])
+def test_set_http_status(status: int) -> None:
+    """The HTTP status is set beside what else was set, in place of an earlier one."""
+    context = Context(("x-cost", "3"), ("x-http-code", "204"))
+    set_http_status(context, status)
+
+    assert context.metadata == (("x-cost", "3"), ("x-http-code", str(int(status))))
+
+
+def test_set_http_status_first() -> None:
+    """The HTTP status is set where no metadata was."""
+    context = Context()
+    set_http_status(context, 201)
+
+    assert context.metadata == (("x-http-code", "201"),)
+
+
+@pytest.mark.parametrize("status", [99, 100, 600, True, "201", None])
+def test_set_no_http_status(status: Any) -> None:
+    """What is no HTTP status of an answer is refused where the servicer says it."""
+    context = Context()
+
+    with pytest.raises(ValueError, match="200 to 599"):
+        set_http_status(context, status)
 
 
 @pytest.mark.parametrize("given", [["a-1"], [b"A.b_c-9"], ["x" * 128]])

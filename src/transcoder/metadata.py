@@ -1,8 +1,6 @@
-"""HTTP headers to gRPC metadata and back, and the request's id.
+"""gRPC metadata as values: what they may hold, and the two that speak of HTTP.
 
-In the `google` profile every header passes under its own name, less what belongs to the
-connection or to gRPC itself. Nothing here raises on what a client sends: what metadata cannot
-carry is left out.
+How headers become metadata is in `inbound`, how metadata become headers in `outbound`.
 """
 
 from __future__ import annotations
@@ -11,13 +9,46 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-RawHeaders = Sequence[tuple[bytes, bytes]]
+RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-METADATA_LIMIT = 8000
-"""Bytes of all metadata sent with one answer; clients refuse more than 8 KiB of them."""
+Matcher: TypeAlias = Callable[[str], "str | None"]
+"""From a header's name in lower case to a metadata key, or the other way; None leaves it out."""
+
+METADATA_LIMIT: Final = 8000
+"""Bytes of all metadata of one request, or of one answer; gRPC peers refuse more than 8 KiB."""
+
+HTTP_CODE: Final = "x-http-code"
+"""The metadata key under which a servicer says the HTTP status of its answer."""
+
+OF_THE_CONNECTION: Final = frozenset(
+    {
+        "connection",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that are about one connection (RFC 9110, section 7.6.1)."""
+
+OF_THE_BODY: Final = frozenset(
+    {"accept-encoding", "content-encoding", "content-length", "content-type", "expect"}
+)
+"""Headers that are about how a body is sent, which is not the servicer's."""
+
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 class Metadatum(NamedTuple):
@@ -27,55 +58,19 @@ class Metadatum(NamedTuple):
     value: str | bytes
 
 
-_HOP_BY_HOP = {
-    "connection",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
-_FRAMING = {"content-length", "content-type", "content-encoding", "accept-encoding", "expect"}
-_NOT_IN = _HOP_BY_HOP | _FRAMING
-_NOT_OUT = _HOP_BY_HOP | _FRAMING | {"date", "server"}
-# A client may not speak for the gateway, in any spelling that a server folds together.
-_STRIPPED = {"x-internal"}
-_KEY = re.compile(r"[0-9a-z_.-]+")
-_VALUE = re.compile(r"[\x20-\x7e]*")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+def is_key(text: str) -> bool:
+    """Say whether gRPC takes this as the key of metadata, once it is in lower case."""
+    return _KEY.fullmatch(text) is not None
 
 
-def to_metadata(headers: RawHeaders) -> tuple[Metadatum, ...]:
-    r"""Return the metadata that request headers become.
-
-    >>> to_metadata([(b"x-tenant", b"a"), (b"connection", b"close"), (b"trace-bin", b"AAE=")])
-    (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
-    """
-    return tuple(pair for name, value in headers if (pair := _incoming(name, value)) is not None)
+def is_text(text: str) -> bool:
+    """Say whether gRPC takes this as a value of metadata that is not binary."""
+    return _VALUE.fullmatch(text) is not None
 
 
-def _incoming(raw_name: bytes, raw_value: bytes) -> Metadatum | None:
-    name = raw_name.decode("latin-1").lower()
-    if name in _NOT_IN or name.startswith("grpc-") or not _KEY.fullmatch(name):
-        return None
-    if name.replace("_", "-") in _STRIPPED:
-        return None
-    value = raw_value.decode("latin-1")
-    if name.endswith("-bin"):
-        return _binary(name, value)
-    return Metadatum(name, value) if _VALUE.fullmatch(value) else None
-
-
-def _binary(name: str, value: str) -> Metadatum | None:
-    try:
-        return Metadatum(name, base64.b64decode(value + "=" * (-len(value) % 4), validate=True))
-    except (binascii.Error, ValueError):
-        return None
+def size_of(metadata: Iterable[tuple[str, str | bytes]]) -> int:
+    """Return how many bytes of METADATA_LIMIT these metadata take."""
+    return sum(len(key) + len(value) for key, value in metadata)
 
 
 def checked(pairs: Iterable[tuple[str, str | bytes]]) -> tuple[Metadatum, ...]:
@@ -89,36 +84,71 @@ def checked(pairs: Iterable[tuple[str, str | bytes]]) -> tuple[Metadatum, ...]:
     """
     metadata = tuple(Metadatum(key, value) for key, value in pairs)
     for key, value in metadata:
-        if not _KEY.fullmatch(key):
+        if not is_key(key):
             raise ValueError(f"metadata key {key!r}: a-z, 0-9, _, - and . are allowed")
         if key.endswith("-bin"):
             if not isinstance(value, bytes):
                 raise ValueError(f"metadata {key}: a key in -bin takes bytes")
-        elif not isinstance(value, str) or not _VALUE.fullmatch(value):
+        elif not isinstance(value, str) or not is_text(value):
             raise ValueError(f"metadata {key}: printable ASCII is allowed, or bytes under -bin")
-    size = sum(len(key) + len(value) for key, value in metadata)
+    size = size_of(metadata)
     if size > METADATA_LIMIT:
         raise ValueError(f"metadata of {size} bytes are over the limit of {METADATA_LIMIT}")
     return metadata
 
 
-def to_headers(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
-    r"""Return the response headers that a servicer's metadata become.
+def from_base64(text: str) -> tuple[bytes, ...]:
+    r"""Return the values of a binary header: of either alphabet, padded or not.
 
-    Binary values are base64; what could break the framing of the answer is left out.
+    Several may stand in one line, with commas between them (gRPC over HTTP/2, "Requests").
 
-    >>> to_headers([("x-cost", "3"), ("content-length", "1"), ("seal-bin", b"\x00")])
-    [(b'x-cost', b'3'), (b'seal-bin', b'AA==')]
+    Raises:
+        ValueError: one of them is not base64.
+
+    >>> from_base64("AAE=,_w")
+    (b'\x00\x01', b'\xff')
     """
-    headers = []
-    for name, value in metadata:
-        key = name.lower()
-        if key in _NOT_OUT or key.startswith("grpc-") or not _KEY.fullmatch(key):
-            continue
-        text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        if _VALUE.fullmatch(text):
-            headers.append((key.encode(), text.encode()))
-    return headers
+    values = []
+    for each in text.split(","):
+        digits = each.strip(" \t").translate(_STANDARD_ALPHABET)
+        try:
+            padded = digits + "=" * (-len(digits) % 4)
+            values.append(base64.b64decode(padded, validate=True))
+        except binascii.Error as error:
+            raise ValueError(str(error)) from None
+    return tuple(values)
+
+
+class Trailing(Protocol):
+    """The part of a servicer's context that tells of metadata after the reply."""
+
+    def trailing_metadata(self) -> Any:
+        """Return what was set so far."""
+        ...
+
+    def set_trailing_metadata(self, trailing_metadata: Any, /) -> None:
+        """Set it, in place of what was."""
+        ...
+
+
+def set_http_status(context: Trailing, status: int) -> None:
+    """Have the HTTP answer carry this status, from the servicer.
+
+    It becomes trailing metadata under `x-http-code`, beside those that are set already; a later
+    `set_trailing_metadata` takes them all away. On the gRPC port it is metadata, and nothing else.
+
+    Args:
+        context: any `grpc.ServicerContext` or `grpc.aio.ServicerContext`.
+        status: from 200 to 399 for a reply, from 400 to 599 for a call that ends in an error.
+            204, 205 and 304 have no body, so the reply is not sent.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if status not in range(200, 600):
+        raise ValueError(f"HTTP status {status!r}: a number from 200 to 599 is expected")
+    others = [pair for pair in context.trailing_metadata() or () if pair[0] != HTTP_CODE]
+    context.set_trailing_metadata((*others, (HTTP_CODE, str(int(status)))))
 
 
 def request_id(values: Iterable[str | bytes]) -> str:

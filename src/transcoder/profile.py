@@ -15,6 +15,7 @@ from typing import Literal
 Order = Literal["specificity", "last-wins"]
 Unescape = Literal["except-reserved", "except-slash", "all", "legacy"]
 Strictness = Literal["reject", "ignore"]
+MetadataNames = Literal["all", "no-cookies", "prefixed", "listed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,9 @@ class Profile:
             Google's system parameters.
         form_fallback: whether a form POST falls back to the GET rule of its path.
         method_override: whether a form POST may name its method in X-HTTP-Method-Override.
+        request_metadata: which headers of a request become metadata, under which names; see
+            `transcoder.inbound`.
+        response_metadata: which metadata become headers of the answer; see `transcoder.outbound`.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Profile:
     system_parameters: bool = False
     form_fallback: bool = False
     method_override: bool = False
+    request_metadata: MetadataNames = "no-cookies"
+    response_metadata: MetadataNames = "no-cookies"
 
 
 GOOGLE = Profile(name="google", system_parameters=True)
@@ -69,6 +75,8 @@ GRPC_GATEWAY = Profile(
     print_defaults=True,
     form_fallback=True,
     method_override=True,
+    request_metadata="prefixed",
+    response_metadata="prefixed",
 )
 
 ENVOY = Profile(
@@ -77,8 +85,15 @@ ENVOY = Profile(
     unknown_body="ignore",
     query_beside_body="bind",
     trailing_slash="drop",
+    request_metadata="all",
+    response_metadata="all",
 )
 
-STRICT = Profile(name="strict", missing_content_type="reject")
+STRICT = Profile(
+    name="strict",
+    missing_content_type="reject",
+    request_metadata="listed",
+    response_metadata="listed",
+)
 
 PROFILES = {profile.name: profile for profile in (GOOGLE, GRPC_GATEWAY, ENVOY, STRICT)}

@@ -11,8 +11,9 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
 from transcoder.errors import StatusError
-from transcoder.metadata import RawHeaders, to_headers
+from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
+from transcoder.outbound import to_headers
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.response import Payload, Presentation

@@ -13,7 +13,8 @@ from typing import Final, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
-from transcoder.metadata import Metadatum, RawHeaders, to_metadata
+from transcoder.inbound import to_metadata
+from transcoder.metadata import Metadatum, RawHeaders
 
 Inbound: TypeAlias = "Callable[[RawHeaders], tuple[Metadatum, ...]]"
 Request: TypeAlias = "Message | AsyncIterator[Message]"
@@ -43,6 +44,7 @@ class Call:
         "identity",
         "initial_metadata",
         "method",
+        "on_open",
         "peer",
         "trailing_metadata",
     )
@@ -66,6 +68,8 @@ class Call:
         """Whether the gateway gave the call up: its client is gone, or its deadline has passed."""
         self.initial_metadata: tuple[Metadatum, ...] = ()
         self.trailing_metadata: tuple[Metadatum, ...] = ()
+        self.on_open: Callable[[], None] | None = None
+        """Called when the servicer sends its initial metadata before the first reply."""
         self._inbound = inbound
         self._metadata: tuple[Metadatum, ...] | None = None
 
@@ -75,6 +79,12 @@ class Call:
         if self._metadata is None:
             self._metadata = self._inbound(self.headers)
         return self._metadata
+
+    def open(self, metadata: tuple[Metadatum, ...]) -> None:
+        """Take the initial metadata, which come before the first reply."""
+        self.initial_metadata = metadata
+        if self.on_open is not None:
+            self.on_open()
 
     def time_remaining(self) -> float | None:
         """Return the seconds until the deadline, not below 0; None without one."""

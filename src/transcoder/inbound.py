@@ -1,0 +1,266 @@
+"""HTTP headers to the metadata that a servicer sees.
+
+Which headers pass, and under which names, is the profile's to say, or a matcher's of one's own.
+Whoever says it, these hold:
+
+- Headers about the connection or the body's framing, those that `Connection` names (RFC 9110,
+  section 7.6.1) and everything of gRPC's own (`grpc-timeout` and its kin) do not pass.
+- Headers that name the client's address pass only as `forwarded` tells them.
+- The strip list is removed in every spelling that a server may fold together, for what stands
+  there is the gateway's own to say.
+- What metadata cannot carry is left out; `-bin` headers are base64.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from transcoder.errors import InvalidRequest, StatusError
+from transcoder.forwarded import NO_PROXIES, Origin, TrustedProxies
+from transcoder.metadata import (
+    METADATA_LIMIT,
+    OF_THE_BODY,
+    OF_THE_CONNECTION,
+    Matcher,
+    Metadatum,
+    RawHeaders,
+    from_base64,
+    is_key,
+    is_text,
+    size_of,
+)
+from transcoder.profile import GOOGLE, MetadataNames, Profile
+from transcoder.status import Code
+
+STRIPPED: Final = ("x-internal",)
+"""What a client may not say of itself, unless told otherwise."""
+
+STRICT_HEADERS: Final = frozenset(
+    {
+        "accept-language",
+        "authorization",
+        "idempotency-key",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-unmodified-since",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+        "x-request-id",
+    }
+)
+"""The headers that pass where only listed ones do."""
+
+# As runtime/mux.go of grpc-gateway lists them, from IANA's registry of permanent headers.
+_PERMANENT = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-language",
+        "accept-ranges",
+        "authorization",
+        "cache-control",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "from",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-schedule-tag-match",
+        "if-unmodified-since",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "referer",
+        "user-agent",
+        "via",
+        "warning",
+    }
+)
+_PREFIX = "grpc-metadata-"
+_OF_THE_ORIGIN = frozenset({"forwarded", "x-real-ip", "true-client-ip", "x-client-ip"})
+_OURS = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
+_RESERVED = OF_THE_CONNECTION | OF_THE_BODY | _OURS
+_NOTHING: frozenset[str] = frozenset()
+_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 64
+_ORDINARY_CONNECTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
+
+
+class Inbound:
+    r"""How the headers of requests become metadata; compiled once.
+
+    Args:
+        profile: says which headers pass, under which names.
+        matcher: says it in the profile's place; it is asked once for a name, in lower case.
+        strip: header names that only a trusted peer may send, and metadata keys that no other
+            header becomes for others.
+        proxies: who is believed about the client's address.
+
+    >>> Inbound()([(b"x-tenant", b"a"), (b"connection", b"close"), (b"trace-bin", b"AAE=")])
+    (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
+    """
+
+    __slots__ = ("_keys", "_match", "_own", "_proxies", "_strip")
+
+    def __init__(
+        self,
+        profile: Profile = GOOGLE,
+        *,
+        matcher: Matcher | None = None,
+        strip: Iterable[str] = STRIPPED,
+        proxies: TrustedProxies = NO_PROXIES,
+    ) -> None:
+        self._match = _MATCHERS[profile.request_metadata] if matcher is None else _single(matcher)
+        self._own = matcher is not None
+        self._strip = frozenset(_folded(name) for name in strip)
+        self._proxies = proxies
+        self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
+
+    def check(self, headers: RawHeaders) -> None:
+        """Refuse what could not become metadata, before the call and in little time.
+
+        Raises:
+            InvalidRequest: a binary header is not base64.
+            StatusError: 431, the metadata would be over METADATA_LIMIT.
+        """
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name[-4:] == b"-bin":
+                break
+        else:
+            if size <= METADATA_LIMIT and not self._own:
+                return
+        total = size_of(self(headers))
+        if total > METADATA_LIMIT:
+            problem = f"the headers make {total} bytes of metadata: {METADATA_LIMIT} are allowed"
+            raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=431)
+
+    def of(
+        self, peer: tuple[str, int] | None, scheme: str, *, trusted: bool = False
+    ) -> Callable[[RawHeaders], tuple[Metadatum, ...]]:
+        """Return how the headers of one request become metadata.
+
+        Args:
+            peer: who is at the other end of the connection.
+            scheme: of the connection.
+            trusted: whether the peer may send what is on the strip list.
+        """
+        return functools.partial(self._told, peer, scheme, trusted=trusted)
+
+    def __call__(self, headers: RawHeaders, *, trusted: bool = False) -> tuple[Metadatum, ...]:
+        """Return the metadata that headers become, without those about the client's address.
+
+        Raises:
+            InvalidRequest: a binary header is not base64.
+        """
+        strip = _NOTHING if trusted else self._strip
+        named = _named_by_connection(headers)
+        pairs = []
+        for raw_name, raw_value in headers:
+            long = len(raw_name) > _LONGEST_REMEMBERED
+            keys = (self._keys_of if long else self._keys)(raw_name, strip)
+            if not keys or raw_name in named:
+                continue
+            value = raw_value.decode("latin-1")
+            for key in keys:
+                if key.endswith("-bin"):
+                    pairs += [Metadatum(key, each) for each in _binary(raw_name, value)]
+                elif is_text(value):
+                    pairs.append(Metadatum(key, value))
+        return tuple(pairs)
+
+    def _told(
+        self, peer: tuple[str, int] | None, scheme: str, headers: RawHeaders, *, trusted: bool
+    ) -> tuple[Metadatum, ...]:
+        origin = self._proxies(headers, peer, scheme)
+        return (*self(headers, trusted=trusted), *_of_origin(origin))
+
+    def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[str, ...]:
+        name = raw_name.decode("latin-1").lower()
+        keys = [key.lower() for key in self._match(name)]
+        if _folded(name) in strip:
+            return ()
+        return tuple(
+            key
+            for key in keys
+            if is_key(key)
+            and _folded(key) not in _RESERVED
+            and not key.startswith("grpc-")
+            and _folded(key) not in strip
+        )
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _binary(name: bytes, value: str) -> tuple[bytes, ...]:
+    try:
+        return from_base64(value)
+    except ValueError:
+        raise InvalidRequest("the header is not base64", name.decode("latin-1")) from None
+
+
+def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
+    names: set[bytes] = set()
+    for name, value in headers:
+        if name == b"connection" and value not in _ORDINARY_CONNECTIONS:
+            names.update(token.strip(b" \t").lower() for token in value.split(b","))
+    return frozenset(names)
+
+
+def _of_origin(origin: Origin) -> list[Metadatum]:
+    told = [
+        ("x-forwarded-for", ", ".join(origin.chain)),
+        ("x-forwarded-host", origin.host),
+        ("x-forwarded-proto", origin.proto),
+    ]
+    return [Metadatum(key, value) for key, value in told if value]
+
+
+def _all(name: str) -> tuple[str, ...]:
+    folded = _folded(name)
+    names_the_client = folded in _OF_THE_ORIGIN or folded.startswith("x-forwarded-")
+    return () if names_the_client else (name,)
+
+
+def _without_cookies(name: str) -> tuple[str, ...]:
+    return () if name == "cookie" else _all(name)
+
+
+def _grpc_gateway(name: str) -> tuple[str, ...]:
+    if name.startswith(_PREFIX):
+        return _all(name.removeprefix(_PREFIX))
+    prefixed = (f"grpcgateway-{name}",) if name in _PERMANENT else ()
+    return ("authorization", *prefixed) if name == "authorization" else prefixed
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    return (name,) if name in STRICT_HEADERS else ()
+
+
+def _single(matcher: Matcher) -> Callable[[str], tuple[str, ...]]:
+    def match(name: str) -> tuple[str, ...]:
+        key = matcher(name)
+        return () if key is None else (key,)
+
+    return match
+
+
+_MATCHERS: dict[MetadataNames, Callable[[str], tuple[str, ...]]] = {
+    "all": _all,
+    "no-cookies": _without_cookies,
+    "prefixed": _grpc_gateway,
+    "listed": _listed,
+}
+
+to_metadata: Final = Inbound()
+"""What headers become where nobody says anything else."""
