@@ -8,11 +8,7 @@ ten kinds, shapes all different.
 Left out: what stands around the codec in a server, threads, and documents that are refused or
 left to json_format, which cost what json_format costs and a walk beside the descriptor.
 
-json_format is the only peer. Of what PyPI has for the job, protobuf3-to-dict with its forks and
-pb2dict 1.0 stop at protobuf 7, for they ask a field for its label; their dicts have proto names,
-numbers for enums and 64-bit integers, and nothing of the well-known types but times. protoruf 0.2
-and fastproto 1.0 have no build for this platform. json-protobuf writes C++. betterproto converts
-message classes of its own.
+Other peers, and what each of them gets wrong, are in json_peers.py.
 
     python benchmarks/json_codec.py [encode|decode]
 """

@@ -23,7 +23,7 @@ def freeze(folder: Path) -> list[str]:
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
     subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip"], check=True)
-    groups = ["--group", "dev", "--group", "fuzz"]
+    groups = ["--group", "dev", "--group", "fuzz", "--group", "bench"]
     subprocess.run([*pip, "install", "--quiet", *groups, "--editable", "."], check=True)
     command = [*pip, "freeze", "--all", "--exclude-editable"]
     frozen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
