@@ -31,7 +31,7 @@ CHAIN_LIMIT: Final = 16
 """Trusted proxies that are told of; they are read to the end all the same."""
 
 _HOST = re.compile(
-    r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
+    r"(?:[A-Za-z0-9._~!$&'()*+;=%-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
 )
 _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\])(?::[0-9]{1,5})?")
 # RFC 7239, section 4: pairs of a token and a token or quoted string.

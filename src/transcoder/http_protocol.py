@@ -2,7 +2,9 @@
 
 The parser is llhttp, through httptools. What it lets pass and RFC 9112, sections 2.3 and 3 do not,
 is refused here: other versions than 1.1 and 1.0, a fragment, a target that is neither a path nor a
-URL of the same host. TRACE and CONNECT never reach an application, whatever its routes say.
+URL of the same host, a head that is too large or without one Host. TRACE and CONNECT never reach an
+application, whatever its routes say. What comes behind the body in chunks (trailers) reaches none
+either.
 
 A refusal ends the connection. It ends in two steps, for a client that is still sending when the
 socket is closed would lose the answer: the answer and our FIN first, and what arrives for a moment
@@ -27,6 +29,7 @@ from uvicorn.server import ServerState
 
 from transcoder.asgi import CONNECTION
 from transcoder.errors import InvalidRequest, StatusError
+from transcoder.head import HEADER_LIMIT, check_head, too_large
 from transcoder.metadata import RawHeaders, request_id
 from transcoder.response import error_payload
 from transcoder.status import Code
@@ -35,6 +38,9 @@ _log = logging.getLogger(__name__)
 
 TARGET_LIMIT: Final = 65_535
 """Bytes of a request target; httptools reads no longer one."""
+
+UNREAD_LIMIT: Final = TARGET_LIMIT + 2 * HEADER_LIMIT
+"""Bytes on the wire that complete neither a head nor a piece of a body."""
 
 DROP: Final = 1.0
 """Seconds for which a refused client may go on sending."""
@@ -109,6 +115,8 @@ class Protocol(HttpToolsProtocol):
 
     server_state: State
     _refused = False
+    _advanced = False
+    _unread = 0
     _answering: Any
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -127,6 +135,8 @@ class Protocol(HttpToolsProtocol):
         if self._refused:
             return
         self._unset_keepalive_if_required()
+        self._advanced = False
+        self._unread += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -137,6 +147,8 @@ class Protocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             self._refuse(_refusal(error))
+        else:
+            self._check_unread(len(data))
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
@@ -151,8 +163,13 @@ class Protocol(HttpToolsProtocol):
         if method in {b"TRACE", b"CONNECT"}:
             problem = f"{method.decode()} is not supported"
             raise StatusError(Code.UNIMPLEMENTED, problem, http=501)
-        if self.parser.get_http_version() not in {"1.1", "1.0"}:
+        version = self.parser.get_http_version()
+        if version not in {"1.1", "1.0"}:
             raise InvalidRequest("the HTTP version is not 1.1 or 1.0")
+        self._advanced = True
+        check_head(self.headers, version, is_long=self._unread > HEADER_LIMIT)
+        # A copy: the parser adds trailers to its own list.
+        self.scope["headers"] = [*self.headers]
         if self.url[:1] != b"/" or b"#" in self.url:
             self.url = _origin_form(self.url, self.headers)
         earlier = self.cycle
@@ -166,6 +183,21 @@ class Protocol(HttpToolsProtocol):
                 # The last of pipelined requests closes, or those after the first would be lost.
                 earlier.keep_alive = True
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._advanced = True
+        super().on_body(body)
+
+    def _check_unread(self, received: int) -> None:
+        """Refuse what goes on and on without the parser getting on with it."""
+        if self._advanced:
+            # Some of it may belong to the next head, and a longer one is measured anyway.
+            self._unread = min(received, HEADER_LIMIT)
+        elif self._unread > UNREAD_LIMIT:
+            within = self.is_busy() and self.cycle.more_body
+            what = "what stands between the pieces of the body is" if within else "the headers are"
+            self._refuse(too_large(f"{what} over the limit of {HEADER_LIMIT} bytes"))
 
     def _refuse(self, error: StatusError) -> None:
         self._refused = True
