@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import select
@@ -64,6 +65,19 @@ class Wire:
             if select.select([], [self._socket], [], 1)[1]:
                 self._socket.send(piece)
 
+    def send_until_cut(self, piece: bytes) -> int:
+        """Send the same bytes until the server ends the connection; return how many were taken."""
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self._socket.sendall(piece)
+                sent += len(piece)
+        return sent
+
+    def is_answered(self, within: float) -> bool:
+        """Say whether there is something to read, after so many seconds at most."""
+        return bool(select.select([self._socket], [], [], within)[0])
+
     def answer(self, *, head: bool = False) -> Answer:
         """Read one answer; one to HEAD has no body, whatever its length says."""
         while b"\r\n\r\n" not in self._received:
@@ -114,6 +128,21 @@ class Catalogue:
         """Return how many files and threads the server has open."""
         process = Path(f"/proc/{self.pid}")
         return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+    def peak_memory(self) -> int:
+        """Return how many bytes of memory the server held when it held most."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+    def forget_peak(self) -> None:
+        """Let the peak be what the server holds now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def check_alive(self) -> None:
+        """Check that a new connection works."""
+        wire = self.wire()
+        self._check_canary(wire)
+        wire.close()
 
     def grown(self) -> tuple[int, int]:
         """Return by how many files and threads the server grew, once its connections are gone."""

@@ -329,6 +329,34 @@ def test_endless_chunks(catalogue: Catalogue) -> None:
     check_too_large(answer)
 
 
+def test_read_bound(catalogue: Catalogue) -> None:
+    """Of a body without a length, the byte behind the limit decides; no more are waited for."""
+    noted = catalogue.served.noted()
+    wire = catalogue.wire()
+    wire.send(head("Transfer-Encoding: chunked") + chunked(text(BODY_LIMIT))[: -len("0\r\n\r\n")])
+    assert not wire.is_answered(within=0.3)
+
+    wire.send(b"1\r\n \r\n")
+    check_too_large(wire.answer())
+    wire.close()
+    assert catalogue.served.noted() == noted
+
+
+@pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", "Content-Length: 1000000000000"])
+def test_nothing_is_kept_of_an_endless_body(catalogue: Catalogue, length: str) -> None:
+    """A client that never stops sending is cut off, and no memory goes into what it sent."""
+    catalogue.forget_peak()
+    before = catalogue.peak_memory()
+    wire = catalogue.wire()
+    wire.send(head(length))
+    sent = wire.send_until_cut(b"10000\r\n%b\r\n" % (b" " * 0x10000))
+    wire.close()
+
+    assert sent > 8 * BODY_LIMIT
+    assert catalogue.peak_memory() - before < 4 * BODY_LIMIT
+    catalogue.check_alive()
+
+
 @pytest.mark.parametrize(
     "length", ["-1", "+2", "2, 2", "0x2", "2a", "", "1_0", "2.0", "٢", "9" * 30]
 )
@@ -579,6 +607,7 @@ def test_no_text(catalogue: Catalogue, field: str, value: str) -> None:
         ('{"child":{"choiceInt":1,"choiceString":"a"}}', ""),
         ('{"int32List":[null]}', "int32List[0]: "),
         ('{"childList":[{},null]}', "childList[1]: "),
+        ('{"valueList":null}', "valueList: expected an array, got null"),
         ('{"stringMap":{"a":null}}', "stringMap.a: "),
         ('{"childMap":{"a":null}}', "childMap.a: "),
         ('{"child":[]}', "child: expected an object, got an array"),
