@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from transcoder.path_template import PathTemplate
-from transcoder.routing import Match, Miss, Route, Router
+from transcoder.route import Match, Miss, Route
+from transcoder.routing import Router
 
 ROUNDS = 15
 CALLS = 2_000

@@ -34,7 +34,8 @@ from transcoder.path_template import PathTemplate
 from transcoder.profile import PROFILES, Profile
 from transcoder.protojson import from_json, to_json
 from transcoder.request import RequestDecoder
-from transcoder.routing import Match, Miss, Route, Router
+from transcoder.route import Match, Miss, Route
+from transcoder.routing import Router
 
 Target = Callable[[bytes], None]
 

@@ -10,7 +10,8 @@ from transcoder.errors import StatusError
 from transcoder.explain import Bound, Explanation, explain, stopped
 from transcoder.path_template import PathTemplate
 from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, Profile
-from transcoder.routing import Match, Route, Router
+from transcoder.route import Match, Route
+from transcoder.routing import Router
 from transcoder.transcoder import Transcoder
 
 METHODS = "everything.v1.Bindings."

@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from cost import untraced
 from transcoder.errors import ConfigError
 from transcoder.path_template import Kind, PathTemplate
-from transcoder.routing import Match
+from transcoder.route import Match
 from transcoder.transcoder import Transcoder
 
 ROOT = Path(__file__).resolve().parent.parent

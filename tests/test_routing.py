@@ -12,7 +12,8 @@ from cost import BOUND, cost
 from transcoder.errors import ConfigError, InvalidRequest
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.profile import Order, Unescape
-from transcoder.routing import Match, Miss, Route, Router
+from transcoder.route import Match, Miss, Route
+from transcoder.routing import Router
 
 
 def route(rule: str, name: str = "") -> Route[str]:

@@ -17,7 +17,8 @@ from transcoder.descriptors import Descriptors, Place
 from transcoder.http_rule import notes, parts, unbound
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
-from transcoder.routing import Conflict, Route, Router, Shadowed
+from transcoder.route import Conflict, Route, Shadowed
+from transcoder.routing import Router
 
 if TYPE_CHECKING:
     # Who has no service configuration needs no PyYAML.

@@ -18,7 +18,8 @@ from transcoder.http_rule import Binding
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
 from transcoder.query import DEFAULT_LIMITS, parameters, system_names
-from transcoder.routing import Match, Miss, Route, Router
+from transcoder.route import Match, Miss, Route
+from transcoder.routing import Router
 from transcoder.transcoder import Transcoder
 
 NEAR = 5

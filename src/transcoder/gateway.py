@@ -38,7 +38,7 @@ from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.response import JSON, Payload
 from transcoder.rest import Rest
-from transcoder.routing import Match, Miss, Route
+from transcoder.route import Match, Miss, Route
 from transcoder.status import Code
 from transcoder.transcoder import Endpoint, Transcoder, method_path
 from transcoder.upstream import Upstream

@@ -12,7 +12,7 @@ from transcoder.body import read_body, read_form
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.response import Presentation
-from transcoder.routing import Match
+from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from transcoder.outbound import to_headers
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.response import Payload, Presentation
-from transcoder.routing import Match
+from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Upstream
 from transcoder.watch import Watch, check_deadline, disconnected

@@ -19,85 +19,20 @@ What a path is, and how it is decoded, is told in `raw_path`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
-from typing import Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
+from transcoder.captures import captures
 from transcoder.errors import ConfigError, InvalidRequest
-from transcoder.path_template import PathTemplate
 from transcoder.profile import Order, Unescape
 from transcoder.raw_path import DOT_SEGMENTS, key_of, split, unquoted
+from transcoder.route import Conflict, Match, Miss, Route, Shadowed
 from transcoder.trie import Node, fitting, samples
 
 T = TypeVar("T")
 
 _new = tuple.__new__
-
-
-@dataclass(frozen=True, slots=True)
-class Route(Generic[T]):
-    """A template under an HTTP method, and what answers there.
-
-    Args:
-        method: as HTTP spells it, or "*" for any.
-        template: the paths.
-        name: what messages call it, such as the full name of an rpc.
-        endpoint: handed back with a match; the router does not look into it.
-        reserved: a path of the gateway's own, such as its health, which no other route takes over.
-    """
-
-    method: str
-    template: PathTemplate
-    name: str
-    endpoint: T
-    reserved: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.method} {self.template})"
-
-
-class Match(NamedTuple, Generic[T]):
-    """The route that answers, and a value for each of its template's variables, decoded."""
-
-    route: Route[T]
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """No route answers; `allow` has the methods under which one would, if there are any."""
-
-    allow: tuple[str, ...] = ()
-
-
-class Shadowed(NamedTuple, Generic[T]):
-    """A route that never answers, because more specific ones share all its paths among them."""
-
-    route: Route[T]
-    takers: tuple[Route[T], ...]
-
-
-class Conflict(NamedTuple, Generic[T]):
-    """A route that never answers because another one does.
-
-    `same` says that they answer the same requests, so that either could be meant.
-    """
-
-    route: Route[T]
-    other: Route[T]
-    same: bool
-
-    def __str__(self) -> str:
-        if self.same:
-            return f"{self.other} and {self.route} answer the same requests: remove one of them"
-        return f"{self.route} can never answer: {self.other} takes all its paths"
-
-    @property
-    def outcome(self) -> str:
-        """What happens where this is no error."""
-        return f"{self.route} never answers: {self.other} does"
 
 
 _NOT_FOUND: Final = Miss()
@@ -108,6 +43,7 @@ _MISSES: Final = 1 << 14
 class Router(Generic[T]):
     """Finds the route for a request.
 
+    >>> from transcoder.path_template import PathTemplate
     >>> get = Route("GET", PathTemplate.parse("/v1/{name=users/*}"), "Users.Get", "get")
     >>> router = Router([get])
     >>> router.match("GET", "/v1/users/4%32").values
@@ -340,9 +276,6 @@ class Router(Generic[T]):
         return tuple(takers)
 
 
-_Bind = Callable[[list[str]], tuple[str, ...]]
-
-
 class _Entry(Generic[T]):
     """A route in the trie."""
 
@@ -351,7 +284,7 @@ class _Entry(Generic[T]):
     def __init__(self, route: Route[T], age: int, unescape: Unescape) -> None:
         self.route = route
         self.rank = (route.reserved, age)
-        self.bind = _binder(route.template)
+        self.bind = captures(route.template)
         # The value of one segment has nothing to stay encoded for.
         multis = [variable.multi for variable in route.template.variables]
         self.modes: list[Unescape] = [unescape if multi else "all" for multi in multis]
@@ -392,35 +325,3 @@ def _miss(*leaves: _Leaf[T]) -> Miss:
     """Return what to say when these fit a path, but not its method."""
     methods = {method for leaf in leaves for method in leaf.methods}
     return Miss(tuple(sorted({*methods, "OPTIONS"}))) if methods else _NOT_FOUND
-
-
-def _places(template: PathTemplate) -> tuple[slice, ...]:
-    """Return where each variable lies in a split path; behind `**` it is counted from the end."""
-    deep = len(template.segments) if template.deep is None else template.deep
-    places = []
-    for variable in template.variables:
-        start, end = variable.start + 1, variable.end + 1
-        if variable.start > deep:
-            start -= len(template.segments) + 1
-        if variable.end > deep:
-            end -= len(template.segments) + 1
-        places.append(slice(start, end or None))
-    return tuple(places)
-
-
-def _binder(template: PathTemplate) -> _Bind:
-    """Return what cuts the values of a template's variables out of a split path."""
-    places = _places(template)
-    if not places:
-        return lambda _: ()
-    first = places[0]
-    start = first.start
-    match [variable.multi for variable in template.variables]:
-        case [True]:
-            return lambda keys: ("/".join(keys[first]),)
-        case [False]:
-            return lambda keys: (keys[start],)
-        case multis if not any(multis):
-            return itemgetter(*[place.start for place in places])
-        case _:
-            return lambda keys: tuple(["/".join(keys[place]) for place in places])

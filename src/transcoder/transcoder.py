@@ -21,7 +21,8 @@ from transcoder.profile import GOOGLE, Profile
 from transcoder.protojson import precompile_decoder
 from transcoder.request import RequestDecoder
 from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
-from transcoder.routing import Match, Miss, Route, Router
+from transcoder.route import Match, Miss, Route
+from transcoder.routing import Router
 from transcoder.values import suggestion
 
 if TYPE_CHECKING:

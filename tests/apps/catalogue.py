@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from compiled import pool
 from transcoder import Gateway
-from transcoder.routing import Route
+from transcoder.route import Route
 
 SERVICE = "catalogue.v1.Catalogue"
 

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from transcoder.http_rule import bindings
 from transcoder.profile import GOOGLE
 from transcoder.request import RequestDecoder
-from transcoder.routing import Match, Route, Router
+from transcoder.route import Match, Route
+from transcoder.routing import Router
 
 TRANSCODE: Any = path_template.transcode
 FLATTEN: Any = rest_helpers.flatten_query_params

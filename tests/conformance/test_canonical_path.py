@@ -21,7 +21,8 @@ import pytest
 from catalogue import SERVICE, serving
 from transcoder.errors import InvalidRequest
 from transcoder.path_template import Kind, PathTemplate
-from transcoder.routing import Match, Miss, Router
+from transcoder.route import Match, Miss
+from transcoder.routing import Router
 from wire import Catalogue, check_status, request
 
 WORDS = ["v1", "admin", "items", "deep", "between", "end", "any", "query", "child", "healthz", "x"]

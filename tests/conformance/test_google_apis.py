@@ -18,7 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.http_rule import Binding, bindings
 from transcoder.profile import GOOGLE
 from transcoder.request import RequestDecoder
-from transcoder.routing import Match, Route, Router
+from transcoder.route import Match, Route
+from transcoder.routing import Router
 
 SHIPPED = [operations_proto_pb2.DESCRIPTOR, locations_pb2.DESCRIPTOR]
 

@@ -12,7 +12,7 @@ from transcoder.cli.source import Loaded, source_options
 if TYPE_CHECKING:
     from transcoder.errors import StatusError
     from transcoder.explain import Bound, Candidate
-    from transcoder.routing import Route
+    from transcoder.route import Route
 
 
 @click.command()

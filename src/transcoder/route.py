@@ -1,0 +1,74 @@
+"""A route, and what a router says: that one answers, that none does, that two are in conflict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from transcoder.path_template import PathTemplate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[T]):
+    """A template under an HTTP method, and what answers there.
+
+    Args:
+        method: as HTTP spells it, or "*" for any.
+        template: the paths.
+        name: what messages call it, such as the full name of an rpc.
+        endpoint: handed back with a match; the router does not look into it.
+        reserved: a path of the gateway's own, such as its health, which no other route takes over.
+    """
+
+    method: str
+    template: PathTemplate
+    name: str
+    endpoint: T
+    reserved: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.method} {self.template})"
+
+
+class Match(NamedTuple, Generic[T]):
+    """The route that answers, and a value for each of its template's variables, decoded."""
+
+    route: Route[T]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """No route answers; `allow` has the methods under which one would, if there are any."""
+
+    allow: tuple[str, ...] = ()
+
+
+class Shadowed(NamedTuple, Generic[T]):
+    """A route that never answers, because more specific ones share all its paths among them."""
+
+    route: Route[T]
+    takers: tuple[Route[T], ...]
+
+
+class Conflict(NamedTuple, Generic[T]):
+    """A route that never answers because another one does.
+
+    `same` says that they answer the same requests, so that either could be meant.
+    """
+
+    route: Route[T]
+    other: Route[T]
+    same: bool
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"{self.other} and {self.route} answer the same requests: remove one of them"
+        return f"{self.route} can never answer: {self.other} takes all its paths"
+
+    @property
+    def outcome(self) -> str:
+        """What happens where this is no error."""
+        return f"{self.route} never answers: {self.other} does"
