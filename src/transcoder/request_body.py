@@ -82,8 +82,8 @@ class _Json:
             self._json_by_default if not content_type.strip() else is_json(content_type)
         ):
             raise UnsupportedMedia(_refusal(content_type))
-        # Each of what is counted as a value takes a byte at least.
-        if len(data) > LIMIT and json_values(data, LIMIT) > LIMIT:
+        # Each of what is counted as a value takes a byte, but for the first.
+        if len(data) >= LIMIT and json_values(data, LIMIT) > LIMIT:
             problem = f"the body holds over {LIMIT} JSON values"
             raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
 
