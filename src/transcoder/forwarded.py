@@ -15,8 +15,7 @@ import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from transcoder.errors import ConfigError
 from transcoder.metadata import RawHeaders
@@ -39,8 +38,7 @@ _PAIR = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s
 _SCHEMES = frozenset({"http", "https"})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a request came from, as far as it is believed.
 
     Args:
@@ -82,7 +80,7 @@ class TrustedProxies:
         self._networks = tuple(_network(each) for each in listed if each != UNIX)
         self._unix = UNIX in listed
         self._source = source
-        self._trusts = functools.lru_cache(1024)(self._is_listed)
+        self._peer = functools.lru_cache(1024)(self._peer_of)
 
     def __call__(self, headers: RawHeaders, peer: tuple[str, int] | None, scheme: str) -> Origin:
         """Return where a request came from.
@@ -92,12 +90,10 @@ class TrustedProxies:
             peer: who is at the other end of the connection; None for a Unix socket.
             scheme: of the connection.
         """
-        near = None if peer is None else _parsed(peer[0])
-        own = _text(near) if near is not None else "" if peer is None else peer[0]
+        own, trusted = ("", self._unix) if peer is None else self._peer(peer[0])
         host = _last(headers, b"host")
         proto = scheme if scheme in _SCHEMES else {"ws": "http", "wss": "https"}.get(scheme, "")
         direct = Origin(own, host if is_host(host) else "", proto, (own,) if own else ())
-        trusted = self._unix if peer is None else near is not None and self._trusts(near)
         if not trusted:
             return direct
         if self._source == "forwarded":
@@ -126,11 +122,16 @@ class TrustedProxies:
             address = _entry(entry)
             if address is None:
                 return direct.chain, 0
-            found.append(_text(address))
-            if not self._trusts(address):
+            found.append(str(address))
+            if not self._is_listed(address):
                 break
         client, near = found[-1:], found[:-1][: CHAIN_LIMIT - 1]
         return (*client, *reversed(near), *direct.chain), len(found)
+
+    def _peer_of(self, text: str) -> tuple[str, bool]:
+        """Return the address of a peer, and whether it is trusted."""
+        address = _parsed(text)
+        return (text, False) if address is None else (str(address), self._is_listed(address))
 
     def _is_listed(self, address: Address) -> bool:
         return any(
@@ -142,6 +143,7 @@ NO_PROXIES: Final = TrustedProxies()
 """Nobody is believed."""
 
 
+@functools.lru_cache(256)
 def is_host(text: str) -> bool:
     """Say whether this is a host with or without a port, as a Host header holds it.
 
@@ -187,10 +189,6 @@ def _entry(text: str) -> Address | None:
     if address is None and len(text) <= 64 and (found := _WITH_PORT.fullmatch(text)):
         address = _parsed(found[1] or found[2])
     return address
-
-
-def _text(address: Address) -> str:
-    return str(address)
 
 
 def _values(headers: RawHeaders, name: bytes) -> Iterator[str]:

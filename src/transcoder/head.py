@@ -6,7 +6,6 @@ well-formed, and how much a head may hold at all.
 
 from __future__ import annotations
 
-import functools
 from typing import Final
 
 from transcoder.errors import InvalidRequest, StatusError
@@ -46,15 +45,10 @@ def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> No
         if not hosts and version == "1.0":
             return
         raise InvalidRequest("exactly one Host header is expected")
-    if len(hosts[0]) > _LONGEST_HOST or not _is_host(hosts[0]):
+    if len(hosts[0]) > _LONGEST_HOST or not is_host(hosts[0].decode("latin-1")):
         raise InvalidRequest("the Host header is not a host with or without a port")
 
 
 def too_large(problem: str) -> StatusError:
     """Return the error for headers over a limit (RFC 6585, section 5)."""
     return StatusError(Code.RESOURCE_EXHAUSTED, problem, http=431)
-
-
-@functools.lru_cache(256)
-def _is_host(value: bytes) -> bool:
-    return is_host(value.decode("latin-1"))

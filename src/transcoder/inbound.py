@@ -14,7 +14,7 @@ Whoever says it, these hold:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from transcoder.errors import InvalidRequest, StatusError
@@ -170,8 +170,8 @@ class Inbound:
             if not keys or raw_name in named:
                 continue
             value = raw_value.decode("latin-1")
-            for key in keys:
-                if key.endswith("-bin"):
+            for key, is_binary in keys:
+                if is_binary:
                     pairs += [Metadatum(key, each) for each in _binary(raw_name, value)]
                 elif is_text(value):
                     pairs.append(Metadatum(key, value))
@@ -183,13 +183,14 @@ class Inbound:
         origin = self._proxies(headers, peer, scheme)
         return (*self(headers, trusted=trusted), *_of_origin(origin))
 
-    def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[str, ...]:
+    def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[tuple[str, bool], ...]:
+        """Return the keys that a header becomes, and whether each is binary."""
         name = raw_name.decode("latin-1").lower()
         keys = [key.lower() for key in self._match(name)]
         if _folded(name) in strip:
             return ()
         return tuple(
-            key
+            (key, key.endswith("-bin"))
             for key in keys
             if is_key(key)
             and _folded(key) not in _RESERVED
@@ -209,12 +210,11 @@ def _binary(name: bytes, value: str) -> tuple[bytes, ...]:
         raise InvalidRequest("the header is not base64", name.decode("latin-1")) from None
 
 
-def _named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    names: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection" and value not in _ORDINARY_CONNECTIONS:
-            names.update(token.strip(b" \t").lower() for token in value.split(b","))
-    return frozenset(names)
+def _named_by_connection(headers: RawHeaders) -> Collection[bytes]:
+    said = [value for name, value in headers if name == b"connection"]
+    if not said or (len(said) == 1 and said[0] in _ORDINARY_CONNECTIONS):
+        return ()
+    return {token.strip(b" \t").lower() for value in said for token in value.split(b",")}
 
 
 def _of_origin(origin: Origin) -> list[Metadatum]:

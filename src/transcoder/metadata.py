@@ -46,7 +46,6 @@ OF_THE_BODY: Final = frozenset(
 """Headers that are about how a body is sent, which is not the servicer's."""
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
-_VALUE = re.compile(r"[\x20-\x7e]*")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
@@ -65,7 +64,7 @@ def is_key(text: str) -> bool:
 
 def is_text(text: str) -> bool:
     """Say whether gRPC takes this as a value of metadata that is not binary."""
-    return _VALUE.fullmatch(text) is not None
+    return text.isascii() and text.isprintable()
 
 
 def size_of(metadata: Iterable[tuple[str, str | bytes]]) -> int:
