@@ -15,6 +15,7 @@ from typing import Literal
 Order = Literal["specificity", "last-wins"]
 Unescape = Literal["except-reserved", "except-slash", "all", "legacy"]
 Strictness = Literal["reject", "ignore"]
+Stream = Literal["array", "ndjson", "result-lines"]
 MetadataNames = Literal["all", "no-cookies", "prefixed", "listed"]
 
 
@@ -39,6 +40,7 @@ class Profile:
             Google's system parameters.
         form_fallback: whether a form POST falls back to the GET rule of its path.
         method_override: whether a form POST may name its method in X-HTTP-Method-Override.
+        stream: how the replies of a stream are told apart when Accept does not say.
         request_metadata: which headers of a request become metadata, under which names; see
             `transcoder.inbound`.
         response_metadata: which metadata become headers of the answer; see `transcoder.outbound`.
@@ -58,6 +60,7 @@ class Profile:
     system_parameters: bool = False
     form_fallback: bool = False
     method_override: bool = False
+    stream: Stream = "array"
     request_metadata: MetadataNames = "no-cookies"
     response_metadata: MetadataNames = "no-cookies"
 
@@ -75,6 +78,7 @@ GRPC_GATEWAY = Profile(
     print_defaults=True,
     form_fallback=True,
     method_override=True,
+    stream="result-lines",
     request_metadata="prefixed",
     response_metadata="prefixed",
 )
