@@ -41,8 +41,9 @@ from transcoder.rest import Rest
 from transcoder.route import Match, Miss, Route
 from transcoder.status import Code
 from transcoder.transcoder import Endpoint, Transcoder, method_path
-from transcoder.upstream import Upstream
+from transcoder.upstream import Upstream, proxy
 from transcoder.upstream.local import Local, Method
+from transcoder.upstream.proxy import Remote
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
@@ -114,6 +115,7 @@ class Gateway(Starlette):
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
+        self._remotes: dict[Remote, None] = {}
         self._local = Local(self.executor)
         read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
         self._rest = Rest(self._upstreams, self._local, read, offload)
@@ -159,6 +161,36 @@ class Gateway(Starlette):
             generic = grpc.method_handlers_generic_handler(service_name, handlers)
             self.add_generic_rpc_handlers([generic])
 
+    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+        """Pass the calls of a service on, on both ports, instead of to a servicer of this process.
+
+        The upstream is closed when the application stops.
+
+        Args:
+            service: its descriptor, as `users_pb2.DESCRIPTOR.services_by_name["UserService"]`.
+            upstream: who answers, as `Channel("users:50051")`.
+
+        Raises:
+            ConfigError: a rule is wrong, or the service is registered already.
+        """
+        name = service.full_name
+        if name in self._handlers:
+            raise ConfigError(f"{name} is registered twice")
+        self.transcoder.add(service)
+        upstream.add(service)
+        self._remotes[upstream] = None
+        self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
+        threads = self.executor, self._stream_executor
+        self._handlers[name] = GuardedHandlers(proxy.handlers(service, upstream), *threads)
+
+    def register_into(self, server: grpc.aio.Server) -> None:
+        """Add the registered services to a gRPC server, guarded.
+
+        An exception in a servicer, a deserializer or a serializer tells the client INTERNAL and
+        a request id; grpc.aio alone would send the exception's text.
+        """
+        server.add_generic_rpc_handlers(tuple(self._handlers.values()))
+
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
 
@@ -186,9 +218,22 @@ class Gateway(Starlette):
             if not isinstance(found, Miss):
                 await self._answer(found, scope, receive, send)
                 return
-        elif kind == "lifespan" and not await self._compiled(receive, send):
+        elif kind == "lifespan":
+            if await self._compiled(receive, send):
+                await super().__call__(scope, receive, self._closing(send))
             return
         await super().__call__(scope, receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Return a `send` that closes the upstreams before it says that the application stopped."""
+
+        async def sending(message: Any) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                for upstream in self._remotes:
+                    await upstream.close()
+            await send(message)
+
+        return sending
 
     async def _compiled(self, receive: Receive, send: Send) -> bool:
         """Compile at start; whether it went well, or else the server was told why not."""

@@ -1,0 +1,223 @@
+"""Backends behind a socket, called over gRPC.
+
+    gateway.route(users_pb2.DESCRIPTOR.services_by_name["UserService"], Channel("users:50051"))
+
+Replies come from grpc.aio as bytes and are read here, for grpc.aio makes `None` of what it cannot
+read and calls that OK. It also waits for the deadline when a backend answers a call for one reply
+with two. Whoever reads replies one by one sees the second, but that costs a third more. So the
+first call of each method is read like that, and the next ones no longer, until one of them is
+given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from transcoder.errors import SHUTTING_DOWN, StatusError
+from transcoder.status import Code
+from transcoder.upstream import Call, Request
+from transcoder.upstream.channel_options import Backoff, Keepalive, message_options
+from transcoder.upstream.failures import Refused, failure, too_large, unreadable
+from transcoder.upstream.feeding import Feeding
+from transcoder.upstream.hedging import hedged
+from transcoder.upstream.lazy import LazyChannel
+from transcoder.upstream.method_config import MethodConfig, ServiceConfig
+from transcoder.upstream.onward import TRACE, Onward
+from transcoder.upstream.passing import incoming, outgoing, timeout
+from transcoder.upstream.tls import Tls
+
+
+@dataclass(slots=True)
+class _Method:
+    path: str
+    takes_stream: bool
+    reply: type[Message]
+    config: MethodConfig
+    proven: bool = False  # The backend answers it with one message.
+
+
+class Channel(LazyChannel):
+    """A backend over gRPC: an upstream of the gateway, and a channel for generated stubs.
+
+    It connects when it is first used, in the loop that runs then. A call through a stub that a
+    servicer makes carries the deadline, the request's id, the trace context and the identity of
+    the call that the servicer answers.
+
+    Args:
+        target: where, in gRPC's naming: `host:port`, `dns:///host:port`, `unix:/path`.
+        tls: how to trust it and who we are; None for a connection in the clear.
+        credentials: gRPC's own object in place of `tls`.
+        service_config: timeouts, retries and hedging by method, as gRPC's service_config.md has
+            them in JSON.
+        load_balancing: among the target's addresses, where `service_config` names no policy.
+        keepalive: when a silent connection counts as dead.
+        backoff: when to connect anew.
+        max_message: bytes of one message, in and out.
+        identity: metadata that tells who the client is, for calls through stubs; by default the
+            client's own credentials go along.
+        options: further channel arguments of gRPC.
+
+    Raises:
+        ConfigError: an option is wrong, or a file of `tls` cannot be read.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        tls: Tls | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        service_config: Mapping[str, Any] | None = None,
+        load_balancing: str = "round_robin",
+        keepalive: Keepalive = Keepalive(),  # noqa: B008  frozen
+        backoff: Backoff = Backoff(),  # noqa: B008  frozen
+        max_message: int = 4 << 20,
+        identity: Collection[str] = ("authorization",),
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._config = ServiceConfig(service_config, load_balancing)
+        told = (
+            *keepalive.options(),
+            *backoff.options(),
+            *message_options(max_message),
+            ("grpc.service_config", self._config.json),
+            *(tls.options() if tls else ()),
+            *options,
+        )
+        trusted = tls.credentials() if tls else credentials
+        super().__init__(target, trusted, told, self._onward)
+        self._passed = TRACE | {key.lower() for key in identity}
+        self._methods: dict[str, _Method] = {}
+
+    def add(self, service: ServiceDescriptor) -> None:
+        """Learn the methods of a service that the backend serves; `Gateway.route` does this."""
+        for rpc in service.methods:
+            path = f"/{service.full_name}/{rpc.name}"
+            reply = GetMessageClass(rpc.output_type)
+            config = self._config.of(path)
+            self._methods[path] = _Method(path, rpc.client_streaming, reply, config)
+
+    async def unary(self, call: Call, request: Request) -> Message:
+        """Return the backend's reply; see `Upstream`."""
+        method = self._method(call)
+        hedging = method.config.hedging
+        if hedging is not None and isinstance(request, Message):
+            return await hedged(lambda: self._answer(method, call, request), hedging)
+        try:
+            return await self._answer(method, call, request)
+        except Refused:
+            if not isinstance(request, Message):
+                raise
+        return await self._answer(method, call, request)
+
+    def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+        """Return the backend's replies; see `Upstream`."""
+        return self._replies(self._method(call), call, request)
+
+    def _onward(self, path: str, opened: Callable[[], Any]) -> Onward:
+        return Onward(opened, self._passed, self._config.of(path).timeout)
+
+    def _method(self, call: Call) -> _Method:
+        method = self._methods.get(call.method)
+        if method is None:
+            raise StatusError(Code.UNIMPLEMENTED, f"{call.method} is not known of the backend")
+        return method
+
+    async def _answer(self, method: _Method, call: Call, request: Request) -> Message:
+        if method.proven and isinstance(request, Message):
+            return await self._single(method, call, request)
+        replies: list[Message] = []
+        async with contextlib.aclosing(self._replies(method, call, request)) as stream:
+            async for reply in stream:
+                replies.append(reply)
+                if len(replies) == 2:
+                    raise unreadable(method.path, self.target, "two replies to a call for one")
+        if not replies:
+            raise unreadable(method.path, self.target, "OK without a reply")
+        method.proven = not method.takes_stream
+        return replies[0]
+
+    async def _single(self, method: _Method, call: Call, request: Message) -> Message:
+        seconds, metadata = timeout(call, method.config.timeout), outgoing(call)
+        remote = self.opened("unary_unary", method.path)(
+            request.SerializeToString(), timeout=seconds, metadata=metadata
+        )
+        try:
+            data = await remote
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            method.proven = False
+            raise self._failure(error, method, call) from None
+        self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
+        return self._read(method, data)
+
+    async def _replies(
+        self, method: _Method, call: Call, request: Request
+    ) -> AsyncGenerator[Message, None]:
+        told: dict[str, Any] = {
+            "timeout": timeout(call, method.config.timeout),
+            "metadata": outgoing(call),
+        }
+        feeding: Feeding | None = None
+        if isinstance(request, Message):
+            data = request.SerializeToString()
+            remote = self.opened("unary_stream", method.path)(data, **told)
+        else:
+            remote = self.opened("stream_stream", method.path)(**told)
+            feeding = Feeding(remote, request)
+        first = True
+        try:
+            while (data := await remote.read()) is not grpc.aio.EOF:
+                if first:
+                    first = False
+                    self._told(method, call, await remote.initial_metadata(), ())
+                yield self._read(method, data)
+            self._told(
+                method, call, await remote.initial_metadata(), await remote.trailing_metadata()
+            )
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            if feeding is not None and feeding.error is not None:
+                raise feeding.error from None
+            raise self._failure(error, method, call) from None
+        finally:
+            remote.cancel()
+            if feeding is not None:
+                await feeding.end()
+
+    def _read(self, method: _Method, data: bytes | None) -> Message:
+        if data is None:
+            raise unreadable(method.path, self.target, "OK without a reply")
+        try:
+            return method.reply.FromString(data)
+        except DecodeError as error:
+            raise unreadable(method.path, self.target, str(error)) from None
+
+    def _told(self, method: _Method, call: Call, initial: Any, trailing: Any) -> None:
+        """Note the metadata that came beside the replies."""
+        if not initial and not trailing:
+            return
+        try:
+            call.initial_metadata, call.trailing_metadata = incoming(initial), incoming(trailing)
+        except ValueError as error:
+            raise too_large(method.path, self.target, str(error)) from None
+
+    def _failure(
+        self, error: grpc.aio.AioRpcError | asyncio.CancelledError, method: _Method, call: Call
+    ) -> BaseException:
+        """Return what is to be raised for what grpc.aio raised."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            self._told(method, call, error.initial_metadata(), error.trailing_metadata())
+            return failure(error, method.path, self.target)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            return error
+        return StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)  # The channel was closed.

@@ -1,0 +1,53 @@
+"""The client's stream of requests on its way to a backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message import Message
+
+
+class Feeding:
+    """Writes requests to a call as they come, and as fast as the backend takes them.
+
+    grpc.aio would do so itself when handed the iterator; but it swallows what the iterator raises,
+    and leaves it waiting when the call ends before the requests do.
+
+    Args:
+        remote: the call, opened without requests.
+        requests: the client's stream; when it raises, the call is cancelled.
+    """
+
+    def __init__(self, remote: Any, requests: AsyncIterator[Message]) -> None:
+        self.error: Exception | None = None
+        """What the client's stream raised."""
+        self._remote = remote
+        self._requests = requests
+        self._task = asyncio.create_task(self._feed())
+
+    async def end(self) -> None:
+        """Stop, and wait until nothing of it is left."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _feed(self) -> None:
+        try:
+            async for request in self._requests:
+                if not await self._written(self._remote.write(request.SerializeToString())):
+                    return
+        except Exception as error:  # noqa: BLE001  whatever it is, whoever reads the replies raises it
+            self.error = error
+            self._remote.cancel()
+            return
+        await self._written(self._remote.done_writing())
+
+    async def _written(self, writing: Any) -> bool:
+        """Wait for a write; whether the call goes on. Why it does not, its reader learns."""
+        try:
+            await writing
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return False
+        return True

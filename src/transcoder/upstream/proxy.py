@@ -1,0 +1,96 @@
+"""Handlers for the gRPC port that pass calls on to an upstream.
+
+Messages are read and written between the two, so that whatever stands before the upstream sees the
+same on both ports; one at a time, and the next only when the client has taken the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from transcoder.metadata import Metadatum
+from transcoder.upstream import Call, Upstream
+
+
+class Remote(Upstream, Protocol):
+    """An upstream for whole services, outside this process."""
+
+    def add(self, service: ServiceDescriptor) -> None:
+        """Learn the methods of a service that is going to be called."""
+        ...
+
+    async def close(self) -> None:
+        """Cancel what is called, and let go of the backend."""
+        ...
+
+
+def handlers(service: ServiceDescriptor, upstream: Upstream) -> grpc.GenericRpcHandler:
+    """Return the handlers of a service whose calls `upstream` answers; `guarded` is to wrap them.
+
+    Args:
+        service: its descriptor.
+        upstream: who answers; it raises StatusError.
+    """
+    methods = {rpc.name: _handler(rpc, _Passing(rpc, upstream)) for rpc in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+class _Passing:
+    def __init__(self, rpc: MethodDescriptor, upstream: Upstream) -> None:
+        self._path = f"/{rpc.containing_service.full_name}/{rpc.name}"
+        self._upstream = upstream
+
+    async def single(self, request: Any, context: Any) -> Any:
+        call = self._call(context)
+        try:
+            reply = await self._upstream.unary(call, request)
+            await _open(context, call)
+        finally:
+            context.set_trailing_metadata(call.trailing_metadata)
+        return reply
+
+    async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
+        call = self._call(context)
+        opened = False
+        try:
+            async with contextlib.aclosing(self._upstream.stream(call, request)) as replies:
+                async for reply in replies:
+                    if not opened:
+                        opened = True
+                        await _open(context, call)
+                    yield reply
+            if not opened:
+                await _open(context, call)
+        finally:
+            context.set_trailing_metadata(call.trailing_metadata)
+
+    def _call(self, context: Any) -> Call:
+        left = context.time_remaining()
+        deadline = None if left is None else time.monotonic() + left
+        given = tuple(Metadatum(*pair) for pair in context.invocation_metadata() or ())
+        return Call(self._path, deadline=deadline, inbound=lambda _: given)
+
+
+async def _open(context: Any, call: Call) -> None:
+    if call.initial_metadata:
+        await context.send_initial_metadata(call.initial_metadata)
+
+
+def _handler(rpc: MethodDescriptor, passing: _Passing) -> Any:
+    streams = rpc.client_streaming, rpc.server_streaming
+    make: Callable[..., Any] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[streams]
+    behaviour = passing.stream if rpc.server_streaming else passing.single
+    reply = GetMessageClass(rpc.output_type)
+    return make(behaviour, GetMessageClass(rpc.input_type).FromString, reply.SerializeToString)
