@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from starlette.types import Receive
 
-from transcoder.errors import InvalidRequest, PayloadTooLarge, TranscoderError, UnsupportedMedia
+from transcoder.errors import (
+    InvalidRequest,
+    PayloadTooLarge,
+    StatusError,
+    TranscoderError,
+    UnsupportedMedia,
+)
 from transcoder.metadata import RawHeaders
+from transcoder.pace import DEFAULT_PACE, Pace
+from transcoder.status import Code
 
 if TYPE_CHECKING:
     from transcoder.multipart import Multipart
+
+
+TOO_SLOW = StatusError(
+    Code.DEADLINE_EXCEEDED,
+    "the body arrives too slowly",
+    http=408,
+    # The rest of the body is not read.
+    headers=[("connection", "close")],
+)
 
 
 class Disconnected(TranscoderError):
     """The client went away before its body had arrived; there is nobody to answer."""
 
 
-def check_headers(headers: RawHeaders, limit: int) -> None:
+def check_headers(headers: RawHeaders, limit: int | None) -> None:
     """Refuse a body by its headers, before any of it is read.
+
+    Args:
+        headers: of the request.
+        limit: bytes of the body; None for a stream, which has none.
 
     Raises:
         InvalidRequest: Content-Length is not a number, or there are two media types.
@@ -37,13 +58,55 @@ def check_headers(headers: RawHeaders, limit: int) -> None:
             if not value.isdigit():
                 problem = "expected a number of bytes"
                 raise InvalidRequest(problem, "content-length")
-            if len(value) > 18 or int(value) > limit:
+            if limit is not None and (len(value) > 18 or int(value) > limit):
                 raise PayloadTooLarge(limit)
         elif name == b"content-encoding" and value.strip().lower() not in {b"identity", b""}:
             refusal = UnsupportedMedia("Content-Encoding: a compressed body is not taken")
             # What to send instead (RFC 9110, section 12.5.3).
             refusal.headers = (("accept-encoding", "identity"),)
             raise refusal
+
+
+class Paced:
+    """Refuses a body that arrives too slowly; a context manager.
+
+    Args:
+        pace: that the body must keep.
+
+    Raises (on exit):
+        StatusError: TOO_SLOW.
+    """
+
+    __slots__ = ("_began", "_is_late", "_loop", "_pace", "_task", "_timer", "received")
+
+    def __init__(self, pace: Pace = DEFAULT_PACE) -> None:
+        self.received = 0
+        """Bytes that have come."""
+        self._pace = pace
+        self._is_late = False
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._task = asyncio.current_task()
+        self._timer = self._loop.call_later(pace.grace, self._look)
+
+    def __enter__(self) -> Self:
+        """Return itself, to be told what is received."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop looking."""
+        self._timer.cancel()
+        if self._is_late:
+            if self._task is not None:
+                self._task.uncancel()
+            raise TOO_SLOW from None
+
+    def _look(self) -> None:
+        if self._pace.is_kept(self.received, self._loop.time() - self._began):
+            self._timer = self._loop.call_later(1.0, self._look)
+        elif self._task is not None:
+            self._is_late = True
+            self._task.cancel()
 
 
 async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
@@ -56,16 +119,18 @@ async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
 
     Raises:
         PayloadTooLarge: the body is over the limit, or says that it will be.
+        StatusError: it arrives too slowly; 408.
         InvalidRequest, UnsupportedMedia: by its headers.
         Disconnected: the client went away.
     """
     check_headers(headers, limit)
     chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        chunk, more = await _chunk(receive, limit - size, limit)
-        size += len(chunk)
-        chunks.append(chunk)
+    more = True
+    with Paced() as paced:
+        while more:
+            chunk, more = await _chunk(receive, limit - paced.received, limit)
+            paced.received += len(chunk)
+            chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -79,16 +144,17 @@ async def read_form(
     Raises:
         InvalidRequest, UnsupportedMedia: it is no such form; besides what `read_body` raises.
     """
-    size, more = 0, True
+    more = True
     try:
         check_headers(headers, limit)
-        while more:
-            chunk, more = await _chunk(receive, limit - size, limit)
-            size += len(chunk)
-            if form.spools(len(chunk)):
-                await asyncio.to_thread(form.feed, chunk)
-            else:
-                form.feed(chunk)
+        with Paced() as paced:
+            while more:
+                chunk, more = await _chunk(receive, limit - paced.received, limit)
+                paced.received += len(chunk)
+                if form.spools(len(chunk)):
+                    await asyncio.to_thread(form.feed, chunk)
+                else:
+                    form.feed(chunk)
         form.end()
     except BaseException:
         form.close()

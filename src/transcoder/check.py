@@ -17,7 +17,7 @@ from transcoder.descriptors import Descriptors, Place
 from transcoder.http_rule import notes, parts, unbound
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
-from transcoder.route import Conflict, Route, Shadowed
+from transcoder.route import HEALTH, Conflict, Route, Shadowed, health_route
 from transcoder.routing import Router
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def check(
     profile: Profile = GOOGLE,
     unbound: bool = False,
     conflicts: Literal["refuse", "warn"] = "refuse",
+    health: str | None = HEALTH,
 ) -> tuple[Problem, ...]:
     """Return all problems of the services' rules, sorted by their places.
 
@@ -60,6 +61,10 @@ def check(
         unbound: methods without a rule have the route `POST /package.Service/Method`.
         conflicts: whether a route that never answers because another one does keeps a server from
             starting.
+        health: the path at which a gateway tells of its own health; None for none.
+
+    Raises:
+        TemplateError: `health` is no path.
     """
     problems: list[Problem] = []
     selected: dict[str, SelectedRule] = {}
@@ -69,6 +74,8 @@ def check(
         selected = config.select(descriptors.services)
     rules = _Rules(descriptors, selected, unbound=unbound)
     routes = list(rules.routes(problems))
+    if health is not None:
+        routes.append(health_route(health, Place("")))
     router = Router(routes, order=profile.order, unescape=profile.unescape, refuse=False)
     problems += (_conflict(each, fatal=conflicts == "refuse") for each in router.conflicts)
     problems += map(_shadowed, router.shadowed)
@@ -117,8 +124,9 @@ def _route(
 
 def _conflict(conflict: Conflict[Place], *, fatal: bool) -> Problem:
     told = str(conflict) if fatal else conflict.outcome
-    message = f"{told}; the other is at {conflict.other.endpoint}"
-    return Problem(conflict.route.endpoint, message, fatal)
+    other = conflict.other
+    hint = "health= moves it" if other.reserved else f"the other is at {other.endpoint}"
+    return Problem(conflict.route.endpoint, f"{told}; {hint}", fatal)
 
 
 def _shadowed(shadowed: Shadowed[Place]) -> Problem:

@@ -29,20 +29,24 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from transcoder import form_post
 from transcoder.asgi import raw_path, send_payload
 from transcoder.body import Disconnected
+from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
-from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
+from transcoder.event_stream import EventStream
+from transcoder.handlers import GuardedHandlers, HandlerDetails
 from transcoder.offload import Offload
-from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.response import JSON, Payload
 from transcoder.rest import Rest
-from transcoder.route import Match, Miss, Route
+from transcoder.route import HEALTH, Match, Miss, health_route
 from transcoder.status import Code
-from transcoder.transcoder import Endpoint, Transcoder, method_path
+from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
+from transcoder.streaming import Streaming
+from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder, method_path
 from transcoder.upstream import Upstream, proxy
-from transcoder.upstream.local import Local, Method
+from transcoder.upstream.behaviours import Handler, is_cancelled
+from transcoder.upstream.local import Local
 from transcoder.upstream.proxy import Remote
 
 if TYPE_CHECKING:
@@ -68,6 +72,8 @@ class Gateway(Starlette):
         forms: take form bodies too, within these limits; None to answer them 415.
         conflicts: whether a route that never answers because another one does is an error, or a
             warning in the log.
+        events: how replies are told as Server-Sent Events, by the method's full name.
+        streams: the limits of streams over HTTP.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -91,8 +97,10 @@ class Gateway(Starlette):
         unbound: bool = False,
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
+        events: Mapping[str, EventStream] = NO_EVENTS,
+        streams: StreamLimits = DEFAULT_STREAM_LIMITS,
         body_limit: int = 1 << 20,
-        health: str | None = "/healthz",
+        health: str | None = HEALTH,
         threads: int = 32,
         pool: DescriptorPool | None = None,
         routes: Sequence[BaseRoute] | None = None,
@@ -108,7 +116,12 @@ class Gateway(Starlette):
         self._stream_executor = ThreadPoolExecutor(threads, thread_name_prefix="stream")
         self.draining = False
         self.transcoder = Transcoder(
-            profile=profile, rules=rules, unbound=unbound, forms=forms, conflicts=conflicts
+            profile=profile,
+            rules=rules,
+            unbound=unbound,
+            forms=forms,
+            conflicts=conflicts,
+            events=events,
         )
         self._form_posts = form_post.is_looked_at(profile)
         offload = Offload()
@@ -116,13 +129,13 @@ class Gateway(Starlette):
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._remotes: dict[Remote, None] = {}
-        self._local = Local(self.executor)
+        self._local = Local(self.executor, self._stream_executor)
         read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
-        self._rest = Rest(self._upstreams, self._local, read, offload)
+        answering = self._upstream_of, Calls(), read
+        self._rest = Rest(*answering, offload)
+        self._streaming = Streaming(*answering, self._rest, streams)
         if health is not None:
-            template = PathTemplate.parse(health)
-            name = "the gateway's health"
-            self.transcoder.add_route(Route("GET", template, name, self._health, reserved=True))
+            self.transcoder.add_route(health_route(health, self._health))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -191,13 +204,9 @@ class Gateway(Starlette):
         """
         server.add_generic_rpc_handlers(tuple(self._handlers.values()))
 
-    def register_into(self, server: grpc.aio.Server) -> None:
-        """Add the registered services to a gRPC server, guarded.
-
-        An exception in a servicer, a deserializer or a serializer tells the client INTERNAL and
-        a request id; grpc.aio alone would send the exception's text.
-        """
-        server.add_generic_rpc_handlers(tuple(self._handlers.values()))
+    def end_streams(self) -> None:
+        """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
+        self._streaming.end()
 
     def compile(self) -> None:
         """Build the router and the JSON codecs now, instead of at the first requests.
@@ -257,10 +266,12 @@ class Gateway(Starlette):
         replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
         for path, reply in replies.items():
             found = handler.service(HandlerDetails(path))
-            behaviour = None if found is None else found.unary_unary
-            if behaviour is not None:
-                self._local.add(path, Method(behaviour, is_async(behaviour), reply))
+            if found is not None:
+                self._local.add(path, found, reply)
         return replies
+
+    def _upstream_of(self, method: str) -> Upstream:
+        return self._upstreams.get(method, self._local)
 
     def _decide_method(self, scope: Scope) -> None:
         """Give a POST the method it stands for, before any policy or route sees it."""
@@ -287,7 +298,7 @@ class Gateway(Starlette):
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
         try:
-            payload = await self._payload(found, scope, receive)
+            payload = await self._payload(found, scope, receive, send)
         except Disconnected:
             return
         except BaseException as error:
@@ -298,16 +309,20 @@ class Gateway(Starlette):
                 payload = refuse(gone, scope)
             else:
                 raise
-        await send_payload(payload, scope["method"], send)
+        if payload is not None:
+            await send_payload(payload, scope["method"], send)
 
     async def _payload(
-        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive
-    ) -> Payload:
+        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> Payload | None:
+        """Return the answer; None for one that is sent."""
         if isinstance(found, Match):
             route = found.route
             scope["route"] = route
             endpoint = route.endpoint
             if isinstance(endpoint, Endpoint):
+                if endpoint.streams:
+                    return await self._streaming(found, scope, receive, send)
                 return await self._rest(found, scope, receive)
             built_in: BuiltIn = endpoint
             return built_in(scope)

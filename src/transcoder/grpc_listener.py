@@ -16,8 +16,9 @@ from grpc_health.v1 import health, health_pb2
 from transcoder import reflection
 from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
-from transcoder.handlers import GuardedHandlers, Handler
+from transcoder.handlers import GuardedHandlers
 from transcoder.listeners import Claim
+from transcoder.upstream.behaviours import Handler
 
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -23,31 +21,21 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from transcoder.blocking import BlockingCall
 from transcoder.errors import StatusError
 from transcoder.metadata import checked, request_id
 from transcoder.response import INTERNAL
 from transcoder.status import Status, shortened
 from transcoder.upstream import check_reply
+from transcoder.upstream.behaviours import Handler, Threads, behaviour_of, is_cancelled
 from transcoder.upstream.codes import number_of, status_code, to_abort
+from transcoder.upstream.handoff import Handoff
+from transcoder.upstream.requests import Requests
 
 _log = logging.getLogger(__name__)
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Codec = Callable[[Any], Any]
 
-_END = object()
 _ANY: Mapping[str, type[Message]] = {}
-
-
-def is_async(behaviour: Callable[..., Any]) -> bool:
-    """Say whether grpc.aio would call this behaviour on the loop rather than on a thread."""
-    while isinstance(behaviour, functools.partial):
-        behaviour = behaviour.func
-    candidates = (behaviour, getattr(behaviour, "__call__", None))  # noqa: B004  its kind is asked
-    return any(
-        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +64,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         replies: Mapping[str, type[Message]] = _ANY,
     ) -> None:
         self._inner = inner
-        self._executor = executor
-        self._stream_executor = stream_executor or executor
+        self._threads = Threads(executor, stream_executor or executor)
         self._replies = replies
         self._guarded: dict[str, Handler] = {}
 
@@ -95,101 +82,76 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
             if handler is None:
                 return None
             reply = self._replies.get(path)
-            streams = handler.request_streaming or handler.response_streaming
-            executor = self._stream_executor if streams else self._executor
-            known = self._guarded[path] = guarded(path, handler, executor, reply)
+            known = self._guarded[path] = guarded(path, handler, self._threads, reply)
         return known
 
 
 def guarded(
-    path: str, handler: Handler, executor: Executor, reply: type[Message] | None = None
+    path: str, handler: Handler, threads: Threads, reply: type[Message] | None = None
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
     Args:
         path: the gRPC path, for the log.
         handler: of any of the four kinds, with a coroutine, async generator or plain behaviour.
-        executor: threads for plain behaviours.
+        threads: for plain behaviours.
         reply: what it must return. Generated serializers take a message of any type.
     """
-    guard = _Guard(path, handler, executor, reply)
-    if handler.stream_stream is not None:
-        return grpc.stream_stream_rpc_method_handler(guard.stream(handler.stream_stream))
-    if handler.stream_unary is not None:
-        return grpc.stream_unary_rpc_method_handler(guard.single(handler.stream_unary))
-    if handler.unary_stream is not None:
-        return grpc.unary_stream_rpc_method_handler(guard.stream(handler.unary_stream))
-    if handler.unary_unary is not None:
-        return grpc.unary_unary_rpc_method_handler(guard.single(handler.unary_unary))
-    return handler
+    guard = _Guard(path, handler, threads, reply)
+    if handler.request_streaming:
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(guard.stream)
+        return grpc.stream_unary_rpc_method_handler(guard.single)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(guard.stream)
+    return grpc.unary_unary_rpc_method_handler(guard.single)
 
 
 class _Guard:
     def __init__(
-        self, path: str, handler: Handler, executor: Executor, reply: type[Message] | None
+        self, path: str, handler: Handler, threads: Threads, reply: type[Message] | None
     ) -> None:
         self.path = path
-        self.executor = executor
         self.deserialize: Codec = handler.request_deserializer or _same
         serializer: Codec = handler.response_serializer or _same
         self.serialize = serializer if reply is None else _checked(serializer, reply)
-        self.takes_stream = bool(handler.request_streaming)
+        self._behaviour = behaviour_of(handler)
+        self._threads = threads
 
-    def single(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        """Guard a behaviour that returns one reply."""
+    async def single(self, data: Any, context: Any) -> bytes:
+        """Answer a call of one reply."""
+        async with _Telling(self, context), self._reading(data) as received:
+            behaviour = self._behaviour
+            given = await behaviour.requests(received)
+            coded = _Coded(context, self, given)
+            reply = await behaviour.reply(given, coded, self._threads)
+            return b"" if number_of(context.code()) else self.serialize(reply)
 
-        async def on_loop(data: Any, context: Any) -> bytes:
-            async with _Telling(self, context):
-                request = self._requests(data) if self.takes_stream else self.deserialize(data)
-                reply = await behaviour(request, _Coded(context, self))
-                return b"" if number_of(context.code()) else self.serialize(reply)
+    async def stream(self, data: Any, context: Any) -> None:
+        """Answer a call of a stream of replies."""
+        async with _Telling(self, context), self._reading(data) as received:
+            behaviour = self._behaviour
+            given = await behaviour.requests(received)
+            coded = _Coded(context, self, given, writes=behaviour.writes)
+            if behaviour.writes:
+                await behaviour.function(given, coded)
+                return
+            replies = behaviour.replies(given, coded, self._threads)
+            async with contextlib.aclosing(replies):
+                async for reply in replies:
+                    await context.write(self.serialize(reply))
 
-        async def on_thread(data: Any, context: Any) -> bytes:
-            call = BlockingCall(context, self.executor)
-            try:
-                async with _Telling(self, context):
-                    reply = await call.run(behaviour, self._blocking(data, call), call.context)
-                    return b"" if number_of(context.code()) else self.serialize(reply)
-            finally:
-                call.end()
-
-        return on_loop if is_async(behaviour) else on_thread
-
-    def stream(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        """Guard a behaviour that returns a stream, by yielding or by `context.write()`."""
-
-        async def yielding(data: Any, context: Any) -> AsyncIterator[bytes]:
-            async with _Telling(self, context):
-                request = self._requests(data) if self.takes_stream else self.deserialize(data)
-                replies = behaviour(request, _Coded(context, self))
-                async with contextlib.aclosing(replies):
-                    async for reply in replies:
-                        yield self.serialize(reply)
-
-        async def writing(data: Any, context: Any) -> None:
-            async with _Telling(self, context):
-                request = self._requests(data) if self.takes_stream else self.deserialize(data)
-                await behaviour(request, _Coded(context, self))
-
-        async def on_thread(data: Any, context: Any) -> None:
-            call = BlockingCall(context, self.executor)
-            replies: Any = None
-            try:
-                async with _Telling(self, context):
-                    request = self._blocking(data, call)
-                    replies = iter(await call.run(behaviour, request, call.context))
-                    while (reply := await call.run(next, replies, _END)) is not _END:
-                        await context.write(self.serialize(reply))
-                    replies = None
-            finally:
-                call.end(replies)
-
-        if inspect.isasyncgenfunction(behaviour):
-            return yielding
-        return writing if is_async(behaviour) else on_thread
-
-    def _blocking(self, data: Any, call: BlockingCall) -> Any:
-        return call.requests(self.deserialize) if self.takes_stream else self.deserialize(data)
+    @contextlib.asynccontextmanager
+    async def _reading(self, data: Any) -> AsyncGenerator[Any, None]:
+        """Give a call its request, or requests, and read no more of them after it."""
+        if not self._behaviour.takes_stream:
+            yield self.deserialize(data)
+            return
+        requests = Requests(self._requests(data))
+        try:
+            yield requests
+        finally:
+            await requests.close()
 
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for data in stream:
@@ -232,36 +194,65 @@ class _Telling:
         await self._context.abort(*self._guard.answer(error, self._context))
 
 
-def is_cancelled(error: BaseException) -> bool:
-    """Say whether an error is the cancellation of the running task.
-
-    A CancelledError may also come out of something else that a servicer waited for.
-    """
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
 class _Coded:
-    """The context that an `async` servicer sees over a handler of bytes.
+    """The context that a servicer sees over a handler of bytes.
 
-    `read()` and `write()` speak messages, and metadata may be any sequence, as in process.
+    `read()` and `write()` speak messages, metadata may be any sequence, and what the call has come
+    to is told as in process.
     """
 
-    __slots__ = ("_context", "_guard")
+    __slots__ = ("_cancelled", "_context", "_guard", "_handoff", "_requests", "_task", "_writes")
 
-    def __init__(self, context: Any, guard: _Guard) -> None:
+    def __init__(self, context: Any, guard: _Guard, given: Any, *, writes: bool = False) -> None:
         self._context = context
         self._guard = guard
+        self._requests = given if isinstance(given, Requests) else None
+        self._handoff: Handoff | None = None
+        self._writes = writes
+        self._task = asyncio.current_task()
+        self._cancelled = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
     async def read(self) -> Any:
-        data = await self._context.read()
-        return data if data is grpc.aio.EOF else self._guard.deserialize(data)
+        if self._context.done():
+            await self._context.read()
+        return grpc.aio.EOF if self._requests is None else await self._requests.read()
 
     async def write(self, message: Any) -> None:
-        await self._context.write(self._guard.serialize(message))
+        data = self._guard.serialize(message)
+        if self._handoff is not None:
+            await self._handoff.write(message)
+        elif self._writes:
+            await self._context.write(data)
+        else:
+            raise grpc.aio.UsageError("write() is for methods that neither return nor yield")
+
+    def written(self, behaviour: Coroutine[Any, Any, object]) -> AsyncGenerator[Any, None]:
+        """Run a coroutine of the servicer; return the stream of what it writes."""
+        self._handoff = Handoff()
+        return self._handoff.replies(behaviour, self.cancel)
+
+    def cancel(self) -> None:
+        """Have the servicer see that the call is given up."""
+        self._cancelled = True
+
+    def cancelled(self) -> bool:
+        is_told = self._task is not None and self._task.cancelling() > 0
+        return self._cancelled or is_told or bool(self._context.cancelled())
+
+    def done(self) -> bool:
+        return bool(self._context.done()) or self._task is None or self._task.done()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        def run(_context: object) -> None:
+            try:
+                callback(self)
+            except Exception:  # noqa: BLE001  whatever a stranger's callback raises
+                _log.exception("a callback at the end of %s failed", self._guard.path)
+
+        self._context.add_done_callback(run)
 
     async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
         trailing = checked(trailing_metadata)

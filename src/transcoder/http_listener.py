@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -28,6 +29,7 @@ class HttpListener(uvicorn.Server):
         claim: where to listen.
         keep_alive: seconds until an idle connection is closed.
         backlog: connections that the system keeps until they are accepted.
+        end_streams: called when the streams' grace is over.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class HttpListener(uvicorn.Server):
         *,
         keep_alive: int,
         backlog: int,
+        end_streams: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -58,6 +61,7 @@ class HttpListener(uvicorn.Server):
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
         self._claim = claim
+        self._end_app_streams = end_streams
         self._main: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -91,7 +95,7 @@ class HttpListener(uvicorn.Server):
 
         Args:
             grace: seconds for requests; what is left is then cancelled.
-            stream_grace: seconds for WebSockets.
+            stream_grace: seconds for streams and WebSockets.
 
         Returns:
             Whether every request ended by itself.
@@ -102,7 +106,7 @@ class HttpListener(uvicorn.Server):
         await self._stop_listening()
         await self._wait(start + min(LINGER, grace), idle_too=True)
         self._close_idle()
-        ender = loop.call_later(stream_grace, self._close_websockets)
+        ender = loop.call_later(stream_grace, self._end_streams)
         in_time = await self._wait(start + grace)
         ender.cancel()
         if not in_time:
@@ -145,6 +149,10 @@ class HttpListener(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if not _is_busy(connection):
                 connection.shutdown()
+
+    def _end_streams(self) -> None:
+        self._end_app_streams()
+        asyncio.get_running_loop().call_later(LINGER, self._close_websockets)
 
     def _close_websockets(self) -> None:
         for connection in list(self.server_state.connections):

@@ -26,3 +26,6 @@ class Pace:
     def is_kept(self, received: int, seconds: float) -> bool:
         """Say whether so many bytes in so many seconds are enough."""
         return seconds < self.grace or received >= self.rate * seconds
+
+
+DEFAULT_PACE = Pace()

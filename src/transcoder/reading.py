@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
 from transcoder.asgi import header
-from transcoder.body import read_body, read_form
+from transcoder.body import check_headers, read_body, read_form
+from transcoder.errors import InvalidRequest
+from transcoder.json_stream import numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
+from transcoder.request_stream import RequestStream
 from transcoder.response import Presentation
 from transcoder.route import Match
 from transcoder.transcoder import Endpoint
@@ -71,3 +75,36 @@ class Reader:
         else:
             request = endpoint.decode(*told)
         return request, endpoint.presentation(query, more) if query or more else None
+
+    def stream(
+        self, match: Match[Any], scope: Scope, headers: RawHeaders, limit: int
+    ) -> RequestStream[Message]:
+        """Return the request messages of a body; path and query are of the first.
+
+        Args:
+            match: of an Endpoint.
+            scope: of the request.
+            headers: of the request.
+            limit: bytes of one message.
+
+        Raises:
+            StatusError: the body is of a type that is not taken.
+        """
+        check_headers(headers, None)
+        endpoint: Endpoint = match.route.endpoint
+        content_type = header(headers, b"content-type")
+        decode = endpoint.decode
+        first = match.values, scope["query_string"]
+        index = itertools.count()
+
+        async def decoded(data: bytes, is_first: bool) -> Message:  # noqa: FBT001  a callback
+            told = first if is_first else None
+            number = next(index)
+            try:
+                if decode.is_heavy(data, content_type):
+                    return await self._offload.run(decode.of_stream, told, data, content_type)
+                return decode.of_stream(told, data, content_type)
+            except InvalidRequest as error:
+                raise numbered(error, number) from None
+
+        return RequestStream(decode.cutter(content_type, limit), decoded)

@@ -17,6 +17,8 @@ from transcoder.budget import Budget, nested_names
 from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
+from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, NoBody, RawCutter
+from transcoder.marshaler import PROTOBUF, media_type
 from transcoder.profile import Profile
 from transcoder.protojson.cost import LONG, ON_LOOP, json_values
 from transcoder.query import (
@@ -180,6 +182,36 @@ class RequestDecoder:
             return False
         # One value may be long, and a long one slow: base64 and masks are judged letter by letter.
         return len(body) > LONG or json_values(body) > ON_LOOP
+
+    def cutter(self, content_type: str, limit: int) -> Cutter:
+        """Return what cuts a streamed body into the messages for `of_stream`.
+
+        Args:
+            content_type: the header.
+            limit: bytes of one message.
+        """
+        if self._body is None:
+            return NoBody()
+        if self._is_raw:
+            return RawCutter(limit)
+        return DelimitedCutter(limit) if media_type(content_type) in PROTOBUF else JsonCutter(limit)
+
+    def of_stream(
+        self, told: tuple[Sequence[str], bytes] | None, data: bytes, content_type: str
+    ) -> Message:
+        """Return one message of a stream.
+
+        Args:
+            told: path values and query, which are of the first message; None for the others.
+            data: the message's part of the body.
+            content_type: the header.
+        """
+        if told is not None:
+            return self(*told, data, content_type)
+        if self._body is None:
+            return self._message_class()
+        # The type of raw bytes is said once.
+        return self._body(data, "" if self._is_raw else content_type)
 
     def _bind_form(self, bind: QueryBinder, message: Message, form: bytes, query: bytes) -> None:
         pairs = self._form_pairs(form) + parameters(query, self._limits)

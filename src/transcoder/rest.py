@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
+from transcoder.calls import Calls
 from transcoder.errors import StatusError
+from transcoder.marshaler import JSON, PROTOBUF
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.outbound import to_headers
@@ -27,21 +29,21 @@ class Rest:
     """Answers requests of methods without streams.
 
     Args:
-        upstreams: who answers, by the method's gRPC path.
-        otherwise: who answers the methods that are not there.
+        upstream_of: says who answers, by the method's gRPC path.
+        calls: makes the calls.
         read: makes request messages.
         offload: where large replies are printed.
     """
 
     def __init__(
         self,
-        upstreams: Mapping[str, Upstream],
-        otherwise: Upstream,
+        upstream_of: Callable[[str], Upstream],
+        calls: Calls,
         read: Reader,
         offload: Offload,
     ) -> None:
-        self._upstreams = upstreams
-        self._otherwise = otherwise
+        self._upstream_of = upstream_of
+        self._calls = calls
         self._read = read
         self._offload = offload
 
@@ -56,9 +58,9 @@ class Rest:
         # A copy: the server may append trailers to the list while the body is read.
         headers: RawHeaders = list(scope["headers"])
         request, presentation = await self._read(match, scope, headers, receive)
-        call = Call(endpoint.method, headers, scope.get("client"))
+        call = self._calls(scope, headers, endpoint.method)
         check_deadline(call)
-        upstream = self._upstreams.get(call.method, self._otherwise)
+        upstream = self._upstream_of(call.method)
         try:
             with Watch(call, functools.partial(disconnected, receive)):
                 reply = await upstream.unary(call, request)
@@ -67,9 +69,15 @@ class Rest:
         return with_metadata(await self.printed(endpoint, reply, presentation), call)
 
     async def printed(
-        self, endpoint: Endpoint, reply: Message, presentation: Presentation | None
+        self,
+        endpoint: Endpoint,
+        reply: Message,
+        presentation: Presentation | None,
+        media_type: str = JSON,
     ) -> Payload:
         """Return a reply as an answer; a large one is printed on a thread."""
+        if media_type in PROTOBUF:
+            return Payload(200, media_type.encode(), reply.SerializeToString())
         snapshot = endpoint.encode.snapshot(reply)
         if snapshot is None:
             return endpoint.encode(reply, presentation)

@@ -32,6 +32,19 @@ class Route(Generic[T]):
         return f"{self.name} ({self.method} {self.template})"
 
 
+HEALTH = "/healthz"
+"""The path of a gateway's health, unless it is told another."""
+
+
+def health_route(path: str, endpoint: T) -> Route[T]:
+    """Return the route of a gateway's own health.
+
+    Raises:
+        TemplateError: the path is none.
+    """
+    return Route("GET", PathTemplate.parse(path), "the gateway's health", endpoint, reserved=True)
+
+
 class Match(NamedTuple, Generic[T]):
     """The route that answers, and a value for each of its template's variables, decoded."""
 

@@ -287,7 +287,12 @@ class _Doors:
         self._gateway = gateway
         self._listening = Listening(http.address, grpc.address)
         self._http = HttpListener(
-            gateway, state, http, keep_alive=options.keep_alive, backlog=options.backlog
+            gateway,
+            state,
+            http,
+            keep_alive=options.keep_alive,
+            backlog=options.backlog,
+            end_streams=gateway.end_streams,
         )
         self._grpc = GrpcListener(
             gateway,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -16,7 +16,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import ConfigError, MethodNotAllowed, NotFound
+from transcoder.event_stream import Events, EventStream
+from transcoder.framing import Framing, Framings, Raw
 from transcoder.http_rule import Binding, bindings, unbound
+from transcoder.marshaler import accept_of
+from transcoder.metadata import RawHeaders
 from transcoder.profile import GOOGLE, Profile
 from transcoder.protojson import precompile_decoder
 from transcoder.request import RequestDecoder
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+NO_EVENTS: Final[Mapping[str, EventStream]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -42,6 +48,21 @@ class Endpoint:
     decode: RequestDecoder
     encode: ResponseEncoder
     response_class: type[Message]
+    streams: bool
+    """Whether the method takes or returns a stream."""
+    framings: Framings | None = None
+    """Of a method with a stream of replies."""
+    events: Events | None = None
+
+    def framing(self, headers: RawHeaders) -> Framing:
+        """Return the framing of one answer, by the Accept of its request.
+
+        Raises:
+            NotAcceptable: none that is accepted.
+        """
+        if self.framings is None:
+            return Raw("")
+        return self.framings(accept_of(headers))
 
     def presentation(self, query: bytes, form: bytes = b"") -> Presentation | None:
         """Return how the client wants its answer printed; None when the query does not say.
@@ -67,6 +88,7 @@ class Transcoder:
         conflicts: whether a route that never answers because another one does is an error, or a
             warning in the log. Of two that answer the same requests the first to be added does,
             or the last if the profile's order is "last-wins".
+        events: how replies are told as Server-Sent Events, by the method's full name.
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
@@ -89,6 +111,7 @@ class Transcoder:
         unbound: bool = False,
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
+        events: Mapping[str, EventStream] = NO_EVENTS,
     ) -> None:
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
         self._rules = dict(rules) if isinstance(rules, Mapping) else {}
@@ -96,6 +119,7 @@ class Transcoder:
         self._forms = forms
         self._unbound = unbound
         self._refuse = conflicts == "refuse"
+        self._events = dict(events)
         self._services: list[ServiceDescriptor] = []
         self._routes: list[Route[Any]] = []
         self._router: Router[Any] | None = None
@@ -236,20 +260,29 @@ class Transcoder:
         if self._config is not None:
             self._config.check(self._services)
         methods = {rpc.full_name for service in self._services for rpc in service.methods}
-        for name in self._rules:
-            if name not in methods:
-                near = suggestion(name, methods)
-                raise ConfigError(f"rules: no service here has a method {name}{near}")
+        for option, names in (("rules", self._rules), ("events", self._events)):
+            for name in names:
+                if name not in methods:
+                    near = suggestion(name, methods)
+                    raise ConfigError(f"{option}: no service here has a method {name}{near}")
 
     def _endpoint(self, binding: Binding) -> Endpoint:
         rpc = binding.rpc
         request_class = GetMessageClass(rpc.input_type)
+        encode = ResponseEncoder(binding, self.profile)
+        framings = events = None
+        if rpc.server_streaming and encode.prints_json:
+            events = Events(binding, self._events.get(rpc.full_name))
+            framings = Framings(self.profile.stream, events, protobuf=not binding.response_body)
         return Endpoint(
             method=method_path(rpc),
             binding=binding,
             decode=RequestDecoder(binding, request_class, self.profile, forms=self._forms),
-            encode=ResponseEncoder(binding, self.profile),
+            encode=encode,
             response_class=GetMessageClass(rpc.output_type),
+            streams=bool(rpc.client_streaming or rpc.server_streaming),
+            framings=framings,
+            events=events,
         )
 
 

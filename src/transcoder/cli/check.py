@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import click
 
-from transcoder.cli.source import Loaded, source_options
+from transcoder.cli.source import Loaded, Unreadable, source_options, told
 
 
 @click.command()
+@click.option(
+    "--health",
+    metavar="PATH",
+    default="/healthz",
+    show_default=True,
+    help="Where the gateway tells of its own health; '' for nowhere.",
+)
 @source_options
-def check(loaded: Loaded) -> None:
+def check(loaded: Loaded, *, health: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     Each problem is one line with file, line and column, as far as they are known: compile with
@@ -23,13 +30,15 @@ def check(loaded: Loaded) -> None:
     """
     from transcoder.check import check as checked
 
-    problems = checked(
-        loaded.descriptors,
-        config=loaded.config,
-        profile=loaded.profile,
-        unbound=loaded.unbound,
-        conflicts=loaded.conflicts,
-    )
+    with told(Unreadable):
+        problems = checked(
+            loaded.descriptors,
+            config=loaded.config,
+            profile=loaded.profile,
+            unbound=loaded.unbound,
+            conflicts=loaded.conflicts,
+            health=health or None,
+        )
     for problem in problems:
         note = "" if problem.fatal else "note: "
         click.echo(f"{click.style(str(problem.where), bold=True)}: {note}{problem.message}")

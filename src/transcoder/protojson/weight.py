@@ -30,6 +30,7 @@ ANY_LIMIT = 1 << 19
 
 _ASSUMED = 8
 _FIELDS = 16
+_PRINTED = 4
 _LENGTHS = 4
 _TYPES = 10_000
 _METHODS: Any = Empty
@@ -51,13 +52,14 @@ def weight(
 ) -> int:
     """Return how many messages are in a message, itself included; or a number over `enough`.
 
-    A message counts once more for every sixteen fields of its type, and the entry of a map for
-    itself and its key. Fields that hold numbers and texts count by their bytes, not here.
+    A message counts once more for every sixteen fields of its type, and for every four that are
+    printed whatever they hold; the entry of a map for itself and its key. Fields that hold numbers
+    and texts count by their bytes, not here.
 
     Args:
         message: of any descriptor pool.
         enough: where to stop counting.
-        print_defaults: fields without presence count, for all of them will be printed.
+        print_defaults: fields without presence will be printed whatever they hold.
         pool: where the types inside `google.protobuf.Any` are looked up.
 
     >>> from google.protobuf.struct_pb2 import Struct, Value
@@ -159,7 +161,7 @@ def _compile(key: _Key) -> _Plan:
     fields = descriptor.fields
     printed = sum(not field.has_presence for field in fields) if print_defaults else 0
     # Known before its parts are, for a type may be a part of its own.
-    plan = _plans[key] = _Plan(1 + len(fields) // _FIELDS + printed)
+    plan = _plans[key] = _Plan(1 + len(fields) // _FIELDS + printed // _PRINTED)
     for field in fields:
         if field.message_type is not None:
             plan.parts[field] = _part(field.message_type, key)

@@ -1,59 +1,133 @@
 """What a servicer is handed when it is called in process.
 
-Two faces of one call: `LocalContext` for `async def` methods, answering to
-`grpc.aio.ServicerContext`, and `BlockingContext` for plain ones, answering to
-`grpc.ServicerContext`. Both are registered with those classes rather than derived from them, for
-a context is made for every request.
+`LocalContext` answers to `grpc.aio.ServicerContext`. It is registered with that class rather than
+derived from it, for a context is made for every request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from transcoder.errors import StatusError
 from transcoder.metadata import Metadatum, checked
 from transcoder.status import code_of
-from transcoder.upstream import Call
-from transcoder.upstream.codes import number_of, to_abort
+from transcoder.upstream import Call, check_reply
+from transcoder.upstream.codes import number_of, status_code, to_abort
+from transcoder.upstream.handoff import Handoff
+from transcoder.upstream.requests import Requests
 
 _log = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
+_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
 
-class _Context:
-    __slots__ = ("_aborted", "_call", "_callbacks", "_code", "_details", "_sent")
+class LocalContext:
+    """`grpc.aio.ServicerContext` for a call in process.
 
-    def __init__(self, call: Call) -> None:
+    Args:
+        call: what came with the call, and takes what is sent.
+        requests: what `read()` reads; None where the method takes one request.
+        reply: the type of what `write()` takes; None where there is one reply, which is returned.
+    """
+
+    __slots__ = (
+        "_call",
+        "_callbacks",
+        "_code",
+        "_details",
+        "_ended",
+        "_handoff",
+        "_reply",
+        "_requests",
+        "_sent",
+        "aborted",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        requests: Requests | None = None,
+        reply: type[Message] | None = None,
+    ) -> None:
+        self.aborted: grpc.aio.AbortError | None = None
         self._call = call
+        self._requests = requests
+        self._reply = reply
+        self._handoff: Handoff | None = None
         self._code: grpc.StatusCode | int | None = None
         self._details = ""
-        self._aborted = False
         self._sent = False
-        self._callbacks: list[Callable[[], None]] = []
+        self._ended = False
+        self._callbacks: list[Callable[[], None]] | None = None
 
     def failure(self) -> StatusError | None:
         """Return the error that the servicer set or aborted with, or None for OK."""
+        if self._code is None:
+            return None
         number = number_of(self._code)
         if number == 0:
             return None
         return StatusError(code_of(number), self._details, self._packed_details())
 
-    def finish(self) -> None:
-        """Run the callbacks that wait for the end of the call; one that fails stops no other."""
-        for callback in self._callbacks:
+    def raise_failure(self) -> None:
+        """Raise `failure()`, if there is one."""
+        if self._code is not None:
+            failure = self.failure()
+            if failure is not None:
+                raise failure
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Run the callbacks that wait for the end of the call; one that fails stops no other.
+
+        Args:
+            error: what the call ended with.
+        """
+        self._ended = True
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._call.cancelled = self.cancelled()
+        elif self._code is None:
+            self._code = _code_of(error)
+        for callback in self._callbacks or ():
             try:
                 callback()
             except Exception:  # noqa: BLE001  whatever a stranger's callback raises
                 _log.exception("a callback at the end of %s failed", self._call.method)
+
+    def begin(self) -> None:
+        """Have the initial metadata sent, as the first reply has."""
+        self._sent = True
+
+    def cancel(self) -> None:
+        """Have the servicer see that the call is given up."""
+        self._call.cancelled = True
+
+    def written(self, behaviour: Coroutine[Any, Any, object]) -> AsyncGenerator[Any, None]:
+        """Run a coroutine of the servicer; return the stream of what it writes."""
+        self._handoff = Handoff()
+        return self._handoff.replies(behaviour, self.cancel)
+
+    async def read(self) -> Any:
+        self.raise_if_aborted()
+        return grpc.aio.EOF if self._requests is None else await self._requests.read()
+
+    async def write(self, message: Any) -> None:
+        self.raise_if_aborted()
+        if self._handoff is None:
+            raise grpc.aio.UsageError("write() is for methods that neither return nor yield")
+        if self._reply is not None:
+            check_reply(message, self._reply)
+        await self._handoff.write(message)
+        self._sent = True
 
     def invocation_metadata(self) -> tuple[Metadatum, ...]:
         return self._call.metadata
@@ -67,8 +141,10 @@ class _Context:
     def set_code(self, code: grpc.StatusCode | int) -> None:
         self._code = code
 
-    def set_details(self, details: str) -> None:
-        self._details = details
+    def set_details(self, details: str | None) -> None:
+        if not isinstance(details, str | None):
+            raise TypeError(f"details are text, not {type(details).__name__}")
+        self._details = details or ""
 
     def code(self) -> grpc.StatusCode | int | None:
         return self._code
@@ -80,13 +156,15 @@ class _Context:
         if self._call.peer is None:
             return "unix:"
         host, port = self._call.peer
-        return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
+        # gRPC has an address as a URI, whose path keeps no brackets.
+        return f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
-    def peer_identities(self) -> None:
-        return None
+    def peer_identities(self) -> Iterable[bytes] | None:
+        key = self.peer_identity_key()
+        return None if key is None else tuple(self._call.identity[key])
 
-    def peer_identity_key(self) -> None:
-        return None
+    def peer_identity_key(self) -> str | None:
+        return next((key for key in _NAMES if self._call.identity.get(key)), None)
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
         return dict(self._call.identity)
@@ -94,34 +172,59 @@ class _Context:
     def time_remaining(self) -> float | None:
         return self._call.time_remaining()
 
+    def cancelled(self) -> bool:
+        return self._call.cancelled or is_being_cancelled()
+
+    def done(self) -> bool:
+        return self._ended or self.aborted is not None
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(functools.partial(callback, self))
+
     def set_compression(self, compression: grpc.Compression) -> None:
         """Do nothing: compression of HTTP answers is not the servicer's to choose."""
+        if self._sent:
+            raise RuntimeError("compression is set before initial metadata are sent")
 
     def disable_next_message_compression(self) -> None:
         """Do nothing, as `set_compression`."""
 
-    def _send_initial(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+    async def send_initial_metadata(
+        self, initial_metadata: Iterable[tuple[str, str | bytes]]
+    ) -> None:
+        self.raise_if_aborted()
         if self._sent:
             raise grpc.aio.UsageError("initial metadata was sent before")
-        self._call.initial_metadata = checked(metadata)
+        self._call.open(checked(initial_metadata))
         self._sent = True
 
-    def _abort(
+    async def abort(
         self,
         code: grpc.StatusCode | int,
-        details: str,
-        trailing_metadata: Iterable[tuple[str, str | bytes]],
+        details: str = "",
+        trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
     ) -> NoReturn:
-        if self._aborted:
+        if self.aborted is not None:
             raise grpc.aio.UsageError("abort() was called before")
-        number = to_abort(code)
+        code = to_abort(code)
         trailing = checked(trailing_metadata)
-        self._aborted = True
-        self._code = number
-        self._details = details
+        self.aborted = grpc.aio.AbortError(details)
+        self._code = code
+        # What was set before stands, unless there is something in its place.
+        self._details = details or self._details
         if trailing:
             self._call.trailing_metadata = trailing
-        raise grpc.aio.AbortError(details)
+        raise self.aborted
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    def raise_if_aborted(self) -> None:
+        """Refuse to go on, as gRPC does when a servicer swallows its abort."""
+        if self.aborted is not None:
+            raise self.aborted
 
     def _packed_details(self) -> tuple[Any, ...]:
         for key, value in self._call.trailing_metadata:
@@ -133,67 +236,21 @@ class _Context:
         return ()
 
 
-class LocalContext(_Context):
-    """`grpc.aio.ServicerContext` for a call in process."""
-
-    __slots__ = ()
-
-    async def abort(
-        self,
-        code: grpc.StatusCode | int,
-        details: str = "",
-        trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
-    ) -> NoReturn:
-        self._abort(code, details, trailing_metadata)
-
-    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        self._abort(status.code, status.details, status.trailing_metadata or ())
-
-    async def send_initial_metadata(
-        self, initial_metadata: Iterable[tuple[str, str | bytes]]
-    ) -> None:
-        self._send_initial(initial_metadata)
-
-    async def read(self) -> NoReturn:
-        raise grpc.aio.UsageError("read() is for methods that take a stream")
-
-    async def write(self, message: Any) -> NoReturn:
-        raise grpc.aio.UsageError("write() is for methods that return a stream")
-
-    def cancelled(self) -> bool:
-        return False
-
-    def done(self) -> bool:
-        return self._aborted
-
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        self._callbacks.append(functools.partial(callback, self))
-
-
-class BlockingContext(_Context):
-    """`grpc.ServicerContext` for a call in process, on a thread of the pool."""
-
-    __slots__ = ()
-
-    def abort(self, code: grpc.StatusCode | int, details: str) -> NoReturn:
-        self._abort(code, details, ())
-
-    def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        self._abort(status.code, status.details, status.trailing_metadata or ())
-
-    def send_initial_metadata(self, initial_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        self._send_initial(initial_metadata)
-
-    def is_active(self) -> bool:
-        return not self._aborted
-
-    def cancel(self) -> bool:
-        return False
-
-    def add_callback(self, callback: Callable[[], None]) -> bool:
-        self._callbacks.append(callback)
-        return True
-
-
 grpc.aio.ServicerContext.register(LocalContext)
-grpc.ServicerContext.register(BlockingContext)
+
+
+def _code_of(error: BaseException | None) -> grpc.StatusCode:
+    if error is None:
+        return grpc.StatusCode.OK
+    if isinstance(error, StatusError):
+        return status_code(int(error.status.code))
+    return grpc.StatusCode.INTERNAL
+
+
+def is_being_cancelled() -> bool:
+    """Say whether the running task, if any, was told to end."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0

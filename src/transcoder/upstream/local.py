@@ -2,89 +2,153 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call, Request, check_reply
-from transcoder.upstream.context import BlockingContext, LocalContext
+from transcoder.upstream.behaviours import Behaviour, Handler, Style, Threads, behaviour_of
+from transcoder.upstream.context import LocalContext
+from transcoder.upstream.requests import Requests
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """One method of a registered servicer.
-
-    Args:
-        behaviour: the servicer's bound method.
-        is_async: whether it is a coroutine function; others run on a thread.
-        response_class: what it must return.
-    """
-
-    behaviour: Callable[[Any, Any], Any]
-    is_async: bool
+class _Method:
+    handler: Handler
+    behaviour: Behaviour
     response_class: type[Message]
+    # One request, one reply, on the loop: nothing stands between the gateway and the servicer.
+    is_direct: bool
+
+    def checked(self, reply: Any, context: LocalContext) -> Message:
+        context.raise_failure()
+        check_reply(reply, self.response_class)
+        answer: Message = reply
+        return answer
 
 
 class Local:
     """The upstream of servicers registered with the gateway.
 
-    An `async def` method is awaited directly; a plain one runs on `executor`, so that it cannot
-    hold the loop. What it returns is checked as the wire would: a reply of another type is a
+    An `async def` method runs in the task that awaits the reply, or iterates the stream; one that
+    writes to its context has a task of its own. A plain one runs on a thread, so that it cannot
+    hold the loop. What they reply is checked as the wire would: a reply of another type is a
     TypeError here and INTERNAL for the client.
+
+    Args:
+        executor: threads for plain methods of one request and one reply.
+        stream_executor: threads for other plain methods, if others.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        self._methods: dict[str, Method] = {}
+    def __init__(self, executor: Executor, stream_executor: Executor | None = None) -> None:
+        self._threads = Threads(executor, stream_executor or executor)
+        self._methods: dict[str, _Method] = {}
 
-    def add(self, path: str, method: Method) -> None:
-        """Register a method under its gRPC path."""
-        self._methods[path] = method
+    def add(self, path: str, handler: Handler, response_class: type[Message]) -> None:
+        """Register a method.
+
+        Args:
+            path: its gRPC path.
+            handler: of any of the four kinds.
+            response_class: what it must reply.
+        """
+        behaviour = behaviour_of(handler)
+        streams = behaviour.takes_stream or behaviour.returns_stream
+        is_direct = not streams and behaviour.style is Style.AWAITED
+        self._methods[path] = _Method(handler, behaviour, response_class, is_direct)
 
     async def unary(self, call: Call, request: Request) -> Message:
         """Return the servicer's reply; see `Upstream`."""
+        method = self._method(call)
+        if not method.is_direct:
+            return await self._single(method.behaviour, method, call, request)
+        context = LocalContext(call)
+        try:
+            answer = method.checked(await method.behaviour.function(request, context), context)
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            _fail(error, context)
+        context.finish()
+        return answer
+
+    async def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+        """Return the servicer's replies; see `Upstream`."""
+        method = self._method(call)
+        behaviour = method.behaviour
+        async with _reading(request) as received:
+            given = await behaviour.requests(received)
+            context = _context(call, given, method)
+            try:
+                replies = behaviour.replies(given, context, self._threads)
+                try:
+                    async for reply in replies:
+                        context.raise_if_aborted()
+                        check_reply(reply, method.response_class)
+                        context.begin()
+                        yield reply
+                except GeneratorExit:
+                    context.cancel()
+                    raise
+                finally:
+                    await replies.aclose()
+                context.raise_failure()
+            except BaseException as error:  # noqa: BLE001  it is raised again
+                _fail(error, context)
+            context.finish()
+
+    async def _single(
+        self, behaviour: Behaviour, method: _Method, call: Call, request: Request
+    ) -> Message:
+        async with _reading(request) as received:
+            given = await behaviour.requests(received)
+            context = _context(call, given, method)
+            try:
+                reply = await behaviour.reply(given, context, self._threads)
+                answer = method.checked(reply, context)
+            except BaseException as error:  # noqa: BLE001  it is raised again
+                _fail(error, context)
+            context.finish()
+            return answer
+
+    def _method(self, call: Call) -> _Method:
         method = self._methods.get(call.method)
         if method is None:
             raise StatusError(Code.UNIMPLEMENTED, f"{call.method} is not served over HTTP")
-        if method.is_async:
-            context = LocalContext(call)
-            return await _outcome(method.behaviour(request, context), context, method)
-        blocking = BlockingContext(call)
-        work = asyncio.get_running_loop().run_in_executor(
-            self._executor, contextvars.copy_context().run, method.behaviour, request, blocking
-        )
-        return await _outcome(work, blocking, method)
+        return method
 
 
-async def _outcome(
-    work: Awaitable[Any],
-    context: LocalContext | BlockingContext,
-    method: Method,
-) -> Message:
+@contextlib.asynccontextmanager
+async def _reading(request: Request) -> AsyncGenerator[Message | Requests, None]:
+    """Give a call its requests, and read no more of them after it."""
+    if isinstance(request, Message):
+        yield request
+        return
+    requests = Requests(request)
     try:
-        reply = await work
-    except grpc.aio.AbortError as error:
-        raise context.failure() or error from None
-    except Exception as error:
-        failure = context.failure()
-        if failure is None or isinstance(error, StatusError):
-            raise
-        # A status set before an exception stands, as it does in grpc.aio.
-        raise failure from None if isinstance(error, NotImplementedError) else error
+        yield requests
     finally:
-        context.finish()
+        await requests.close()
+
+
+def _context(call: Call, given: Any, method: _Method) -> LocalContext:
+    requests = given if isinstance(given, Requests) else None
+    return LocalContext(call, requests, method.response_class)
+
+
+def _fail(error: BaseException, context: LocalContext) -> NoReturn:
+    """Raise what a call ends with when its servicer raised an error."""
     failure = context.failure()
-    if failure is not None:
-        raise failure
-    check_reply(reply, method.response_class)
-    answer: Message = reply
-    return answer
+    is_final = isinstance(error, StatusError) or not isinstance(error, Exception)
+    if failure is None or is_final:
+        context.finish(error)
+        raise error
+    # A status set before an exception stands, as it does in grpc.aio.
+    context.finish(failure)
+    is_told = isinstance(error, grpc.aio.AbortError | NotImplementedError)
+    raise failure from None if is_told else error

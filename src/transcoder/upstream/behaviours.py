@@ -1,0 +1,167 @@
+"""What a servicer or an interceptor made, called in one way whatever it is.
+
+gRPC takes methods as coroutine functions, async generators and plain functions, of four kinds; and
+an interceptor may answer a method with a handler of another kind than the method's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import functools
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+
+from transcoder.errors import StatusError
+from transcoder.status import Code
+from transcoder.upstream.blocking import BlockingCall
+from transcoder.upstream.requests import Requests
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+_END = object()
+
+
+class Style(enum.Enum):
+    """How a behaviour is called."""
+
+    AWAITED = enum.auto()
+    YIELDING = enum.auto()
+    PLAIN = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where plain behaviours run: those of one request and reply, and those with a stream."""
+
+    single: Executor
+    stream: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What answers a call.
+
+    Args:
+        function: takes the request, or the stream of them, and the context.
+        style: how to call it.
+        takes_stream, returns_stream: its kind.
+    """
+
+    function: Callable[[Any, Any], Any]
+    style: Style
+    takes_stream: bool
+    returns_stream: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether its replies are those that it writes to the context."""
+        return self.returns_stream and self.style is Style.AWAITED
+
+    async def requests(self, request: Any) -> Any:
+        """Return a call's request, or its `Requests`, in the form that the behaviour takes.
+
+        Raises:
+            StatusError: it takes one message, and there is none.
+        """
+        if self.takes_stream:
+            return request if isinstance(request, Requests) else Requests(_Only(request))
+        if not isinstance(request, Requests):
+            return request
+        first = await anext(request, _END)
+        if first is _END:
+            raise StatusError(Code.INTERNAL, "a call without a request")
+        return first
+
+    async def reply(self, request: Any, context: Any, threads: Threads) -> Any:
+        """Return the one reply, or None where there is none.
+
+        Raises:
+            TypeError: there are more.
+        """
+        if not self.returns_stream:
+            if self.style is not Style.PLAIN:
+                return await self.function(request, context)
+            call = BlockingCall(context, self._executor(threads))
+            return await call.reply(self.function, self._on_thread(call, request))
+        async with contextlib.aclosing(self.replies(request, context, threads)) as replies:
+            reply = await anext(replies, None)
+            if reply is not None and await anext(replies, _END) is not _END:
+                raise TypeError("a stream of replies where one was expected")
+            return reply
+
+    def replies(self, request: Any, context: Any, threads: Threads) -> AsyncGenerator[Any, None]:
+        """Return the stream of replies; where there is one reply, of that one."""
+        if not self.returns_stream:
+            return _stream(self.reply(request, context, threads))
+        if self.style is Style.PLAIN:
+            call = BlockingCall(context, self._executor(threads))
+            return call.replies(self.function, self._on_thread(call, request))
+        if self.style is Style.AWAITED:
+            replies: AsyncGenerator[Any, None] = context.written(self.function(request, context))
+            return replies
+        yielded: AsyncGenerator[Any, None] = self.function(request, context)
+        return yielded
+
+    def _executor(self, threads: Threads) -> Executor:
+        return threads.stream if self.takes_stream or self.returns_stream else threads.single
+
+    def _on_thread(self, call: BlockingCall, request: Any) -> Any:
+        return call.requests(request.read) if self.takes_stream else request
+
+
+def behaviour_of(handler: Handler) -> Behaviour:
+    """Return what a handler does."""
+    takes, returns = bool(handler.request_streaming), bool(handler.response_streaming)
+    name = f"{'stream' if takes else 'unary'}_{'stream' if returns else 'unary'}"
+    function = getattr(handler, name)
+    return Behaviour(function, style_of(function), takes, returns)
+
+
+def style_of(function: Callable[..., Any]) -> Style:
+    """Say how grpc.aio would call a behaviour: on the loop, in either way, or on a thread."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & inspect.CO_COROUTINE:
+        return Style.AWAITED
+    for each in (function, getattr(function, "__call__", None)):  # noqa: B004  its kind is asked
+        if inspect.isasyncgenfunction(each):
+            return Style.YIELDING
+        if inspect.iscoroutinefunction(each):
+            return Style.AWAITED
+    return Style.PLAIN
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Say whether an error is the cancellation of the running task.
+
+    A CancelledError may also come out of something else that a servicer waited for.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+class _Only:
+    """A stream of one message."""
+
+    def __init__(self, message: Any) -> None:
+        self._messages = [message]
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self._messages:
+            raise StopAsyncIteration
+        return self._messages.pop()
+
+
+async def _stream(reply: Awaitable[Any]) -> AsyncGenerator[Any, None]:
+    yield await reply
