@@ -107,6 +107,20 @@ def test_conflicts_that_do_not_keep_from_starting(rules: list[str], message: str
     assert not problem.fatal
 
 
+def test_health() -> None:
+    """A route at the path of the gateway's health is a problem, unless that is elsewhere."""
+    descriptors = api('get: "/healthz"')
+
+    assert told(descriptors) == [
+        (
+            "api.proto:7:3: the gateway's health (GET /healthz) and api.v1.Books.M1 (GET /healthz) "
+            "answer the same requests: remove one of them; health= moves it"
+        )
+    ]
+    assert told(descriptors, health="/health") == []
+    assert told(descriptors, health=None) == []
+
+
 def test_shadowed() -> None:
     """A route that several others leave nothing to is told, and does not keep from starting."""
     descriptors = api(

@@ -291,6 +291,27 @@ def test_check() -> None:
     assert checked.stderr == "no problems in 1 service\n"
 
 
+@pytest.mark.parametrize(
+    ("health", "code", "problem"),
+    [
+        ((), 1, "(GET /healthz) answer the same requests: remove one of them"),
+        (("--health", "/health"), 0, ""),
+        (("--health", ""), 0, ""),
+        (("--health", "health"), 2, "'health', column 1: expected '/' at the start"),
+    ],
+)
+def test_check_health(
+    run: Run, tmp_path: Path, health: tuple[str, ...], code: int, problem: str
+) -> None:
+    """A route in the place of the gateway's health is told, wherever that is said to be."""
+    proto = API.replace('.get = "/v1/{name=books/*}"', '.get = "/healthz"')
+    (tmp_path / "api.binpb").write_bytes(descriptor_set(proto))
+    checked = run("check", "--descriptor-set", "api.binpb", *health)
+
+    assert checked.exit_code == code
+    assert problem in checked.output
+
+
 def test_check_a_broken_proto(run: Run, tmp_path: Path) -> None:
     """Every problem is a line with file, line and column, and the exit code is 1."""
     checked = script("check", "--descriptor-set", "broken.binpb", folder=tmp_path)
