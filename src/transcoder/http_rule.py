@@ -151,8 +151,8 @@ def notes(binding: Binding) -> Iterator[str]:
     ['DELETE with a body: RFC 9110 gives it no meaning, clients and proxies may drop it']
     """
     rpc, body = binding.rpc, binding.body
-    if rpc.client_streaming or rpc.server_streaming:
-        yield "streams are not served over HTTP yet, this route answers 501"
+    if rpc.client_streaming and not body:
+        yield "no body: the stream of requests is the one message of path and query"
     told = undelivered(binding)
     if told:
         yield told
