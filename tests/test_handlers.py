@@ -1,5 +1,4 @@
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from grpc_status import rpc_status
 
 from services.user.v1.user_service_pb2 import User
 from transcoder.errors import InvalidRequest, StatusError
-from transcoder.handlers import GuardedHandlers, is_async
+from transcoder.handlers import GuardedHandlers
 from transcoder.status import Code
 
 SECRET = "dsn=postgres://user:secret@db"
@@ -422,25 +421,3 @@ def test_unknown_method() -> None:
         return code
 
     assert asyncio.run(serve("unary_unary", one_loop, use)) is grpc.StatusCode.UNIMPLEMENTED
-
-
-class AsyncCallable:
-    async def __call__(self, request: Any, context: Any) -> User:
-        return User()
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "expected"),
-    [
-        (one_loop, True),
-        (split_loop, True),
-        (functools.partial(one_loop), True),
-        (AsyncCallable(), True),
-        (one_plain, False),
-        (split_plain, False),
-        (functools.partial(one_plain), False),
-    ],
-)
-def test_is_async(behaviour: Callable[..., Any], expected: bool) -> None:  # noqa: FBT001  a table's column
-    """What grpc.aio would await is told from what it would run on a thread."""
-    assert expected == is_async(behaviour)

@@ -17,7 +17,9 @@ from services.user.v1.user_service_pb2 import GetUserRequest, User
 from transcoder.errors import StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call
-from transcoder.upstream.local import Local, Method
+from transcoder.upstream.blocking import ThreadContext
+from transcoder.upstream.context import LocalContext
+from transcoder.upstream.local import Local
 
 PATH = "/services.user.v1.UserService/GetUser"
 
@@ -28,7 +30,7 @@ def call(behaviour: Callable[..., Any], sent: Call | None = None) -> User:
     async def run() -> User:
         with ThreadPoolExecutor(1) as executor:
             local = Local(executor)
-            local.add(PATH, Method(behaviour, asyncio.iscoroutinefunction(behaviour), User))
+            local.add(PATH, grpc.unary_unary_rpc_method_handler(behaviour), User)
             reply = await local.unary(sent or Call(PATH), GetUserRequest(id="7"))
             assert isinstance(reply, User)
             return reply
@@ -199,7 +201,7 @@ def test_metadata_out() -> None:
     ("peer", "expected"),
     [
         (("127.0.0.1", 5), "ipv4:127.0.0.1:5"),
-        (("::1", 5), "ipv6:[::1]:5"),
+        (("::1", 5), "ipv6:%5B::1%5D:5"),
         (None, "unix:"),
     ],
 )
@@ -225,15 +227,15 @@ def test_context_is_grpcs() -> None:
     assert call(plain).newsletter
 
 
-@pytest.mark.parametrize("context_class", ["LocalContext", "BlockingContext"])
-def test_context_is_complete(context_class: str) -> None:
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(LocalContext, grpc.aio.ServicerContext), (ThreadContext, grpc.ServicerContext)],
+)
+def test_context_is_complete(ours: type, theirs: type) -> None:
     """Every public method of gRPC's context is there, so none fails only in process."""
-    from transcoder.upstream import context  # noqa: PLC0415  named by the parameter
+    wanted = {name for name in dir(theirs) if not name.startswith("_")}
 
-    bases = {"LocalContext": grpc.aio.ServicerContext, "BlockingContext": grpc.ServicerContext}
-    wanted = {name for name in dir(bases[context_class]) if not name.startswith("_")}
-
-    assert set() == wanted - set(dir(getattr(context, context_class)))
+    assert set() == wanted - set(dir(ours))
 
 
 def test_failing_callback() -> None:
@@ -281,10 +283,9 @@ def test_done_callbacks() -> None:
     "misuse",
     [
         lambda context: context.abort(grpc.StatusCode.OK, ""),
-        lambda context: context.read(),
         lambda context: context.write(User()),
     ],
-    ids=["abort with OK", "read", "write"],
+    ids=["abort with OK", "write"],
 )
 def test_misuse(misuse: Callable[[Any], Any]) -> None:
     """What grpc.aio calls a usage error is one in process too."""
@@ -294,6 +295,25 @@ def test_misuse(misuse: Callable[[Any], Any]) -> None:
         return User()
 
     with pytest.raises(grpc.aio.UsageError):
+        call(behaviour)
+
+
+def test_nothing_more_to_read() -> None:
+    """A method of one request that reads on finds the end, as in grpc.aio."""
+
+    async def behaviour(request: GetUserRequest, context: Any) -> User:
+        return User(newsletter=await context.read() is grpc.aio.EOF)
+
+    assert call(behaviour).newsletter
+
+
+def test_stop_iteration_on_a_thread() -> None:
+    """A StopIteration out of a plain method is a defect, and no call that hangs."""
+
+    def behaviour(request: GetUserRequest, context: Any) -> User:
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
         call(behaviour)
 
 
@@ -321,11 +341,10 @@ def test_answers_of_a_plain_context() -> None:
             context.peer_identity_key(),
             context.time_remaining(),
             context.is_active(),
-            context.cancel(),
             context.code(),
             context.details(),
             context.trailing_metadata(),
         )
         return User(name=repr(told))
 
-    assert call(behaviour).name == repr(({}, None, None, None, True, False, None, "", ()))
+    assert call(behaviour).name == repr(({}, None, None, None, True, None, "", ()))
