@@ -29,8 +29,10 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from transcoder import form_post
 from transcoder.asgi import raw_path, send_payload
 from transcoder.body import Disconnected
+from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
-from transcoder.handlers import GuardedHandlers, Handler, HandlerDetails, is_async, is_cancelled
+from transcoder.event_stream import EventStream
+from transcoder.handlers import GuardedHandlers, HandlerDetails
 from transcoder.offload import Offload
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
@@ -39,9 +41,13 @@ from transcoder.response import JSON, Payload
 from transcoder.rest import Rest
 from transcoder.route import HEALTH, Match, Miss, health_route
 from transcoder.status import Code
-from transcoder.transcoder import Endpoint, Transcoder, method_path
-from transcoder.upstream import Upstream
-from transcoder.upstream.local import Local, Method
+from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
+from transcoder.streaming import Streaming
+from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder, method_path
+from transcoder.upstream import Upstream, proxy
+from transcoder.upstream.behaviours import Handler, is_cancelled
+from transcoder.upstream.local import Local
+from transcoder.upstream.proxy import Remote
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
@@ -66,6 +72,8 @@ class Gateway(Starlette):
         forms: take form bodies too, within these limits; None to answer them 415.
         conflicts: whether a route that never answers because another one does is an error, or a
             warning in the log.
+        events: how replies are told as Server-Sent Events, by the method's full name.
+        streams: the limits of streams over HTTP.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -89,6 +97,8 @@ class Gateway(Starlette):
         unbound: bool = False,
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
+        events: Mapping[str, EventStream] = NO_EVENTS,
+        streams: StreamLimits = DEFAULT_STREAM_LIMITS,
         body_limit: int = 1 << 20,
         health: str | None = HEALTH,
         threads: int = 32,
@@ -106,16 +116,24 @@ class Gateway(Starlette):
         self._stream_executor = ThreadPoolExecutor(threads, thread_name_prefix="stream")
         self.draining = False
         self.transcoder = Transcoder(
-            profile=profile, rules=rules, unbound=unbound, forms=forms, conflicts=conflicts
+            profile=profile,
+            rules=rules,
+            unbound=unbound,
+            forms=forms,
+            conflicts=conflicts,
+            events=events,
         )
         self._form_posts = form_post.is_looked_at(profile)
         offload = Offload()
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._local = Local(self.executor)
+        self._remotes: dict[Remote, None] = {}
+        self._local = Local(self.executor, self._stream_executor)
         read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
-        self._rest = Rest(self._upstreams, self._local, read, offload)
+        answering = self._upstream_of, Calls(), read
+        self._rest = Rest(*answering, offload)
+        self._streaming = Streaming(*answering, self._rest, streams)
         if health is not None:
             self.transcoder.add_route(health_route(health, self._health))
 
@@ -156,6 +174,28 @@ class Gateway(Starlette):
             generic = grpc.method_handlers_generic_handler(service_name, handlers)
             self.add_generic_rpc_handlers([generic])
 
+    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+        """Pass the calls of a service on, on both ports, instead of to a servicer of this process.
+
+        The upstream is closed when the application stops.
+
+        Args:
+            service: its descriptor, as `users_pb2.DESCRIPTOR.services_by_name["UserService"]`.
+            upstream: who answers, as `Channel("users:50051")`.
+
+        Raises:
+            ConfigError: a rule is wrong, or the service is registered already.
+        """
+        name = service.full_name
+        if name in self._handlers:
+            raise ConfigError(f"{name} is registered twice")
+        self.transcoder.add(service)
+        upstream.add(service)
+        self._remotes[upstream] = None
+        self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
+        threads = self.executor, self._stream_executor
+        self._handlers[name] = GuardedHandlers(proxy.handlers(service, upstream), *threads)
+
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
 
@@ -163,6 +203,10 @@ class Gateway(Starlette):
         a request id; grpc.aio alone would send the exception's text.
         """
         server.add_generic_rpc_handlers(tuple(self._handlers.values()))
+
+    def end_streams(self) -> None:
+        """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
+        self._streaming.end()
 
     def compile(self) -> None:
         """Build the router and the JSON codecs now, instead of at the first requests.
@@ -183,9 +227,22 @@ class Gateway(Starlette):
             if not isinstance(found, Miss):
                 await self._answer(found, scope, receive, send)
                 return
-        elif kind == "lifespan" and not await self._compiled(receive, send):
+        elif kind == "lifespan":
+            if await self._compiled(receive, send):
+                await super().__call__(scope, receive, self._closing(send))
             return
         await super().__call__(scope, receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Return a `send` that closes the upstreams before it says that the application stopped."""
+
+        async def sending(message: Any) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                for upstream in self._remotes:
+                    await upstream.close()
+            await send(message)
+
+        return sending
 
     async def _compiled(self, receive: Receive, send: Send) -> bool:
         """Compile at start; whether it went well, or else the server was told why not."""
@@ -209,10 +266,12 @@ class Gateway(Starlette):
         replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
         for path, reply in replies.items():
             found = handler.service(HandlerDetails(path))
-            behaviour = None if found is None else found.unary_unary
-            if behaviour is not None:
-                self._local.add(path, Method(behaviour, is_async(behaviour), reply))
+            if found is not None:
+                self._local.add(path, found, reply)
         return replies
+
+    def _upstream_of(self, method: str) -> Upstream:
+        return self._upstreams.get(method, self._local)
 
     def _decide_method(self, scope: Scope) -> None:
         """Give a POST the method it stands for, before any policy or route sees it."""
@@ -239,7 +298,7 @@ class Gateway(Starlette):
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
         try:
-            payload = await self._payload(found, scope, receive)
+            payload = await self._payload(found, scope, receive, send)
         except Disconnected:
             return
         except BaseException as error:
@@ -250,16 +309,20 @@ class Gateway(Starlette):
                 payload = refuse(gone, scope)
             else:
                 raise
-        await send_payload(payload, scope["method"], send)
+        if payload is not None:
+            await send_payload(payload, scope["method"], send)
 
     async def _payload(
-        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive
-    ) -> Payload:
+        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> Payload | None:
+        """Return the answer; None for one that is sent."""
         if isinstance(found, Match):
             route = found.route
             scope["route"] = route
             endpoint = route.endpoint
             if isinstance(endpoint, Endpoint):
+                if endpoint.streams:
+                    return await self._streaming(found, scope, receive, send)
                 return await self._rest(found, scope, receive)
             built_in: BuiltIn = endpoint
             return built_in(scope)
