@@ -48,6 +48,22 @@ def test_strings_do_not_count() -> None:
     assert json_values(json.dumps({"a": "," * 20_000}).encode()) == 2
 
 
+@given(st.lists(st.sampled_from(['"', "\\", ",", "x", "\\\\\\"]) | st.just("\\" * 9), max_size=40))
+def test_pieces(parts: list[str]) -> None:
+    """A long document is counted in pieces, which end anywhere in strings and escapes."""
+    text = "".join(parts)
+    for size in range(65_500, 65_540, 7):
+        tree = ["y" * size, text * 3, [1, 2], text, "z"]
+        assert json_values(json.dumps(tree).encode(), enough=8) == 8
+
+
+def test_enough() -> None:
+    """Counting ends soon after it is enough."""
+    document = b"[" + b"1," * 200_000 + b"1]"
+
+    assert 100 < json_values(document, enough=100) < 200_000
+
+
 @pytest.mark.parametrize(
     "document",
     [

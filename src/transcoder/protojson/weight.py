@@ -69,6 +69,9 @@ def weight(
     7
     """
     descriptor: Any = type(message).DESCRIPTOR
+    if len(_plans) > _TYPES:
+        # Descriptors of pools that nobody uses any more would otherwise stay for ever.
+        _plans.clear()
     plan = _plan_of((descriptor, print_defaults, pool))
     return plan.own if plan.is_flat else plan.count(message, enough)
 
@@ -81,10 +84,11 @@ class _Plan:
         is_flat: whether that is all.
         lengths: what gets its lists and maps, and what each of their entries counts, when that is
             all; otherwise the fields that are set are gone through.
-        parts: how the messages in each field are counted, which of these are in maps.
-        oneof: the name of what all of these fields are members of, if they are.
+        parts: the fields that hold messages or are maps: how the messages are counted, and what
+            the keys count.
+        oneof: the name of the oneof whose members all these fields are, if there is one.
         members: these by their names.
-        hidden: counts what is in it besides.
+        hidden: counts messages that the fields do not show.
     """
 
     __slots__ = ("hidden", "is_flat", "lengths", "members", "oneof", "own", "parts")
@@ -107,7 +111,9 @@ class _Plan:
         if self.oneof:
             name = _METHODS.WhichOneof(message, self.oneof)
             part = self.members.get(name)
-            return total if part is None else total + part.count(getattr(message, name), enough)
+            if part is not None:
+                total += part.count(getattr(message, name), enough - total)
+            return total
         if self.hidden is not None:
             total += self.hidden(message, enough - total)
         for field, value in _METHODS.ListFields(message) if self.parts else ():
@@ -148,12 +154,7 @@ _plans: dict[_Key, _Plan] = {}
 
 def _plan_of(key: _Key) -> _Plan:
     plan = _plans.get(key)
-    if plan is None:
-        if len(_plans) >= _TYPES:
-            # Descriptors of pools that nobody uses any more would otherwise stay for ever.
-            _plans.clear()
-        plan = _compile(key)
-    return plan
+    return _compile(key) if plan is None else plan
 
 
 def _compile(key: _Key) -> _Plan:
