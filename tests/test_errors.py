@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2
 
 from transcoder.errors import (
@@ -93,3 +94,47 @@ def test_no_error(code: Code, options: Any) -> None:
 def test_long_problems_are_cut() -> None:
     """However long a problem is, the client is told at most 512 bytes of it."""
     assert len(InvalidRequest("x" * 10_000).status.message) <= 512
+
+
+def retry(seconds: int, nanos: int = 0) -> any_pb2.Any:
+    """Return the detail that tells a client how long to wait."""
+    packed = any_pb2.Any()
+    delay = duration_pb2.Duration(seconds=seconds, nanos=nanos)
+    packed.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return packed
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        (retry(3), [b"3"]),
+        (retry(3, 1), [b"4"]),
+        (retry(0, 1), [b"1"]),
+        (retry(0), [b"0"]),
+        (retry(10**11), [b"86400"]),
+        (retry(-1), []),
+        (any_pb2.Any(type_url="x/google.rpc.RetryInfo", value=b"\xff"), []),
+        (any_pb2.Any(type_url="x/google.rpc.ErrorInfo"), []),
+    ],
+)
+def test_retry_after(detail: any_pb2.Any, expected: list[bytes]) -> None:
+    """RetryInfo is told as Retry-After too, in whole seconds."""
+    error = StatusError(Code.UNAVAILABLE, details=[detail, detail])
+
+    assert expected == [value for _, value in error.answer_headers()]
+
+
+def test_own_retry_after() -> None:
+    """A Retry-After of the error's own goes before its details."""
+    error = StatusError(Code.UNAVAILABLE, details=[retry(3)], headers=[("Retry-After", "9")])
+
+    assert error.answer_headers() == [(b"retry-after", b"9")]
+
+
+def test_challenge() -> None:
+    """A 401 tells how to authenticate."""
+    own = StatusError(Code.UNAUTHENTICATED, headers=[("WWW-Authenticate", "Basic")])
+
+    assert StatusError(Code.UNAUTHENTICATED).answer_headers() == [(b"www-authenticate", b"Bearer")]
+    assert own.answer_headers() == [(b"www-authenticate", b"Basic")]
+    assert StatusError(Code.PERMISSION_DENIED).answer_headers() == []

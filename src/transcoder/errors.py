@@ -22,12 +22,18 @@ import re
 from collections.abc import Sequence
 
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 from transcoder.status import Code, Status, http_status, shortened
 
 Headers = Sequence[tuple[str, str]]
 
+BEARER = "Bearer"
+"""How a client that is not known is told to make itself known, where nobody says it better."""
+
+_DAY = 86_400
+_RETRY_INFO = "google.rpc.RetryInfo"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -113,6 +119,20 @@ class StatusError(TranscoderError):
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise ValueError(f"header {name!r} cannot be sent with this value")
 
+    def answer_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers of the answer: those given, and those that HTTP wants beside.
+
+        A 401 has a `WWW-Authenticate` (RFC 9110, section 11.6.1), and what `google.rpc.RetryInfo`
+        says among the details is said by `Retry-After` too, in whole seconds.
+        """
+        headers = [(name.lower(), value) for name, value in self.headers]
+        given = {name for name, _ in headers}
+        if self.http == 401 and "www-authenticate" not in given:
+            headers.append(("www-authenticate", BEARER))
+        if self.status.details and "retry-after" not in given:
+            headers += [("retry-after", str(each)) for each in _delays(self.status.details)[:1]]
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
 
 class InvalidRequest(StatusError):
     """The client sent something that does not fit the method's request.
@@ -137,6 +157,19 @@ class InvalidRequest(StatusError):
         super().__init__(Code.INVALID_ARGUMENT, message, details)
         self.problem = problem
         self.field = field
+
+
+def _delays(details: Sequence[any_pb2.Any]) -> list[int]:
+    """Return the seconds that the details tell to wait, each rounded up and at most a day."""
+    delays = []
+    for packed in details:
+        if packed.type_url.rpartition("/")[2] == _RETRY_INFO:
+            try:
+                delay = error_details_pb2.RetryInfo.FromString(packed.value).retry_delay
+            except DecodeError:
+                continue
+            delays.append(delay.seconds + (delay.nanos > 0))
+    return [min(delay, _DAY) for delay in delays if delay >= 0]
 
 
 class NotFound(StatusError):

@@ -46,6 +46,7 @@ OF_THE_BODY: Final = frozenset(
 """Headers that are about how a body is sent, which is not the servicer's."""
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
+_HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
@@ -65,6 +66,11 @@ def is_key(text: str) -> bool:
 def is_text(text: str) -> bool:
     """Say whether gRPC takes this as a value of metadata that is not binary."""
     return text.isascii() and text.isprintable()
+
+
+def is_header(name: bytes, value: bytes) -> bool:
+    """Say whether a header can be sent as it is (RFC 9110, section 5)."""
+    return _HEADER.fullmatch(name) is not None and is_text(value.decode("latin-1"))
 
 
 def size_of(metadata: Iterable[tuple[str, str | bytes]]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -17,14 +19,17 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import InvalidRequest, StatusError, Unprintable
 from transcoder.fields import is_map
 from transcoder.http_rule import Binding
-from transcoder.metadata import RawHeaders
+from transcoder.metadata import RawHeaders, is_header
+from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
 from transcoder.protojson import precompile_encoder, to_json
 from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
 from transcoder.query import SystemParameters
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
-from transcoder.status import Code
+from transcoder.status import Code, Status
+
+_log = logging.getLogger(__name__)
 
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
@@ -37,6 +42,7 @@ REPLY_ON_LOOP = 16_384
 REPLY_LIMIT = 4 << 20
 """Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
+_PROBLEM = PROBLEM.encode()
 _METHODS: Any = Empty
 """Has the methods of all messages; theirs may be hidden by fields of the same names."""
 
@@ -49,6 +55,10 @@ class Payload:
     content_type: bytes
     body: bytes
     headers: RawHeaders = ()
+
+
+ErrorShape: TypeAlias = Callable[[Status, int], "Payload | None"]
+"""From a call's status and its HTTP status to the answer; None for the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +234,18 @@ def _media_type(text: str) -> bytes:
     return OCTETS
 
 
-def error_payload(error: BaseException) -> Payload:
+def error_payload(
+    error: BaseException, accept: str = "", shape: ErrorShape | None = None
+) -> Payload:
     """Return the answer that tells a client of an error.
 
     Only a StatusError speaks for itself; of anything else the client learns INTERNAL.
+
+    Args:
+        error: what went wrong.
+        accept: what the client takes; who names `application/problem+json` gets it (RFC 9457).
+        shape: asked first for the answer. What it raises, or returns and cannot be sent, is logged
+            and changes nothing.
 
     >>> error_payload(StatusError(Code.NOT_FOUND, "no such user")).status
     404
@@ -235,5 +253,36 @@ def error_payload(error: BaseException) -> Payload:
     b'{"code":13,"message":"internal error","details":[]}'
     """
     told = error if isinstance(error, StatusError) else INTERNAL
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.headers]
+    headers = told.answer_headers()
+    own = None if shape is None else _shaped(told, shape)
+    if own is not None:
+        names = {name for name, _ in own.headers}
+        rest = [header for header in headers if header[0] not in names]
+        return replace(own, headers=[*own.headers, *rest])
+    if accept and is_wanted(accept):
+        return Payload(told.http, _PROBLEM, to_problem(told.status, told.http), headers)
     return Payload(told.http, JSON, told.status.to_json(), headers)
+
+
+def _shaped(told: StatusError, shape: ErrorShape) -> Payload | None:
+    try:
+        own = shape(told.status, told.http)
+        if own is None or _can_be_sent(own):
+            return own
+    except Exception:  # noqa: BLE001  whatever a stranger's function raises
+        _log.exception("shaping an error failed; it is told as usual")
+    else:
+        _log.error("shaping an error gave no payload that can be sent; it is told as usual")
+    return None
+
+
+def _can_be_sent(payload: Any) -> bool:
+    if not isinstance(payload, Payload):
+        return False
+    body: Any = payload.body
+    return (
+        isinstance(body, bytes)
+        and payload.status in range(200, 600)
+        and _MEDIA_TYPE.fullmatch(payload.content_type.decode("latin-1")) is not None
+        and all(is_header(name, value) for name, value in payload.headers)
+    )
