@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from compiled import descriptor_set
+from over_tls import CA, CLIENT, over_tls
 from transcoder.cli import main
 
 if TYPE_CHECKING:
@@ -384,6 +385,13 @@ def test_broken_rules(run: Run, command: tuple[str, ...]) -> None:
         (("--descriptor-set", "nothing"), "'nothing': No such file or directory"),
         (("--module", "nothing"), "no module is named nothing; is the folder"),
         (("--reflection", "127.0.0.1:1"), "127.0.0.1:1 does not answer: UNAVAILABLE"),
+        ((*OPERATIONS, "--tls"), "--tls goes with --reflection"),
+        (("--reflection", "x:1", "--ca", "ca.pem"), "--ca, --cert and --key go with --tls"),
+        (("--reflection", "x:1", "--tls", "--ca", "no.pem"), "tls: ca: no.pem cannot be read"),
+        (
+            ("--reflection", "x:1", "--tls", "--key", "no.pem"),
+            "tls: a certificate and its key are given together",
+        ),
         ((*OPERATIONS, "--service-config", "api.binpb"), "api.binpb is not UTF-8"),
         ((*OPERATIONS, "--service-config", "api.json"), "api.json:1:1: expected type"),
         ((*OPERATIONS, "--profile", "nginx"), "'nginx' is not one of"),
@@ -437,6 +445,22 @@ def test_colours(command: tuple[str, ...]) -> None:
     assert "\x1b[" in shown(*command, *OPERATIONS)
     assert "\x1b[" not in shown(*command, *OPERATIONS, NO_COLOR="1")
     assert "\x1b[" not in script(*command, *OPERATIONS).stdout
+
+
+def test_reflection_over_tls(run: Run, tmp_path: Path) -> None:
+    """A running server that speaks TLS is read with the files that the options name."""
+    CA.cert_pem.write_to_path(tmp_path / "ca.pem")
+    CLIENT.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    CLIENT.private_key_pem.write_to_path(tmp_path / "key.pem")
+    options = ("--tls", "--ca", "ca.pem", "--cert", "cert.pem", "--key", "key.pem")
+    with over_tls(mutual=True) as target:
+        listed = run("routes", "--reflection", target, *options)
+        refused = run("routes", "--reflection", target, *options[:3])
+
+    assert listed.exit_code == 0
+    assert "google.longrunning.Operations.GetOperation" in listed.stdout
+    assert refused.exit_code == 2
+    assert f"{target} does not answer: UNAVAILABLE" in refused.stderr
 
 
 def test_narrow_terminal() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+import trustme
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import (
@@ -16,8 +17,10 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServiceResponse,
 )
 
+from over_tls import CA, CLIENT, over_tls
 from transcoder.errors import ConfigError
 from transcoder.reflection_client import reflect
+from transcoder.upstream.tls import Tls
 
 if TYPE_CHECKING:
     from tests.conftest import Start
@@ -84,6 +87,44 @@ def test_old_version(serve: Serve) -> None:
     descriptors = reflect(serve(v1alpha))
 
     assert [service.full_name for service in descriptors.services] == [OPERATIONS]
+
+
+def test_tls() -> None:
+    """A server that speaks TLS is read by who trusts its authority."""
+    with over_tls() as target:
+        descriptors = reflect(target, tls=Tls(ca=CA.cert_pem.bytes()))
+
+    assert [service.full_name for service in descriptors.services] == [OPERATIONS]
+
+
+def test_mutual_tls() -> None:
+    """A server that asks for a certificate is shown ours."""
+    tls = Tls(
+        ca=CA.cert_pem.bytes(),
+        certificate=CLIENT.cert_chain_pems[0].bytes(),
+        key=CLIENT.private_key_pem.bytes(),
+    )
+    with over_tls(mutual=True) as target:
+        descriptors = reflect(target, tls=tls)
+
+    assert [service.full_name for service in descriptors.services] == [OPERATIONS]
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        None,
+        Tls(),  # gRPC's own authorities
+        Tls(ca=trustme.CA().cert_pem.bytes()),
+    ],
+)
+def test_tls_without_trust(tls: Tls | None) -> None:
+    """A server of an unknown authority, or one that is not spoken to in TLS, does not answer."""
+    with (
+        over_tls() as target,
+        pytest.raises(ConfigError, match=rf"^{target} does not answer: UNAVAILABLE: .+$"),
+    ):
+        reflect(target, tls=tls)
 
 
 def test_our_server(start: Start) -> None:

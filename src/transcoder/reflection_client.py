@@ -17,24 +17,27 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 
 from transcoder.descriptors import Descriptors, assemble
 from transcoder.errors import ConfigError
+from transcoder.upstream.tls import Tls
 
 _REFLECTION = "grpc.reflection."
 _VERSIONS = ("v1", "v1alpha")
 _OPTIONS = (("grpc.max_receive_message_length", 64 << 20),)
 
 
-def reflect(target: str, *, timeout: float = 10) -> Descriptors:
+def reflect(target: str, *, tls: Tls | None = None, timeout: float = 10) -> Descriptors:
     """Return the descriptors of the services that a server lists and describes.
 
     Args:
-        target: HOST:PORT, or another name that gRPC resolves; spoken to without TLS.
+        target: HOST:PORT, or another name that gRPC resolves.
+        tls: whom to trust, and who we are; None to speak without TLS.
         timeout: seconds for all of it.
 
     Raises:
-        ConfigError: the server does not answer, has no reflection, or describes nonsense.
+        ConfigError: the server does not answer, has no reflection, or describes nonsense; or a
+            file of `tls` cannot be read.
     """
     deadline = time.monotonic() + timeout
-    with grpc.insecure_channel(target, _OPTIONS) as channel:
+    with _channel(target, tls) as channel:
         for version in _VERSIONS:
             conversation = _Conversation(channel, version, deadline)
             try:
@@ -46,6 +49,12 @@ def reflect(target: str, *, timeout: float = 10) -> Descriptors:
             except DecodeError as error:
                 raise ConfigError(f"{target} describes no files: {error}") from None
     raise ConfigError(f"{target} has no server reflection: switch it on, or use a descriptor set")
+
+
+def _channel(target: str, tls: Tls | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(target, _OPTIONS)
+    return grpc.secure_channel(target, tls.credentials(), (*_OPTIONS, *tls.options()))
 
 
 class _Conversation:

@@ -42,6 +42,10 @@ _OPTIONS = [
     ),
     click.option("--module", metavar="NAME", help="A generated module, or a package of them."),
     click.option("--reflection", metavar="HOST:PORT", help="A running server that has reflection."),
+    click.option("--tls", is_flag=True, help="Speak TLS to that server."),
+    click.option("--ca", metavar="FILE", help="Authorities to trust in place of gRPC's own, PEM."),
+    click.option("--cert", metavar="FILE", help="Our certificate, for a server that asks, PEM."),
+    click.option("--key", metavar="FILE", help="The private key of --cert, PEM."),
     click.option(
         "--service",
         multiple=True,
@@ -127,6 +131,10 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         image: BinaryIO | None,
         module: str | None,
         reflection: str | None,
+        tls: bool,
+        ca: str | None,
+        cert: str | None,
+        key: str | None,
         service: tuple[str, ...],
         service_config: BinaryIO | None,
         profile: str,
@@ -140,8 +148,15 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
                 "say where the services come from, by one of "
                 "--descriptor-set, --image, --module and --reflection"
             )
+        if tls and reflection is None:
+            raise click.UsageError("--tls goes with --reflection")
+        if (ca or cert or key) and not tls:
+            raise click.UsageError("--ca, --cert and --key go with --tls")
         with told(Unreadable):
-            descriptors = _descriptors(descriptor_set or image, module, reflection)
+            if reflection is None:
+                descriptors = _descriptors(descriptor_set or image, module or "")
+            else:
+                descriptors = _reflected(reflection, tls=tls, ca=ca, certificate=cert, key=key)
             descriptors = _chosen(descriptors, service)
             chosen, config = _configured(PROFILES[profile], service_config)
         loaded = Loaded(
@@ -159,19 +174,22 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-def _descriptors(file: BinaryIO | None, module: str | None, reflection: str | None) -> Descriptors:
+def _descriptors(file: BinaryIO | None, module: str) -> Descriptors:
     from transcoder.descriptors import import_descriptors, read_descriptors
 
     if file is not None:
         return read_descriptors(file.read(), file.name)
-    if module is not None:
-        if "" not in sys.path:
-            # As `python -m` does, and as a console script does not.
-            sys.path.insert(0, "")
-        return import_descriptors(module)
-    from transcoder.reflection_client import reflect
+    if "" not in sys.path:
+        # As `python -m` does, and as a console script does not.
+        sys.path.insert(0, "")
+    return import_descriptors(module)
 
-    return reflect(reflection or "")
+
+def _reflected(target: str, *, tls: bool, **files: str | None) -> Descriptors:
+    from transcoder.reflection_client import reflect
+    from transcoder.upstream.tls import Tls
+
+    return reflect(target, tls=Tls(**files) if tls else None)
 
 
 def _chosen(descriptors: Descriptors, services: tuple[str, ...]) -> Descriptors:
