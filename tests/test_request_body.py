@@ -223,3 +223,84 @@ def test_any_of_the_same_pool(read: Read) -> None:
     data = b'{"any": {"@type": "type.googleapis.com/everything.v1.SystemNames", "alt": "x"}}'
 
     assert read("Everything", "*", data).any.value == b"\n\x01x"
+
+
+PROTOBUF = ["application/x-protobuf", "application/protobuf", "Application/X-Protobuf; proto=a.B"]
+
+
+@pytest.mark.parametrize("content_type", PROTOBUF)
+@pytest.mark.parametrize(
+    ("body", "data", "expected"),
+    [
+        ("*", b"\x18\x05", {"int32_value": 5}),
+        ("*", b"", {}),
+        ("child", b"\x18\x05", {"child": {"int32_value": 5}}),
+        ("child.child", b"\x18\x05", {"child": {"child": {"int32_value": 5}}}),
+        ("child", b"", {"child": {}}),  # nothing is a message without fields
+        ("time", b"\x08\x01", {"time": {"seconds": 1}}),
+        ("value", b"", {"value": {}}),
+    ],
+)
+def test_serialized(
+    read: Read, body: str, data: bytes, expected: dict[str, Any], content_type: str
+) -> None:
+    """A serialized message is the request, or the message that the rule's body names."""
+    message = read("Everything", body, data, content_type)
+
+    assert message == type(message)(**expected)
+
+
+@pytest.mark.parametrize("body", ["*", "child"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"null",  # as JSON it would leave the field unset
+        b"\x18",
+        b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x72\x01\xff",  # a string that is not UTF-8
+        b"\x72\x05a",
+        b"{}",
+    ],
+)
+def test_not_serialized(read: Read, body: str, data: bytes) -> None:
+    """Bytes that are no serialized message are a 400 that does not repeat them."""
+    with pytest.raises(InvalidRequest) as refused:
+        read("Everything", body, data, "application/x-protobuf")
+
+    wanted = "the body is not a serialized everything.v1.Everything"
+    assert refused.value.status.message == wanted
+
+
+@pytest.mark.parametrize(("depth", "taken"), [(30, True), (101, False), (2000, False)])
+def test_depth_of_serialized(read: Read, depth: int, taken: bool) -> None:  # noqa: FBT001  a row
+    """A message within messages without end is a 400."""
+    data = b""
+    for _ in range(depth):
+        size = len(data)
+        length = bytes([size]) if size < 128 else bytes([size & 0x7F | 0x80, size >> 7])
+        data = b"\xb2\x04" + length + data
+    if taken:
+        assert read("Everything", "*", data, "application/x-protobuf").HasField("child")
+        return
+    with pytest.raises(InvalidRequest):
+        read("Everything", "*", data, "application/x-protobuf")
+
+
+@pytest.mark.parametrize("body", ["string_value", "int32_list", "string_map", "child_list"])
+def test_serialized_scalar(read: Read, body: str) -> None:
+    """What is no message has no serialized form of its own."""
+    with pytest.raises(UnsupportedMedia, match="a body of this type is not taken"):
+        read("Everything", body, b"\x01", "application/x-protobuf")
+
+
+def test_delimited(read: Read) -> None:
+    """Messages behind their lengths are a stream, not a message."""
+    with pytest.raises(UnsupportedMedia):
+        read("Everything", "*", b"\x02\x18\x05", "application/x-protobuf; delimited=true")
+
+
+def test_ascii(read: Read) -> None:
+    """ASCII is UTF-8."""
+    message = read("Everything", "*", b'{"int32Value": 5}', "application/json; charset=us-ascii")
+
+    assert message.int32_value == 5

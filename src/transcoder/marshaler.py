@@ -35,6 +35,8 @@ _QUALITY = re.compile(r"0?\.[0-9]{1,9}|0\.?|1(?:\.0{0,9})?")
 _WEIGHT = re.compile(rf"[ \t]*+[qQ]=({_QUALITY.pattern})[ \t]*+")
 _JSON = re.compile(r"application/json|[!#$&^_.+\w-]+/[!#$&^_.+\w-]+\+json", re.ASCII)
 _ANY_JSON = "+json"
+_FREQUENT = frozenset({JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=utf-8"})
+"""What clients send as the Content-Type of JSON."""
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 _WILDCARD, _TYPE, _SUFFIX, _NAMED = range(4)
@@ -168,7 +170,8 @@ def is_json(content_type: str) -> bool:
     >>> is_json("application/json; charset=latin1")
     False
     """
-    return is_any_json(content_type) and is_utf8(content_type)
+    frequent = content_type.lower() in _FREQUENT
+    return frequent or (is_any_json(content_type) and is_utf8(content_type))
 
 
 def is_any_json(content_type: str) -> bool:
@@ -195,6 +198,11 @@ def is_protobuf(content_type: str) -> bool:
     (True, False)
     """
     return media_type(content_type) in PROTOBUF and not _is_delimited(content_type)
+
+
+def is_any_protobuf(content_type: str) -> bool:
+    """Say whether a Content-Type is serialized messages, one or many."""
+    return content_type != JSON and media_type(content_type) in PROTOBUF
 
 
 def is_delimited(content_type: str) -> bool:

@@ -18,7 +18,7 @@ from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
 from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, NoBody, RawCutter
-from transcoder.marshaler import PROTOBUF, media_type
+from transcoder.marshaler import PROTOBUF, is_any_protobuf
 from transcoder.profile import Profile
 from transcoder.protojson.cost import LONG, ON_LOOP, json_values
 from transcoder.query import (
@@ -163,7 +163,9 @@ class RequestDecoder:
             return message, form(message, body, content_type)
         # Only a form's decoder gives away a Multipart to feed.
         data = body if isinstance(body, bytes) else b""
-        return read(data, content_type), data
+        # What is serialized does not say which fields it names, beyond those that it sets.
+        said = b"" if is_any_protobuf(content_type) else data
+        return read(data, content_type), said
 
     def multipart(self, content_type: str) -> Multipart | None:
         """Return what a multipart body is fed to as it arrives; None to have all of it at once.
@@ -177,6 +179,8 @@ class RequestDecoder:
         """Say whether a body is JSON that it would hold the event loop to read."""
         # A value takes two bytes, its comma included.
         if not isinstance(body, bytes) or len(body) <= 2 * ON_LOOP or self._is_raw:
+            return False
+        if is_any_protobuf(content_type):
             return False
         if self._form is not None and self._form.takes(content_type):
             return False
@@ -194,7 +198,7 @@ class RequestDecoder:
             return NoBody()
         if self._is_raw:
             return RawCutter(limit)
-        return DelimitedCutter(limit) if media_type(content_type) in PROTOBUF else JsonCutter(limit)
+        return DelimitedCutter(limit) if is_any_protobuf(content_type) else JsonCutter(limit)
 
     def of_stream(
         self, told: tuple[Sequence[str], bytes] | None, data: bytes, content_type: str
@@ -206,6 +210,9 @@ class RequestDecoder:
             data: the message's part of the body.
             content_type: the header.
         """
+        if is_any_protobuf(content_type):
+            # Of the whole body it said that its messages are delimited.
+            content_type = PROTOBUF[0]
         if told is not None:
             return self(*told, data, content_type)
         if self._body is None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import Default
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest, StatusError, UnsupportedMedia
 from transcoder.fields import FieldPath, itself, value_of
+from transcoder.marshaler import JSON, is_any_json, is_json, is_protobuf, media_type
 from transcoder.profile import Profile
 from transcoder.protojson import from_json
 from transcoder.protojson.cost import LIMIT, json_values
@@ -26,8 +26,6 @@ Raises InvalidRequest and UnsupportedMedia, and StatusError with 413 for too man
 """
 
 _ADVICE = "send Content-Type: application/json (with curl: --json)"
-_JSON = re.compile(r"application/json|[!#$&^_.+\w-]+/[!#$&^_.+\w-]+\+json", re.ASCII)
-_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
 
 
 def is_http_body(descriptor: Descriptor | None) -> bool:
@@ -48,7 +46,7 @@ def body_reader(
         message_class: of the request.
         profile: what happens to unknown keys, and without a Content-Type.
     """
-    read = _Json(profile, descriptor.file.pool)
+    read = _Decoder(profile, descriptor.file.pool)
     if body == "*":
         if is_http_body(descriptor):
             return _raw(message_class, itself)
@@ -62,8 +60,8 @@ def body_reader(
     return _submessage(path, field_type, message_class, read)
 
 
-class _Json:
-    """Decodes JSON of an accepted media type."""
+class _Decoder:
+    """Decodes a message of an accepted media type: JSON, or serialized."""
 
     __slots__ = ("_ignore_unknown", "_json_by_default", "_pool")
 
@@ -73,12 +71,14 @@ class _Json:
         self._pool = None if pool is Default() else pool
 
     def __call__(self, data: bytes, content_type: str, message_class: type[Message]) -> Message:
+        if content_type != JSON and is_protobuf(content_type):
+            return _parsed(data, message_class)
         self.check(content_type, data)
         return from_json(data, message_class, ignore_unknown=self._ignore_unknown, pool=self._pool)
 
     def check(self, content_type: str, data: bytes) -> None:
-        """Refuse a body by its type, or by the number of its values, before it is read."""
-        if content_type != "application/json" and not (
+        """Refuse a body that is not JSON, or that holds too many values, before it is read."""
+        if content_type != JSON and not (
             self._json_by_default if not content_type.strip() else is_json(content_type)
         ):
             raise UnsupportedMedia(_refusal(content_type))
@@ -88,37 +88,20 @@ class _Json:
             raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
 
 
-def is_json(content_type: str) -> bool:
-    """Say whether a Content-Type is JSON in UTF-8.
-
-    >>> is_json("application/vnd.api+json; charset=utf-8")
-    True
-    >>> is_json("application/json; charset=latin1")
-    False
-    """
-    return _JSON.fullmatch(media_type(content_type)) is not None and is_utf8(content_type)
-
-
-def media_type(content_type: str) -> str:
-    """Return a Content-Type without its parameters.
-
-    >>> media_type("Text/Plain; charset=utf-8")
-    'text/plain'
-    """
-    return content_type.partition(";")[0].strip().lower()
-
-
-def is_utf8(content_type: str) -> bool:
-    """Say whether a Content-Type names UTF-8, or no charset."""
-    charset = _CHARSET.search(content_type.partition(";")[2])
-    return charset is None or charset[1].lower() in {"utf-8", "utf8"}
+def _parsed(data: bytes, message_class: type[Message]) -> Message:
+    try:
+        return message_class.FromString(data)
+    except DecodeError:
+        # Why is not told by all versions of protobuf in the same way.
+        problem = f"the body is not a serialized {message_class.DESCRIPTOR.full_name}"
+        raise InvalidRequest(problem) from None
 
 
 def _refusal(content_type: str) -> str:
     said = media_type(content_type)
     if not said:
         return f"the body has no Content-Type: {_ADVICE}"
-    if _JSON.fullmatch(said):
+    if is_any_json(said):
         return f"JSON is taken in UTF-8 only: {_ADVICE}"
     return f"a body of this type is not taken: {_ADVICE}"
 
@@ -135,16 +118,16 @@ def _raw(message_class: type[Message], target_of: Callable[[Message], Any]) -> R
     return read
 
 
-def _whole(descriptor: Descriptor, message_class: type[Message], read_json: _Json) -> ReadBody:
+def _whole(descriptor: Descriptor, message_class: type[Message], decode: _Decoder) -> ReadBody:
     is_unset = _unset_by(descriptor)
 
     def read(data: bytes, content_type: str) -> Message:
         if not data:
             return message_class()
-        if is_unset(data):
-            read_json.check(content_type, data)
+        if is_unset(data) and not is_protobuf(content_type):
+            decode.check(content_type, data)
             return message_class()
-        return read_json(data, content_type, message_class)
+        return decode(data, content_type, message_class)
 
     return read
 
@@ -156,7 +139,7 @@ def _unset_by(descriptor: Descriptor) -> Callable[[bytes], bool]:
 
 
 def _submessage(
-    path: FieldPath, descriptor: Descriptor, message_class: type[Message], read_json: _Json
+    path: FieldPath, descriptor: Descriptor, message_class: type[Message], decode: _Decoder
 ) -> ReadBody:
     target_of = value_of(path)
     field_class = GetMessageClass(descriptor)
@@ -164,19 +147,20 @@ def _submessage(
 
     def read(data: bytes, content_type: str) -> Message:
         message = message_class()
-        if not data:
+        # Nothing is a serialized message, but no JSON.
+        if not data and not is_protobuf(content_type):
             return message
-        if is_unset(data):
-            read_json.check(content_type, data)
+        if is_unset(data) and not is_protobuf(content_type):
+            decode.check(content_type, data)
             return message
-        value = read_json(data, content_type, field_class)
+        value = decode(data, content_type, field_class)
         field_class.CopyFrom(target_of(message), value)
         return message
 
     return read
 
 
-def _wrapped(path: FieldPath, message_class: type[Message], read_json: _Json) -> ReadBody:
+def _wrapped(path: FieldPath, message_class: type[Message], decode: _Decoder) -> ReadBody:
     """Read a body that is no message as the one member of the object that it stands for."""
     before = "".join(f'{{"{field.json_name}":' for field in path.fields).encode()
     after = b"}" * len(path.fields)
@@ -184,9 +168,9 @@ def _wrapped(path: FieldPath, message_class: type[Message], read_json: _Json) ->
     def read(data: bytes, content_type: str) -> Message:
         if not data:
             return message_class()
-        read_json.check(content_type, data)
+        decode.check(content_type, data)
         _check_one_value(data)
-        return read_json(before + data + after, content_type, message_class)
+        return decode(before + data + after, content_type, message_class)
 
     return read
 
