@@ -26,11 +26,11 @@ from transcoder.protojson.known_decoders import known_decoder
 M = TypeVar("M", bound=Message)
 
 _Compiled = tuple[Decode, Tally]
-_Options = tuple[bool, DescriptorPool | None]
-"""As `DecodeOptions`, whose equal it is, and made sooner."""
+_Key = tuple[Descriptor, bool, DescriptorPool | None]
+"""A type, and what `DecodeOptions` has."""
 
 _LIMIT = 10_000
-_decoders: dict[tuple[Descriptor, _Options], _Compiled] = {}
+_decoders: dict[_Key, _Compiled] = {}
 
 
 def from_json(
@@ -56,10 +56,9 @@ def from_json(
     500000000
     """
     descriptor: Any = message_class.DESCRIPTOR
-    options = (ignore_unknown, pool)
-    found = _decoders.get((descriptor, options))
+    found = _decoders.get((descriptor, ignore_unknown, pool))
     if found is None:
-        found = _compile(descriptor, DecodeOptions(*options))
+        found = _compile(descriptor, DecodeOptions(ignore_unknown, pool))
     decode, tally = found
     try:
         counts: list[int] = []
@@ -102,7 +101,7 @@ def by_json_format(
 
 def find_decoder(descriptor: Descriptor, options: DecodeOptions) -> Decode:
     """Return a type's decoder, compiled at most once."""
-    found = _decoders.get((descriptor, options))
+    found = _decoders.get((descriptor, *options))
     return (_compile(descriptor, options) if found is None else found)[0]
 
 
@@ -113,5 +112,5 @@ def _compile(descriptor: Descriptor, options: DecodeOptions) -> _Compiled:
         # Descriptors of pools that nobody uses any more would otherwise stay for ever.
         _decoders.clear()
     compiled = decode, decoded(descriptor.full_name)
-    _decoders[descriptor, options] = compiled
+    _decoders[descriptor, *options] = compiled
     return compiled

@@ -23,11 +23,11 @@ from transcoder.protojson.encoder import (
 from transcoder.protojson.known_encoders import known_encoder
 from transcoder.protojson.unprintable import unprintable
 
-_Options = tuple[bool, bool, bool, bool, DescriptorPool | None, bool]
-"""As `EncodeOptions`, whose equal it is, and made sooner."""
+_Key = tuple[Descriptor, bool, bool, bool, bool, DescriptorPool | None, bool]
+"""A type, and what `EncodeOptions` has."""
 
 _LIMIT = 10_000
-_encoders: dict[tuple[Descriptor, _Options], tuple[Encode, Tally]] = {}
+_encoders: dict[_Key, tuple[Encode, Tally]] = {}
 
 
 def to_json(
@@ -61,17 +61,17 @@ def to_json(
     """
     descriptor: Any = type(message).DESCRIPTOR
     compact = indent is None
-    options = (print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
-    found = _encoders.get((descriptor, options))
+    key = (descriptor, print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
+    found = _encoders.get(key)
     if found is None:
-        found = _compile(descriptor, EncodeOptions(*options))
+        found = _compile(descriptor, EncodeOptions(*key[1:]))
     encode, tally = found
     try:
         tree = encode(message)
         data = dumps(tree) if compact else _indented(tree, indent)
     except Exception:  # noqa: BLE001  whatever it was, json_format decides
         tally.fallback += 1
-        return _slowly(message, EncodeOptions(*options), indent)
+        return _slowly(message, EncodeOptions(*key[1:]), indent)
     if type(tree) is not Left:
         tally.fast += 1
     return data
@@ -79,7 +79,7 @@ def to_json(
 
 def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Encode:
     """Return a type's encoder, compiled at most once."""
-    found = _encoders.get((descriptor, options))
+    found = _encoders.get((descriptor, *options))
     return (_compile(descriptor, options) if found is None else found)[0]
 
 
@@ -90,7 +90,7 @@ def _compile(descriptor: Descriptor, options: EncodeOptions) -> tuple[Encode, Ta
         # Descriptors of pools that nobody uses any more would otherwise stay for ever.
         _encoders.clear()
     compiled = encode, encoded(descriptor.full_name)
-    _encoders[descriptor, options] = compiled
+    _encoders[descriptor, *options] = compiled
     return compiled
 
 

@@ -35,11 +35,11 @@ def _wrapper(descriptor: Descriptor, of: EncoderOf) -> Encode:
 
 
 def _timestamp(of: EncoderOf) -> Encode:
-    return lambda message: timestamp_text(message.seconds, message.nanos)
+    return timestamp_text
 
 
 def _duration(of: EncoderOf) -> Encode:
-    return lambda message: duration_text(message.seconds, message.nanos)
+    return duration_text
 
 
 def _field_mask(of: EncoderOf) -> Encode:

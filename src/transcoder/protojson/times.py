@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _TIMESTAMP_MIN, _TIMESTAMP_MAX = -62_135_596_800, 253_402_300_799
@@ -87,15 +88,18 @@ def read_duration(text: str) -> tuple[int, int]:
     return (-seconds, -nanos) if sign else (seconds, nanos)
 
 
-def timestamp_text(seconds: int, nanos: int) -> str:
-    """Return the RFC 3339 text of a moment, with 0, 3, 6 or 9 digits of a second.
+def timestamp_text(moment: Any) -> str:
+    """Return the RFC 3339 text of a Timestamp, with 0, 3, 6 or 9 digits of a second.
 
     Raises:
         ValueError: it is out of range.
 
-    >>> timestamp_text(0, 20_000_000)
+    >>> from google.protobuf.timestamp_pb2 import Timestamp
+    >>> timestamp_text(Timestamp(nanos=20_000_000))
     '1970-01-01T00:00:00.020Z'
     """
+    seconds: int = moment.seconds
+    nanos: int = moment.nanos
     days, rest = divmod(seconds, 86_400)
     if nanos:
         if not 0 < nanos < _GIGA:
@@ -112,15 +116,17 @@ def _date(days: int) -> str:
     return date.fromordinal(ordinal).isoformat()
 
 
-def duration_text(seconds: int, nanos: int) -> str:
-    """Return a duration as seconds with 0, 3, 6 or 9 digits.
+def duration_text(duration: Any) -> str:
+    """Return a Duration as seconds with 0, 3, 6 or 9 digits.
 
     Raises:
         ValueError: it is out of range, or its parts differ in sign.
 
-    >>> duration_text(-1, -500_000_000)
+    >>> from google.protobuf.duration_pb2 import Duration
+    >>> duration_text(Duration(seconds=-1, nanos=-500_000_000))
     '-1.500s'
     """
+    seconds, nanos = duration.seconds, duration.nanos
     if not (-_DURATION_MAX <= seconds <= _DURATION_MAX and -_GIGA < nanos < _GIGA):
         raise ValueError("a duration out of range")
     if (seconds < 0 < nanos) or (nanos < 0 < seconds):
