@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
+from transcoder.answer import with_http_status, with_metadata
 from transcoder.calls import Calls
 from transcoder.errors import StatusError
 from transcoder.marshaler import JSON, PROTOBUF
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
-from transcoder.outbound import to_headers
+from transcoder.outbound import Outbound
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.response import Payload, Presentation
@@ -33,6 +33,7 @@ class Rest:
         calls: makes the calls.
         read: makes request messages.
         offload: where large replies are printed.
+        outbound: how the servicer's metadata become headers.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Rest:
         calls: Calls,
         read: Reader,
         offload: Offload,
+        outbound: Outbound,
     ) -> None:
         self._upstream_of = upstream_of
         self._calls = calls
         self._read = read
         self._offload = offload
+        self.outbound = outbound
 
     async def __call__(self, match: Match[Any], scope: Scope, receive: Receive) -> Payload:
         """Return the answer.
@@ -57,16 +60,26 @@ class Rest:
         endpoint: Endpoint = match.route.endpoint
         # A copy: the server may append trailers to the list while the body is read.
         headers: RawHeaders = list(scope["headers"])
-        request, presentation = await self._read(match, scope, headers, receive)
         call = self._calls(scope, headers, endpoint.method)
+        request, presentation = await self._read(match, scope, headers, receive)
         check_deadline(call)
         upstream = self._upstream_of(call.method)
         try:
             with Watch(call, functools.partial(disconnected, receive)):
                 reply = await upstream.unary(call, request)
         except StatusError as error:
-            return with_metadata(refuse(error, scope), call)
-        return with_metadata(await self.printed(endpoint, reply, presentation), call)
+            return self.refused(error, scope, call)
+        return self.answered(await self.printed(endpoint, reply, presentation), call)
+
+    def answered(self, payload: Payload, call: Call) -> Payload:
+        """Return an answer with what the servicer said beside it."""
+        return with_metadata(payload, call.initial_metadata, call.trailing_metadata, self.outbound)
+
+    def refused(self, error: BaseException, scope: Scope, call: Call) -> Payload:
+        """Return the answer to a call that failed, with what the servicer said beside it."""
+        if isinstance(error, StatusError):
+            error = with_http_status(error, call.initial_metadata, call.trailing_metadata)
+        return self.answered(refuse(error, scope), call)
 
     async def printed(
         self,
@@ -77,18 +90,8 @@ class Rest:
     ) -> Payload:
         """Return a reply as an answer; a large one is printed on a thread."""
         if media_type in PROTOBUF:
-            return Payload(200, media_type.encode(), reply.SerializeToString())
+            return Payload(200, media_type.encode(), type(reply).SerializeToString(reply))
         snapshot = endpoint.encode.snapshot(reply)
         if snapshot is None:
             return endpoint.encode(reply, presentation)
         return await self._offload.run(endpoint.encode.from_snapshot, snapshot, presentation)
-
-
-def with_metadata(payload: Payload, call: Call) -> Payload:
-    """Return an answer with the metadata that the servicer sent as its headers."""
-    if not call.initial_metadata and not call.trailing_metadata:
-        return payload
-    ours = {name for name, _ in payload.headers}
-    sent = to_headers((*call.initial_metadata, *call.trailing_metadata))
-    sent = [header for header in sent if header[0] not in ours]
-    return replace(payload, headers=(*payload.headers, *sent))

@@ -150,7 +150,7 @@ class Channel(LazyChannel):
     async def _single(self, method: _Method, call: Call, request: Message) -> Message:
         seconds, metadata = timeout(call, method.config.timeout), outgoing(call)
         remote = self.opened("unary_unary", method.path)(
-            request.SerializeToString(), timeout=seconds, metadata=metadata
+            type(request).SerializeToString(request), timeout=seconds, metadata=metadata
         )
         try:
             data = await remote
@@ -169,7 +169,7 @@ class Channel(LazyChannel):
         }
         feeding: Feeding | None = None
         if isinstance(request, Message):
-            data = request.SerializeToString()
+            data = type(request).SerializeToString(request)
             remote = self.opened("unary_stream", method.path)(data, **told)
         else:
             remote = self.opened("stream_stream", method.path)(**told)

@@ -36,7 +36,8 @@ class Feeding:
     async def _feed(self) -> None:
         try:
             async for request in self._requests:
-                if not await self._written(self._remote.write(request.SerializeToString())):
+                data = type(request).SerializeToString(request)
+                if not await self._written(self._remote.write(data)):
                     return
         except Exception as error:  # noqa: BLE001  whatever it is, whoever reads the replies raises it
             self.error = error
