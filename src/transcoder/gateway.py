@@ -32,7 +32,7 @@ from transcoder.body import Disconnected
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.event_stream import EventStream
-from transcoder.handlers import GuardedHandlers, HandlerDetails
+from transcoder.handlers import GuardedHandlers
 from transcoder.offload import Offload
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
@@ -46,6 +46,7 @@ from transcoder.streaming import Streaming
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder, method_path
 from transcoder.upstream import Upstream, proxy
 from transcoder.upstream.behaviours import Handler, is_cancelled
+from transcoder.upstream.interceptors import HandlerDetails
 from transcoder.upstream.local import Local
 from transcoder.upstream.proxy import Remote
 
@@ -74,6 +75,8 @@ class Gateway(Starlette):
             warning in the log.
         events: how replies are told as Server-Sent Events, by the method's full name.
         streams: the limits of streams over HTTP.
+        interceptors: run before every method of the registered servicers, over HTTP and gRPC; the
+            first of them first.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -99,6 +102,7 @@ class Gateway(Starlette):
         conflicts: Literal["refuse", "warn"] = "refuse",
         events: Mapping[str, EventStream] = NO_EVENTS,
         streams: StreamLimits = DEFAULT_STREAM_LIMITS,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         body_limit: int = 1 << 20,
         health: str | None = HEALTH,
         threads: int = 32,
@@ -129,7 +133,8 @@ class Gateway(Starlette):
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._remotes: dict[Remote, None] = {}
-        self._local = Local(self.executor, self._stream_executor)
+        self._interceptors = tuple(interceptors)
+        self._local = Local(self.executor, self._stream_executor, self._interceptors)
         read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
         answering = self._upstream_of, Calls(), read
         self._rest = Rest(*answering, offload)
@@ -163,7 +168,8 @@ class Gateway(Starlette):
             service = self._service(name)
             replies = {} if service is None else self._add_routes(service, handler)
             threads = self.executor, self._stream_executor
-            self._handlers[name] = GuardedHandlers(handler, *threads, replies)
+            guarded = GuardedHandlers(handler, *threads, replies, self._interceptors)
+            self._handlers[name] = guarded
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, Handler]

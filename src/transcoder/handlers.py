@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
@@ -26,9 +26,11 @@ from transcoder.metadata import checked, request_id
 from transcoder.response import INTERNAL
 from transcoder.status import Status, shortened
 from transcoder.upstream import check_reply
-from transcoder.upstream.behaviours import Handler, Threads, behaviour_of, is_cancelled
+from transcoder.upstream.behaviours import Behaviour, Handler, Threads, behaviour_of, is_cancelled
 from transcoder.upstream.codes import number_of, status_code, to_abort
+from transcoder.upstream.current import current
 from transcoder.upstream.handoff import Handoff
+from transcoder.upstream.interceptors import Find, HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
 
 _log = logging.getLogger(__name__)
@@ -36,14 +38,6 @@ _log = logging.getLogger(__name__)
 Codec = Callable[[Any], Any]
 
 _ANY: Mapping[str, type[Message]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerDetails:
-    """What a generic handler is asked with, as `grpc.HandlerCallDetails`."""
-
-    method: str
-    invocation_metadata: tuple[Any, ...] = ()
 
 
 class GuardedHandlers(grpc.ServiceRpcHandler):
@@ -54,6 +48,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         executor: threads for plain (not `async`) behaviours.
         stream_executor: threads for those of them that take or return a stream, if others.
         replies: what each method must return, by its gRPC path; methods may be left out.
+        interceptors: stand before every method, inside the guard.
     """
 
     def __init__(
@@ -62,10 +57,12 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         executor: Executor,
         stream_executor: Executor | None = None,
         replies: Mapping[str, type[Message]] = _ANY,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         self._inner = inner
         self._threads = Threads(executor, stream_executor or executor)
         self._replies = replies
+        self._chain = chained(interceptors, inner.service)
         self._guarded: dict[str, Handler] = {}
 
     def service_name(self) -> str:
@@ -82,12 +79,17 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
             if handler is None:
                 return None
             reply = self._replies.get(path)
-            known = self._guarded[path] = guarded(path, handler, self._threads, reply)
+            known = guarded(path, handler, self._threads, reply, self._chain)
+            self._guarded[path] = known
         return known
 
 
 def guarded(
-    path: str, handler: Handler, threads: Threads, reply: type[Message] | None = None
+    path: str,
+    handler: Handler,
+    threads: Threads,
+    reply: type[Message] | None = None,
+    chain: Find | None = None,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -96,8 +98,9 @@ def guarded(
         handler: of any of the four kinds, with a coroutine, async generator or plain behaviour.
         threads: for plain behaviours.
         reply: what it must return. Generated serializers take a message of any type.
+        chain: the interceptors before it.
     """
-    guard = _Guard(path, handler, threads, reply)
+    guard = _Guard(path, handler, threads, reply, chain)
     if handler.request_streaming:
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(guard.stream)
@@ -109,20 +112,27 @@ def guarded(
 
 class _Guard:
     def __init__(
-        self, path: str, handler: Handler, threads: Threads, reply: type[Message] | None
+        self,
+        path: str,
+        handler: Handler,
+        threads: Threads,
+        reply: type[Message] | None,
+        chain: Find | None,
     ) -> None:
         self.path = path
         self.deserialize: Codec = handler.request_deserializer or _same
         serializer: Codec = handler.response_serializer or _same
         self.serialize = serializer if reply is None else _checked(serializer, reply)
-        self._behaviour = behaviour_of(handler)
+        self._handler = handler
+        self._own = behaviour_of(handler)
         self._threads = threads
+        self._chain = chain
 
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
         async with _Telling(self, context), self._reading(data) as received:
-            behaviour = self._behaviour
-            given = await behaviour.requests(received)
+            behaviour = await self._behaviour(context)
+            given = await behaviour.requests(received())
             coded = _Coded(context, self, given)
             reply = await behaviour.reply(given, coded, self._threads)
             return b"" if number_of(context.code()) else self.serialize(reply)
@@ -130,8 +140,8 @@ class _Guard:
     async def stream(self, data: Any, context: Any) -> None:
         """Answer a call of a stream of replies."""
         async with _Telling(self, context), self._reading(data) as received:
-            behaviour = self._behaviour
-            given = await behaviour.requests(received)
+            behaviour = await self._behaviour(context)
+            given = await behaviour.requests(received())
             coded = _Coded(context, self, given, writes=behaviour.writes)
             if behaviour.writes:
                 await behaviour.function(given, coded)
@@ -142,16 +152,22 @@ class _Guard:
                     await context.write(self.serialize(reply))
 
     @contextlib.asynccontextmanager
-    async def _reading(self, data: Any) -> AsyncGenerator[Any, None]:
+    async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Any], None]:
         """Give a call its request, or requests, and read no more of them after it."""
-        if not self._behaviour.takes_stream:
-            yield self.deserialize(data)
+        if not self._own.takes_stream:
+            yield functools.partial(self.deserialize, data)
             return
         requests = Requests(self._requests(data))
         try:
-            yield requests
+            yield lambda: requests
         finally:
             await requests.close()
+
+    async def _behaviour(self, context: Any) -> Behaviour:
+        if self._chain is None:
+            return self._own
+        details = HandlerDetails(self.path, tuple(context.invocation_metadata() or ()))
+        return await intercepted(self._chain, details, self._handler, self._own)
 
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for data in stream:
@@ -211,6 +227,7 @@ class _Coded:
         self._writes = writes
         self._task = asyncio.current_task()
         self._cancelled = False
+        current.set(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,6 +15,8 @@ from transcoder.status import Code
 from transcoder.upstream import Call, Request, check_reply
 from transcoder.upstream.behaviours import Behaviour, Handler, Style, Threads, behaviour_of
 from transcoder.upstream.context import LocalContext
+from transcoder.upstream.current import current
+from transcoder.upstream.interceptors import HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
 
 
@@ -45,11 +46,18 @@ class Local:
     Args:
         executor: threads for plain methods of one request and one reply.
         stream_executor: threads for other plain methods, if others.
+        interceptors: stand before every method.
     """
 
-    def __init__(self, executor: Executor, stream_executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        stream_executor: Executor | None = None,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         self._threads = Threads(executor, stream_executor or executor)
         self._methods: dict[str, _Method] = {}
+        self._chain = chained(interceptors, self._find)
 
     def add(self, path: str, handler: Handler, response_class: type[Message]) -> None:
         """Register a method.
@@ -61,15 +69,16 @@ class Local:
         """
         behaviour = behaviour_of(handler)
         streams = behaviour.takes_stream or behaviour.returns_stream
-        is_direct = not streams and behaviour.style is Style.AWAITED
+        is_direct = not streams and behaviour.style is Style.AWAITED and self._chain is None
         self._methods[path] = _Method(handler, behaviour, response_class, is_direct)
 
     async def unary(self, call: Call, request: Request) -> Message:
         """Return the servicer's reply; see `Upstream`."""
         method = self._method(call)
         if not method.is_direct:
-            return await self._single(method.behaviour, method, call, request)
+            return await self._single(method, call, request)
         context = LocalContext(call)
+        current.set(context)
         try:
             answer = method.checked(await method.behaviour.function(request, context), context)
         except BaseException as error:  # noqa: BLE001  it is raised again
@@ -80,8 +89,8 @@ class Local:
     async def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
         """Return the servicer's replies; see `Upstream`."""
         method = self._method(call)
-        behaviour = method.behaviour
-        async with _reading(request) as received:
+        async with _Reading(request) as received:
+            behaviour = await self._behaviour(method, call)
             given = await behaviour.requests(received)
             context = _context(call, given, method)
             try:
@@ -102,10 +111,9 @@ class Local:
                 _fail(error, context)
             context.finish()
 
-    async def _single(
-        self, behaviour: Behaviour, method: _Method, call: Call, request: Request
-    ) -> Message:
-        async with _reading(request) as received:
+    async def _single(self, method: _Method, call: Call, request: Request) -> Message:
+        async with _Reading(request) as received:
+            behaviour = await self._behaviour(method, call)
             given = await behaviour.requests(received)
             context = _context(call, given, method)
             try:
@@ -116,6 +124,16 @@ class Local:
             context.finish()
             return answer
 
+    async def _behaviour(self, method: _Method, call: Call) -> Behaviour:
+        if self._chain is None:
+            return method.behaviour
+        details = HandlerDetails(call.method, call.metadata)
+        return await intercepted(self._chain, details, method.handler, method.behaviour)
+
+    def _find(self, details: Any) -> Handler | None:
+        method = self._methods.get(details.method)
+        return None if method is None else method.handler
+
     def _method(self, call: Call) -> _Method:
         method = self._methods.get(call.method)
         if method is None:
@@ -123,22 +141,31 @@ class Local:
         return method
 
 
-@contextlib.asynccontextmanager
-async def _reading(request: Request) -> AsyncGenerator[Message | Requests, None]:
-    """Give a call its requests, and read no more of them after it."""
-    if isinstance(request, Message):
-        yield request
-        return
-    requests = Requests(request)
-    try:
-        yield requests
-    finally:
-        await requests.close()
+class _Reading:
+    """Gives a call its requests, and reads no more of them after it.
+
+    A class, for that costs less than a generator.
+    """
+
+    __slots__ = ("_request", "_requests")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._requests = None if isinstance(request, Message) else Requests(request)
+
+    async def __aenter__(self) -> Any:
+        return self._requests or self._request
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._requests is not None:
+            await self._requests.close()
 
 
 def _context(call: Call, given: Any, method: _Method) -> LocalContext:
     requests = given if isinstance(given, Requests) else None
-    return LocalContext(call, requests, method.response_class)
+    context = LocalContext(call, requests, method.response_class)
+    current.set(context)
+    return context
 
 
 def _fail(error: BaseException, context: LocalContext) -> NoReturn:
