@@ -24,7 +24,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.http_rule import bindings
 from transcoder.profile import GOOGLE
-from transcoder.query import QueryBinder, QueryLimits
+from transcoder.query import QueryBinder
+from transcoder.query_string import QueryLimits
 from transcoder.request import RequestDecoder
 
 ROUNDS = 25

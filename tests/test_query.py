@@ -9,15 +9,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from cost import BOUND, cost
 from transcoder.errors import InvalidRequest
-from transcoder.query import (
-    DEFAULT_LIMITS,
-    QueryBinder,
-    QueryLimits,
-    SystemParameters,
-    parameters,
-    system_names,
-    system_parameters,
-)
+from transcoder.query import QueryBinder
+from transcoder.query_string import DEFAULT_LIMITS, QueryLimits
 
 
 @pytest.fixture
@@ -172,24 +165,6 @@ def test_keys_are_kept_up_to_a_limit(everything: Descriptor) -> None:
     assert problem == "too many values: this field takes one"
 
 
-def test_size_limit() -> None:
-    """A query may be exactly as long as its limit."""
-    limits = QueryLimits(size=4)
-
-    assert parameters(b"a=bc", limits) == [("a", "=", "bc")]
-    with pytest.raises(InvalidRequest, match="over the limit of 4 bytes"):
-        parameters(b"a=bcd", limits)
-
-
-def test_parameter_limit() -> None:
-    """Empty parameters do not count."""
-    limits = QueryLimits(parameters=2)
-
-    assert len(parameters(b"a&&&&b", limits)) == 2
-    with pytest.raises(InvalidRequest, match="over 2 query parameters"):
-        parameters(b"a&b&c", limits)
-
-
 def test_depth_limit(everything: Descriptor) -> None:
     """A key has at most 32 names."""
     deepest = "child." * 31 + "int32_value=1"
@@ -197,45 +172,6 @@ def test_depth_limit(everything: Descriptor) -> None:
     assert bind(everything, deepest).HasField("child")
     _, problem = refusal(everything, f"child.{deepest}")
     assert problem == "over 32 names in one path"
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        (b"", SystemParameters()),
-        (b"x=1", SystemParameters()),
-        (b"$alt=json", SystemParameters()),
-        (b"%24alt=json%3Benum-encoding%3Dint", SystemParameters(enum_numbers=True)),
-        (b"alt=json;enum-encoding=int", SystemParameters(enum_numbers=True)),
-        (b"$prettyPrint=false", SystemParameters(pretty_print=False)),
-        (b"prettyPrint=1&fields=a,b(c)", SystemParameters(pretty_print=True, fields="a,b(c)")),
-    ],
-)
-def test_system_parameters(
-    everything: Descriptor, query: bytes, expected: SystemParameters
-) -> None:
-    """System parameters are read in both spellings, and bind nothing."""
-    names = system_names(everything)
-
-    assert system_parameters(parameters(query, DEFAULT_LIMITS), names) == expected
-    assert not bind(everything, query.decode(), system=names, unknown="ignore").ListFields()
-
-
-@pytest.mark.parametrize("query", ["alt=media", "$alt=xml", "$prettyPrint=yes"])
-def test_refuses_system_parameter(everything: Descriptor, query: str) -> None:
-    """A system parameter that would not be honoured is refused."""
-    field, _ = refusal(everything, query, system=system_names(everything))
-
-    assert field == query.partition("=")[0]
-
-
-def test_field_with_the_name_of_a_system_parameter(protos: DescriptorPool) -> None:
-    """A bare name is the message's field when it has one; with $ it is Google's."""
-    message = protos.FindMessageTypeByName("everything.v1.SystemNames")
-    names = system_names(message)
-
-    assert names == {"$alt", "$fields", "$prettyPrint", "prettyPrint"}
-    assert bind(message, "alt=media&$alt=json", system=names).alt == "media"
 
 
 UNKNOWN = "".join(f"&x{number}=1" for number in range(1_001))

@@ -14,8 +14,8 @@ from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_rule import bindings
 from transcoder.json_stream import DelimitedCutter, JsonCutter
 from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, PROFILES, STRICT, Profile
-from transcoder.query import SystemParameters
 from transcoder.request import RequestDecoder
+from transcoder.system_parameters import SystemParameters
 
 JSON = "application/json"
 

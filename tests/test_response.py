@@ -12,10 +12,10 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import InvalidRequest, NotFound, StatusError
 from transcoder.http_rule import bindings
 from transcoder.profile import GOOGLE, GRPC_GATEWAY, Profile
-from transcoder.query import SystemParameters
 from transcoder.response import JSON, Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
+from transcoder.system_parameters import SystemParameters
 
 Encode = Callable[..., ResponseEncoder]
 

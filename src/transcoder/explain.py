@@ -17,9 +17,10 @@ from transcoder.fields import FieldPath, FieldPathError, is_map
 from transcoder.http_rule import Binding
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
-from transcoder.query import DEFAULT_LIMITS, parameters, system_names
+from transcoder.query_string import DEFAULT_LIMITS, parameters
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
+from transcoder.system_parameters import system_names
 from transcoder.transcoder import Transcoder
 
 NEAR = 5

@@ -32,7 +32,8 @@ from transcoder.fields import (
 from transcoder.marshaler import is_json, is_utf8, media_type
 from transcoder.multipart import FormLimits, Multipart, Part
 from transcoder.profile import Profile
-from transcoder.query import QueryBinder, QueryLimits, parameters
+from transcoder.query import QueryBinder
+from transcoder.query_string import QueryLimits, parameters
 from transcoder.request_body import body_reader, is_http_body
 from transcoder.values import BadValue, well_known
 

@@ -1,19 +1,13 @@
-"""The query string: its grammar, its limits, and the setters that its keys compile to.
+"""The setters that the keys of a query compile to.
 
-    query     = [ parameter *( "&" parameter ) ]
-    parameter = key [ "=" value ]
-    key       = name *( "." name ) [ "[" map-key "]" ]
+    key = name *( "." name ) [ "[" map-key "]" ]
 
-A name is the proto or the JSON name of a field. `+` is a space and `%XX` a byte, in keys and in
-values; `;` separates nothing; a parameter without a key says nothing. A key is compiled when it
-is first met, and kept.
+A name is the proto or the JSON name of a field. A key is compiled when it is first met, and kept.
 """
 
 from __future__ import annotations
 
-import re
-import urllib.parse
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -35,165 +29,9 @@ from transcoder.fields import (
     setter,
 )
 from transcoder.profile import Strictness
+from transcoder.query_string import DEFAULT_LIMITS, Pair, QueryLimits, parameters
+from transcoder.system_parameters import check_system
 from transcoder.values import BadValue
-
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryLimits:
-    """What a query may hold.
-
-    Args:
-        size: bytes in all.
-        parameters: how many.
-        depth: names in one key.
-        compiled: keys whose setters are kept, for clients choose them; further ones are
-            compiled for each request.
-    """
-
-    size: int = 8192
-    parameters: int = 1000
-    depth: int = 32
-    compiled: int = 64
-
-
-DEFAULT_LIMITS = QueryLimits()
-
-Pair = tuple[str, str, str]
-"""A decoded parameter: its key, `=` or nothing, and its value."""
-
-
-def parameters(query: bytes, limits: QueryLimits, source: str = "query") -> list[Pair]:
-    """Return the decoded parameters of a query in order, as key, `=` and value.
-
-    The key may be empty, the whole parameter may not.
-
-    Args:
-        query: or another text of this grammar.
-        limits: what it may hold.
-        source: what errors call it.
-
-    Raises:
-        InvalidRequest: over a limit, or not UTF-8 behind well-formed escapes.
-
-    >>> parameters(b"q=a+b&%6B=1%262&flag", QueryLimits())
-    [('q', '=', 'a b'), ('k', '=', '1&2'), ('flag', '', '')]
-    """
-    if len(query) > limits.size or query.count(b"&") >= limits.parameters:
-        _check_size(query, limits, source)
-    try:
-        text = query.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"the {source} is not UTF-8") from None
-    if "\0" in text:
-        raise InvalidRequest(f"the {source} holds a NUL")
-    pairs = [pair.partition("=") for pair in text.split("&") if pair]
-    if "+" in text:
-        pairs = [(k.replace("+", " "), equals, v.replace("+", " ")) for k, equals, v in pairs]
-    if "%" in text:
-        return [
-            (
-                _decoded(key, source) if "%" in key else key,
-                equals,
-                _decoded(value, source) if "%" in value else value,
-            )
-            for key, equals, value in pairs
-        ]
-    return pairs
-
-
-def _check_size(query: bytes, limits: QueryLimits, source: str) -> None:
-    if len(query) > limits.size:
-        raise InvalidRequest(f"the {source} is over the limit of {limits.size} bytes")
-    if sum(map(bool, query.split(b"&"))) > limits.parameters:
-        raise InvalidRequest(f"over {limits.parameters} {source} parameters")
-
-
-def _decoded(text: str, source: str) -> str:
-    if _BAD_ESCAPE.search(text):
-        raise InvalidRequest(f"the {source} holds a % without two hexadecimal digits behind it")
-    if "%00" in text:
-        raise InvalidRequest(f"the {source} holds a NUL")
-    try:
-        return urllib.parse.unquote_to_bytes(text).decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"the {source} is not UTF-8") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemParameters:
-    """What a client said by Google's system parameters.
-
-    Args:
-        enum_numbers: print enum values as numbers, from `$alt=json;enum-encoding=int`.
-        pretty_print: indent the answer; None when not said.
-        fields: a field mask for the answer, as it was written.
-    """
-
-    enum_numbers: bool = False
-    pretty_print: bool | None = None
-    fields: str = ""
-
-
-def system_names(descriptor: Descriptor) -> frozenset[str]:
-    """Return the keys that are system parameters for a message: a field of that name is not."""
-    bare = {"alt", "prettyPrint", "fields"}
-    own = {name for field in descriptor.fields for name in (field.name, field.json_name)}
-    return frozenset({f"${name}" for name in bare} | (bare - own))
-
-
-_ESCAPED_KEY = re.compile("&[^=&]*%")
-
-
-def names_system(query: bytes) -> bool:
-    """Say, at little cost, whether a query may hold a system parameter: False is sure."""
-    # Texts are searched in a third of the time that bytes take.
-    text = query.decode("latin-1")
-    return (
-        "alt" in text
-        or "fields" in text
-        or "prettyPrint" in text
-        or ("%" in text and _ESCAPED_KEY.search(f"&{text}") is not None)
-    )
-
-
-def system_parameters(pairs: Iterable[Pair], names: Collection[str]) -> SystemParameters:
-    """Return the system parameters of a query.
-
-    Args:
-        pairs: its parameters.
-        names: the keys that count as such; see `system_names`.
-
-    Raises:
-        InvalidRequest: a value is none that is answered.
-
-    >>> pairs = parameters(b"$alt=json;enum-encoding=int&prettyPrint=true", QueryLimits())
-    >>> system_parameters(pairs, {"$alt", "prettyPrint"})
-    SystemParameters(enum_numbers=True, pretty_print=True, fields='')
-    """
-    said = {}
-    for key, _, value in pairs:
-        if key in names:
-            _check_system(key, value)
-            said[key.removeprefix("$")] = value
-    return SystemParameters(
-        enum_numbers=said.get("alt", "").endswith("enum-encoding=int"),
-        pretty_print=_FLAGS[said["prettyPrint"]] if "prettyPrint" in said else None,
-        fields=said.get("fields", ""),
-    )
-
-
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_ALTS = {"json", "json;enum-encoding=int", "json;enum-encoding=string"}
-
-
-def _check_system(key: str, value: str) -> None:
-    name = key.removeprefix("$")
-    if name == "alt" and value not in _ALTS:
-        raise InvalidRequest("expected json, or json;enum-encoding=int", key)
-    if name == "prettyPrint" and value not in _FLAGS:
-        raise InvalidRequest("expected true or false", key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +185,7 @@ def _refuse_second() -> NoReturn:
 
 
 def _system_setter(key: str) -> Setter:
-    return lambda _, value: _check_system(key, value)
+    return lambda _, value: check_system(key, value)
 
 
 def _nothing(message: Message, text: str) -> None:

@@ -21,18 +21,15 @@ from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, NoBody, 
 from transcoder.marshaler import PROTOBUF, is_any_protobuf
 from transcoder.profile import Profile
 from transcoder.protojson.cost import LONG, ON_LOOP, json_values
-from transcoder.query import (
-    DEFAULT_LIMITS,
-    Pair,
-    QueryBinder,
-    QueryLimits,
+from transcoder.query import QueryBinder
+from transcoder.query_string import DEFAULT_LIMITS, Pair, QueryLimits, parameters
+from transcoder.request_body import ReadBody, body_reader, is_http_body
+from transcoder.system_parameters import (
     SystemParameters,
     names_system,
-    parameters,
     system_names,
     system_parameters,
 )
-from transcoder.request_body import ReadBody, body_reader, is_http_body
 from transcoder.update_mask import mask_field, mask_paths, said_fields
 from transcoder.values import BadValue, well_known
 

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from transcoder.errors import InvalidRequest
+from transcoder.query_string import QueryLimits, parameters
+
+
+def test_source() -> None:
+    """Another text of this grammar is called by its own name."""
+    with pytest.raises(InvalidRequest, match="the form holds a NUL"):
+        parameters(b"a=%00", QueryLimits(), "form")
+
+
+def test_size_limit() -> None:
+    """A query may be exactly as long as its limit."""
+    limits = QueryLimits(size=4)
+
+    assert parameters(b"a=bc", limits) == [("a", "=", "bc")]
+    with pytest.raises(InvalidRequest, match="over the limit of 4 bytes"):
+        parameters(b"a=bcd", limits)
+
+
+def test_parameter_limit() -> None:
+    """Empty parameters do not count."""
+    limits = QueryLimits(parameters=2)
+
+    assert len(parameters(b"a&&&&b", limits)) == 2
+    with pytest.raises(InvalidRequest, match="over 2 query parameters"):
+        parameters(b"a&b&c", limits)
