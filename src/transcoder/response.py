@@ -24,7 +24,7 @@ from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
 from transcoder.protojson import precompile_encoder, to_json
 from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
-from transcoder.system_parameters import SystemParameters
+from transcoder.query import SystemParameters
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
@@ -43,6 +43,9 @@ REPLY_LIMIT = 4 << 20
 """Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
 _PROBLEM = PROBLEM.encode()
+NUMBERS_COUNT = 1 << 20
+"""Bytes of a reply over which the numbers in its lists count too."""
+
 _METHODS: Any = Empty
 """Has the methods of all messages; theirs may be hidden by fields of the same names."""
 
@@ -138,8 +141,19 @@ class ResponseEncoder:
         return Unprintable(self._class.DESCRIPTOR.full_name, f"{told}, the limit of a reply")
 
     def from_snapshot(self, data: bytes, presentation: Presentation | None = None) -> Payload:
-        """Return the answer that carries the reply of a `snapshot`."""
-        return self(self._class.FromString(data), presentation)
+        """Return the answer that carries the reply of a `snapshot`.
+
+        Raises:
+            Unprintable: it holds too many numbers.
+        """
+        reply = self._class.FromString(data)
+        if len(data) > NUMBERS_COUNT:
+            weighs = weight(
+                reply, print_defaults=self._print_defaults, numbers=True, pool=self._pool
+            )
+            if weighs > LIMIT:
+                raise self._too_large(f"over {LIMIT} messages, a message for ten numbers of a list")
+        return self(reply, presentation)
 
     @property
     def prints_json(self) -> bool:

@@ -90,7 +90,7 @@ PRINTED: dict[str, Callable[[], Any]] = {
     "map": lambda: _map("string_map", 99_900, "x"),
     "child-map": lambda: _map("child_map", 33_000, {}),
     "texts": lambda: _repeated(21, b"", 1_390_000),
-    "numbers": lambda: _packed(20, 4_190_000),
+    "numbers": lambda: _packed(20, 1_990_000),
     "bytes": lambda: EVERYTHING(bytes_value=bytes(4_190_000)),
     "text": lambda: EVERYTHING(string_value="x" * 4_190_000),
     "any": lambda: _any(49_000),
@@ -103,6 +103,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "too-many-rows": lambda: _rows(9_000),
     "too-large-map": lambda: _map("string_map", 200_000, "x"),
     "too-long": lambda: EVERYTHING(bytes_value=bytes(8_000_000)),
+    "too-many-numbers": lambda: _packed(20, 4_190_000),
     "too-large-any": lambda: _any(400_000),
 }
 """Replies over them."""

@@ -52,6 +52,15 @@ def test_defaults_count() -> None:
     assert weight(EVERYTHING(), print_defaults=True) == OWN + plain // 4
 
 
+def test_numbers_count() -> None:
+    """The numbers in lists count where it is asked for, and texts never."""
+    lists = EVERYTHING(int32_list=[1] * 100, enum_list=[1] * 50, string_list=["x"] * 100)
+    message = EVERYTHING(child=lists, string_map={"a": "x"})
+
+    assert weight(message) == 2 * OWN + 2
+    assert weight(message, numbers=True) == 2 * OWN + 2 + 10 + 5
+
+
 def test_any_counts(protos: DescriptorPool) -> None:
     """The message inside an Any counts, when the pool has its type."""
     content = EVERYTHING(child_list=[{}] * 10).SerializeToString()
@@ -101,7 +110,7 @@ def test_large_messages(name: str) -> None:
     message = PRINTED[name]()
     pool = EVERYTHING.DESCRIPTOR.file.pool
 
-    assert weight(message, pool=pool) <= LIMIT
+    assert weight(message, numbers=True, pool=pool) <= LIMIT
     assert message.ByteSize() <= REPLY_LIMIT
     assert cost(lambda: weight(message, pool=pool)) < 2 * BOUND
 
@@ -112,5 +121,6 @@ def test_too_large_messages(name: str) -> None:
     message = REFUSED[name]()
     pool = EVERYTHING.DESCRIPTOR.file.pool
 
-    assert weight(message, pool=pool) > LIMIT or message.ByteSize() > REPLY_LIMIT
+    weighs = weight(message, numbers=True, pool=pool)
+    assert weighs > LIMIT or message.ByteSize() > REPLY_LIMIT
     assert cost(lambda: weight(message, pool=pool)) < 2 * BOUND
