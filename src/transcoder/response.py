@@ -24,10 +24,10 @@ from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
 from transcoder.protojson import precompile_encoder, to_json
 from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
-from transcoder.query import SystemParameters
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
+from transcoder.system_parameters import SystemParameters
 
 _log = logging.getLogger(__name__)
 
