@@ -269,3 +269,10 @@ def test_delimited_by_protobuf() -> None:
     whole = io.BytesIO(answer(framing(DELIMITED), *(each.SerializeToString() for each in sent)))
 
     assert sent == [parse_length_prefixed(operations_pb2.GetOperationRequest, whole) for _ in sent]
+
+
+def test_nothing_is_refused() -> None:
+    """Where a client is not refused, it gets the framing of those who do not choose."""
+    framings = Framings("result-lines", refuse=False)
+
+    assert type(framings("text/html")) is type(framings(JSON))

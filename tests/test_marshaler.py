@@ -236,3 +236,12 @@ def test_any_content_type(content_type: str) -> None:
 
     assert all(isinstance(each, bool) for each in judged)
     assert media_type(content_type) == media_type(content_type).strip().lower()
+
+
+def test_nothing_is_refused() -> None:
+    """Where a client is not refused, it gets what it would get without Accept."""
+    lenient = offers("application/json", "text/event-stream", refuse=False)
+
+    assert lenient.choose("text/html") == "application/json"
+    assert lenient.choose("application/json;q=0") == "application/json"
+    assert lenient.choose("text/event-stream") == "text/event-stream"

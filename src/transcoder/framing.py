@@ -230,6 +230,7 @@ class Framings:
         stream: which one answers who does not choose; the others' types are chosen by Accept.
         events: of the method.
         protobuf: whether a reply is a message that can be sent serialized.
+        refuse: whether who accepts none of them is refused, or gets the first.
 
     Raises (on call):
         NotAcceptable: none of them is accepted.
@@ -242,7 +243,12 @@ class Framings:
     __slots__ = ("_make", "offers")
 
     def __init__(
-        self, stream: Stream, events: Events | None = None, *, protobuf: bool = False
+        self,
+        stream: Stream,
+        events: Events | None = None,
+        *,
+        protobuf: bool = False,
+        refuse: bool = True,
     ) -> None:
         plain = ResultLines if stream == "result-lines" else JsonArray
         lines = [(name, JsonLines) for name in NDJSON]
@@ -251,7 +257,7 @@ class Framings:
         self._make[EVENTS] = lambda _: ServerSentEvents(events)
         if protobuf:
             self._make |= dict.fromkeys(DELIMITED, Delimited)
-        self.offers: Offers = offers(*self._make)
+        self.offers: Offers = offers(*self._make, refuse=refuse)
 
     def __call__(self, accept: str) -> Framing:
         """Return the framing that is accepted most.

@@ -55,6 +55,7 @@ class Offers:
     Args:
         types: as they are sent in Content-Type; none when the answer says its own type, which every
             Accept accepts.
+        refuse: whether who accepts none of them gets none, or the first.
 
     >>> answer = Offers(("application/json", "text/event-stream"))
     >>> answer.choose("text/event-stream, */*;q=0.5")
@@ -65,11 +66,12 @@ class Offers:
     True
     """
 
-    __slots__ = ("_delimited", "_known", "_named", "_seed", "types")
+    __slots__ = ("_delimited", "_known", "_named", "_otherwise", "_seed", "types")
 
-    def __init__(self, types: Sequence[str]) -> None:
+    def __init__(self, types: Sequence[str], *, refuse: bool = True) -> None:
         self.types = tuple(types)
         first = self.types[0] if types else ""
+        self._otherwise = None if refuse else first
         self._seed: dict[str, str | None] = {"": first, "*/*": first, **{t: t for t in types}}
         self._known = dict(self._seed)
         self._named: dict[str, list[tuple[int, int]]] = {}
@@ -116,7 +118,7 @@ class Offers:
             for index, (rank, _, quality, place) in best.items()
             if quality
         ]
-        return self.types[-max(accepted)[3]] if accepted else None
+        return self.types[-max(accepted)[3]] if accepted else self._otherwise
 
     def _said(self, accept: str) -> _Said:
         """Return what the ranges say that name any offer; places are below 0, the first at 0."""
@@ -136,9 +138,9 @@ class Offers:
 
 
 @cache
-def offers(*types: str) -> Offers:
+def offers(*types: str, refuse: bool = True) -> Offers:
     """Return the one `Offers` of these types, so that what it learns serves all methods alike."""
-    return Offers(types)
+    return Offers(types, refuse=refuse)
 
 
 def accept_of(headers: RawHeaders) -> str:

@@ -40,6 +40,7 @@ class Profile:
             Google's system parameters.
         form_fallback: whether a form POST falls back to the GET rule of its path.
         method_override: whether a form POST may name its method in X-HTTP-Method-Override.
+        not_acceptable: what happens when a client accepts no media type that is answered.
         stream: how the replies of a stream are told apart when Accept does not say.
         request_metadata: which headers of a request become metadata, under which names; see
             `transcoder.inbound`.
@@ -60,6 +61,7 @@ class Profile:
     system_parameters: bool = False
     form_fallback: bool = False
     method_override: bool = False
+    not_acceptable: Strictness = "reject"
     stream: Stream = "array"
     request_metadata: MetadataNames = "no-cookies"
     response_metadata: MetadataNames = "no-cookies"
@@ -78,6 +80,7 @@ GRPC_GATEWAY = Profile(
     print_defaults=True,
     form_fallback=True,
     method_override=True,
+    not_acceptable="ignore",
     stream="result-lines",
     request_metadata="prefixed",
     response_metadata="prefixed",
@@ -89,6 +92,7 @@ ENVOY = Profile(
     unknown_body="ignore",
     query_beside_body="bind",
     trailing_slash="drop",
+    not_acceptable="ignore",
     request_metadata="all",
     response_metadata="all",
 )
