@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from typing import Final
+
 from starlette.types import Scope
 
+from transcoder.errors import ConfigError
+from transcoder.inbound import Inbound
 from transcoder.metadata import RawHeaders
-from transcoder.upstream import Call
+from transcoder.timeouts import Timeouts
+from transcoder.upstream import NOBODY, Call
+
+IDENTITY: Final = "transcoder.identity"
+"""The key of a scope under which whoever checked a client's certificate says what it holds.
+
+As gRPC's `auth_context()` has it: `x509_subject_alternative_name` and its kin, values in bytes.
+"""
+
+_NAMES = "x509_subject_alternative_name"
 
 
 class Calls:
-    """Makes calls of HTTP requests, by the gateway's options."""
+    """Makes calls of HTTP requests, by the gateway's options.
+
+    Args:
+        inbound: how headers become metadata.
+        timeouts: how long calls may take.
+        trusted_peers: subject alternative names of the clients that may send what is on the
+            strip list.
+
+    Raises:
+        ConfigError: the trusted peers are one text.
+    """
+
+    def __init__(
+        self, inbound: Inbound, timeouts: Timeouts, trusted_peers: Iterable[str] = ()
+    ) -> None:
+        if isinstance(trusted_peers, str):
+            raise ConfigError(f"trusted peers {trusted_peers!r}: a sequence of names is expected")
+        self._inbound = inbound
+        self._timeouts = timeouts
+        self._trusted = frozenset(name.encode() for name in trusted_peers)
 
     def __call__(
         self, scope: Scope, headers: RawHeaders, method: str, *, streams: bool = False
@@ -21,6 +55,22 @@ class Calls:
             headers: of the request, in a list that nobody else adds to.
             method: the gRPC path.
             streams: whether the method takes or returns a stream.
+
+        Raises:
+            StatusError: the headers are no metadata, or too much of it; or the client gives the
+                call no time.
         """
-        del streams
-        return Call(method, headers, scope.get("client"))
+        self._inbound.check(headers)
+        full_name = method[1:].replace("/", ".")
+        seconds = self._timeouts.of(full_name, headers, streams=streams)
+        identity = scope.get(IDENTITY, NOBODY)
+        trusted = not self._trusted.isdisjoint(identity.get(_NAMES, ()))
+        peer = scope.get("client")
+        return Call(
+            method,
+            headers,
+            peer,
+            deadline=None if seconds is None else time.monotonic() + seconds,
+            inbound=self._inbound.of(peer, scope.get("scheme", "http"), trusted=trusted),
+            identity=identity,
+        )

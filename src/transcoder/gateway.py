@@ -32,17 +32,22 @@ from transcoder.body import Disconnected
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
 from transcoder.event_stream import EventStream
+from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.handlers import GuardedHandlers
+from transcoder.inbound import STRIPPED, Inbound
+from transcoder.metadata import Matcher
 from transcoder.offload import Offload
+from transcoder.outbound import Outbound
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
-from transcoder.refusal import refuse
-from transcoder.response import JSON, Payload
+from transcoder.refusal import SHAPE, refuse
+from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
 from transcoder.route import HEALTH, Match, Miss, health_route
 from transcoder.status import Code
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
+from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder, method_path
 from transcoder.upstream import Upstream, proxy
 from transcoder.upstream.behaviours import Handler, is_cancelled
@@ -77,6 +82,17 @@ class Gateway(Starlette):
         streams: the limits of streams over HTTP.
         interceptors: run before every method of the registered servicers, over HTTP and gRPC; the
             first of them first.
+        incoming: names the metadata that a header becomes, or None for none, in the profile's
+            place; see `transcoder.inbound`.
+        outgoing: names the header that metadata become, or None, likewise; see
+            `transcoder.outbound`.
+        strip: headers that only trusted peers may send.
+        trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
+            `transcoder.forwarded`.
+        trusted_peers: names in the certificates of clients that may send what is stripped.
+        timeouts: how long calls may take.
+        errors: makes the answer to an error, of its status and HTTP status; None for the usual
+            one.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -103,6 +119,13 @@ class Gateway(Starlette):
         events: Mapping[str, EventStream] = NO_EVENTS,
         streams: StreamLimits = DEFAULT_STREAM_LIMITS,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        incoming: Matcher | None = None,
+        outgoing: Matcher | None = None,
+        strip: Iterable[str] = STRIPPED,
+        trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
+        trusted_peers: Iterable[str] = (),
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        errors: ErrorShape | None = None,
         body_limit: int = 1 << 20,
         health: str | None = HEALTH,
         threads: int = 32,
@@ -128,6 +151,7 @@ class Gateway(Starlette):
             events=events,
         )
         self._form_posts = form_post.is_looked_at(profile)
+        self._errors = errors
         offload = Offload()
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
@@ -136,8 +160,12 @@ class Gateway(Starlette):
         self._interceptors = tuple(interceptors)
         self._local = Local(self.executor, self._stream_executor, self._interceptors)
         read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
-        answering = self._upstream_of, Calls(), read
-        self._rest = Rest(*answering, offload)
+        if not isinstance(trusted_proxies, TrustedProxies):
+            trusted_proxies = TrustedProxies(trusted_proxies)
+        adapted = self.transcoder.profile
+        inbound = Inbound(adapted, matcher=incoming, strip=strip, proxies=trusted_proxies)
+        answering = self._upstream_of, Calls(inbound, timeouts, trusted_peers), read
+        self._rest = Rest(*answering, offload, Outbound(adapted, matcher=outgoing))
         self._streaming = Streaming(*answering, self._rest, streams)
         if health is not None:
             self.transcoder.add_route(health_route(health, self._health))
@@ -303,6 +331,8 @@ class Gateway(Starlette):
     async def _answer(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        if self._errors is not None:
+            scope[SHAPE] = self._errors
         try:
             payload = await self._payload(found, scope, receive, send)
         except Disconnected:

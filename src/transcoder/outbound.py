@@ -162,6 +162,3 @@ _MATCHERS: dict[MetadataNames, Callable[[str], str | None]] = {
     "prefixed": _grpc_metadata,
     "listed": _listed,
 }
-
-to_headers: Final = Outbound().headers
-"""What metadata become where nobody says anything else."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Final
 
 from starlette.types import Scope
 
 from transcoder.asgi import raw_path
 from transcoder.errors import StatusError, Unprintable
+from transcoder.marshaler import accept_of
 from transcoder.metadata import request_id
 from transcoder.response import Payload, error_payload
 from transcoder.status import Code
 
 _log = logging.getLogger(__name__)
+
+SHAPE: Final = "transcoder.errors"
+"""The key of a scope under which the gateway says how errors are told, if not as usual."""
 
 
 def refuse(error: BaseException, scope: Scope) -> Payload:
@@ -23,7 +28,8 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
         error: a StatusError speaks for itself; anything else is a defect, and told as INTERNAL.
         scope: of the request that ended with it.
     """
-    payload = error_payload(error)
+    accept = accept_of(scope["headers"])
+    payload = error_payload(error, accept, scope.get(SHAPE))
     name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
     # Other servers than ours let control bytes through, and logs end up in terminals.
     method, path = scope.get("method", "GET"), ascii(raw_path(scope)[:256])[1:-1]

@@ -23,12 +23,12 @@ from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, StatusError
 from transcoder.framing import Framing
 from transcoder.metadata import RawHeaders
-from transcoder.outbound import to_headers
+from transcoder.outbound import Outbound
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.request_stream import RequestStream
-from transcoder.response import Payload, Presentation
-from transcoder.rest import Rest, with_metadata
+from transcoder.response import JSON, Payload, Presentation, error_payload
+from transcoder.rest import Rest
 from transcoder.route import Match
 from transcoder.status import Code
 from transcoder.stream_limits import StreamLimits
@@ -114,7 +114,11 @@ class Streaming:
         framing = endpoint.framing(headers) if rpc.server_streaming else None
         if framing is not None and scope["method"] == "HEAD":
             # What GET would say of its stream, without beginning one.
-            return Payload(200, framing.content_type.encode(), b"", framing.headers)
+            answer = StreamedAnswer(
+                scope, send, framing, Call(endpoint.method), self._rest.outbound
+            )
+            await answer.end()
+            return None
         if len(self._open) >= self._limits.count:
             message = "too many streams at once"
             raise StatusError(Code.UNAVAILABLE, message, headers=[("retry-after", "1")])
@@ -122,7 +126,7 @@ class Streaming:
         upstream = self._upstream_of(exchange.call.method)
         if framing is None:
             return await self._single(exchange, upstream)
-        answer = StreamedAnswer(scope, send, framing, exchange.call)
+        answer = StreamedAnswer(scope, send, framing, exchange.call, self._rest.outbound)
         return await self._several(exchange, upstream, answer)
 
     async def _begin(
@@ -148,9 +152,9 @@ class Streaming:
             with self._watched(exchange):
                 reply = await upstream.unary(call, exchange.request)
         except StatusError as error:
-            return with_metadata(refuse(error, exchange.scope), call)
+            return self._rest.refused(error, exchange.scope, call)
         printed = self._rest.printed(exchange.endpoint, reply, exchange.presentation)
-        return with_metadata(await printed, call)
+        return self._rest.answered(await printed, call)
 
     async def _several(
         self, exchange: Exchange, upstream: Upstream, answer: StreamedAnswer
@@ -168,10 +172,11 @@ class Streaming:
             if is_cancelled(error):
                 answer.cut()
                 raise
-            refused = refuse(error, exchange.scope)
             if not answer.begun:
-                return answer.refused(with_metadata(refused, call))
-            await answer.fail(refused, self._limits.stall)
+                return answer.refused(self._rest.refused(error, exchange.scope, call))
+            refuse(error, exchange.scope)
+            # A framing tells errors in its own shape.
+            await answer.fail(error_payload(error), self._limits.stall)
         finally:
             answer.close()
         return None
@@ -210,9 +215,12 @@ class StreamedAnswer:
         send: the ASGI channel.
         framing: how messages are told apart.
         call: whose metadata become headers.
+        outbound: how they do.
     """
 
-    def __init__(self, scope: Scope, send: Send, framing: Framing, call: Call) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, framing: Framing, call: Call, outbound: Outbound
+    ) -> None:
         self.begun = False
         """Whether the client has been told a status."""
         self.count = 0
@@ -224,6 +232,7 @@ class StreamedAnswer:
         self._send = send
         self._framing = framing
         self._call = call
+        self._outbound = outbound
         self._connection = connection(scope)
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
@@ -275,6 +284,8 @@ class StreamedAnswer:
 
     def refused(self, told: Payload) -> Payload:
         """Return the answer to a call that failed before its first message."""
+        if told.content_type != JSON:
+            return told
         return replace(told, body=self._framing.refusal(told.body))
 
     def cut(self, *, at_once: bool = False) -> None:
@@ -314,7 +325,7 @@ class StreamedAnswer:
         headers = [
             (b"content-type", self._framing.content_type.encode()),
             *self._framing.headers,
-            *to_headers(self._call.initial_metadata),
+            *self._outbound.headers(self._call.initial_metadata),
         ]
         if self._connection is not None:
             self._connection.begin_stream()

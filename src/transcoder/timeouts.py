@@ -138,3 +138,7 @@ def _seconds(name: bytes, value: str) -> float:
     if not _SECONDS.fullmatch(value):
         raise InvalidRequest("seconds expected, as 2 or 0.25", "x-request-timeout")
     return float(value)
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
+"""What holds where nobody says anything else."""
