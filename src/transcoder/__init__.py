@@ -18,17 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
+    from transcoder.event_stream import EventStream
     from transcoder.gateway import Gateway
     from transcoder.listeners import Listening
     from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, STRICT, Profile
     from transcoder.server import Server
     from transcoder.status import Code, Status
+    from transcoder.stream_limits import StreamLimits
     from transcoder.transcoder import Transcoder
 
 _HOME = {
     "Code": "status",
     "ConfigError": "errors",
     "ENVOY": "profile",
+    "EventStream": "event_stream",
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
@@ -39,6 +42,7 @@ _HOME = {
     "Server": "server",
     "Status": "status",
     "StatusError": "errors",
+    "StreamLimits": "stream_limits",
     "Transcoder": "transcoder",
     "TranscoderError": "errors",
 }
@@ -50,6 +54,7 @@ __all__ = [
     "STRICT",
     "Code",
     "ConfigError",
+    "EventStream",
     "Gateway",
     "InvalidRequest",
     "Listening",
@@ -57,6 +62,7 @@ __all__ = [
     "Server",
     "Status",
     "StatusError",
+    "StreamLimits",
     "Transcoder",
     "TranscoderError",
 ]

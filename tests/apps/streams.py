@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message_factory import GetMessageClass
 
 from compiled import pool as compiled_pool
-from transcoder import Gateway
+from transcoder import Gateway, StreamLimits
 
 POOL = compiled_pool()
 SERVICE = POOL.FindServiceByName("streams.v1.Streams")
 Ask: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Ask"))
 Told: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Told"))
 Part: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Part"))
+HttpBody: Any = GetMessageClass(POOL.FindMessageTypeByName("google.api.HttpBody"))
 Sum: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Sum"))
 
 
@@ -134,3 +134,9 @@ def create(**options: Any) -> Gateway:
     gateway = Gateway(pool=POOL, **options)
     register(Streams(note), gateway)
     return gateway
+
+
+def bounded() -> Gateway:
+    """Return the gateway with limits that a test can wait for."""
+    limits = StreamLimits(count=1, idle=0.5, stall=0.5, life=1.5, heartbeat=0.2)
+    return create(streams=limits)

@@ -12,10 +12,15 @@ from services.user.feed import SqlFeed
 from services.user.service import UserService
 from services.user.store import SqlStore
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-from transcoder import ConfigError, Gateway
+from transcoder import ConfigError, EventStream, Gateway
 
 DATABASE = "sqlite:///users.db"
 DATABASE_VARIABLE = "USER_DATABASE"
+
+EVENTS = {
+    "services.user.v1.UserService.WatchUsers": EventStream(id="sequence", resume="after_sequence")
+}
+"""A browser whose connection breaks goes on after the last change that it saw."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +50,7 @@ def create_app(database: str = "") -> Gateway:
         finally:
             await opened.close()
 
-    app = Gateway(lifespan=lifespan)
+    app = Gateway(lifespan=lifespan, events=EVENTS)
     servicer = UserService(SqlStore(opened), SqlFeed(opened))
     # A Gateway has what the generated function calls, and is none of the types that it names.
     add_UserServiceServicer_to_server(servicer, app)  # type: ignore[arg-type]
