@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+import grpc
 import pytest
 from google.api.http_pb2 import HttpRule
 from google.protobuf import descriptor_pb2
@@ -14,8 +15,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from starlette.testclient import TestClient
 
-from transcoder import Transcoder
+from transcoder import Gateway, Transcoder
 from transcoder.protojson import from_json, to_json
 
 Field = descriptor_pb2.FieldDescriptorProto
@@ -129,3 +131,25 @@ def test_members_of_a_oneof_in_a_query() -> None:
     match = route.match("GET", "/v1/7")
 
     assert route.request(match) == message_class("Chosen")(HasField=7)
+
+
+@pytest.mark.parametrize("name", ["ByteSize", "CopyFrom", "DESCRIPTOR", "SerializeToString"])
+@pytest.mark.parametrize("size", [1, 50_000], ids=["small", "large"])
+def test_gateway(name: str, size: int) -> None:
+    """A servicer takes and returns them over HTTP, also where the reply is a large one."""
+
+    async def get(request: Any, context: Any) -> Any:
+        return request
+
+    wanted: Any = message_class("Texts")
+    handler = grpc.unary_unary_rpc_method_handler(get, wanted.FromString, wanted.SerializeToString)
+    rules = {"a.TextsService.Get": HttpRule(post=f"/v1/{{{name}}}", body="*")}
+    gateway = Gateway(pool=service().file.pool, rules=rules)
+    gateway.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("a.TextsService", {"Get": handler})]
+    )
+    other = next(each for each in NAMES if each != name and not each.startswith("_"))
+    answer = TestClient(gateway).post("/v1/by-path", json={other: "x" * size})
+
+    assert answer.status_code == 200
+    assert from_json(answer.content, wanted) == wanted(**{name: "by-path", other: "x" * size})
