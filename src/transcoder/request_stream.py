@@ -44,6 +44,7 @@ class RequestStream(AsyncIterator[M], Generic[M]):
         self._decode = decode
         self._pace = pace
         self._pieces: Iterator[bytes] | None = None
+        self._ahead: bytes | None = None
         self._error: StatusError | None = None
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -74,12 +75,15 @@ class RequestStream(AsyncIterator[M], Generic[M]):
 
     async def __anext__(self) -> M:
         while True:
-            if self._pieces is not None:
-                for data in self._pieces:
-                    self.count += 1
-                    return await self._decode(data, self.count == 1)
-                self._pieces = None
-                self._taken.set()
+            if self._ahead is None:
+                self._look_ahead()
+            if self._ahead is not None:
+                data = self._ahead
+                # Who takes the last message of a chunk may take no other for long, and the client
+                # may go meanwhile: so the next chunk is asked for at once.
+                self._look_ahead()
+                self.count += 1
+                return await self._decode(data, self.count == 1)
             if self._error is not None:
                 raise self._error
             if self.complete:
@@ -93,6 +97,18 @@ class RequestStream(AsyncIterator[M], Generic[M]):
         self.complete = True
         self._arrived.set()
         self._taken.set()
+
+    def _look_ahead(self) -> None:
+        self._ahead = None
+        if self._pieces is None:
+            return
+        try:
+            self._ahead = next(self._pieces, None)
+        except StatusError as error:
+            self.fail(error)
+        if self._ahead is None:
+            self._pieces = None
+            self._taken.set()
 
     async def _hand_over(self, chunk: bytes, *, more: bool) -> None:
         pieces = self._cutter.feed(chunk)
