@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope
 from transcoder.asgi import header
 from transcoder.body import check_headers, read_body, read_form
 from transcoder.errors import InvalidRequest
-from transcoder.json_stream import numbered
+from transcoder.json_stream import Cutter, numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.request_stream import RequestStream
@@ -91,20 +92,34 @@ class Reader:
             StatusError: the body is of a type that is not taken.
         """
         check_headers(headers, None)
-        endpoint: Endpoint = match.route.endpoint
         content_type = header(headers, b"content-type")
+        cutter = match.route.endpoint.decode.cutter(content_type, limit)
+        return self.messages(match, scope["query_string"], cutter, lambda: content_type)
+
+    def messages(
+        self, match: Match[Any], query: bytes, cutter: Cutter, content_type: Callable[[], str]
+    ) -> RequestStream[Message]:
+        """Return the request messages of what a cutter cuts.
+
+        Args:
+            match: of an Endpoint.
+            query: like the path, of the first message.
+            cutter: is fed what arrives.
+            content_type: says of which type the message is that is taken.
+        """
+        endpoint: Endpoint = match.route.endpoint
         decode = endpoint.decode
-        first = match.values, scope["query_string"]
+        first = match.values, query
         index = itertools.count()
 
         async def decoded(data: bytes, is_first: bool) -> Message:  # noqa: FBT001  a callback
             told = first if is_first else None
-            number = next(index)
+            number, kind = next(index), content_type()
             try:
-                if decode.is_heavy(data, content_type):
-                    return await self._offload.run(decode.of_stream, told, data, content_type)
-                return decode.of_stream(told, data, content_type)
+                if decode.is_heavy(data, kind):
+                    return await self._offload.run(decode.of_stream, told, data, kind)
+                return decode.of_stream(told, data, kind)
             except InvalidRequest as error:
                 raise numbered(error, number) from None
 
-        return RequestStream(decode.cutter(content_type, limit), decoded)
+        return RequestStream(cutter, decoded)
