@@ -21,7 +21,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from transcoder.values import BadValue, is_weighed, scalar, suggestion, well_known
+from transcoder.values import BadValue, scalar, suggestion
+from transcoder.well_known import is_weighed, well_known
 
 Setter = Callable[[Message, str], None]
 """Sets, or appends to, one field of a message from text; raises BadValue."""

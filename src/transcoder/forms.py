@@ -35,7 +35,8 @@ from transcoder.profile import Profile
 from transcoder.query import QueryBinder
 from transcoder.query_string import QueryLimits, parameters
 from transcoder.request_body import body_reader, is_http_body
-from transcoder.values import BadValue, well_known
+from transcoder.values import BadValue
+from transcoder.well_known import well_known
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"

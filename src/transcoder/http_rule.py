@@ -19,7 +19,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from transcoder.errors import ConfigError, TemplateError
 from transcoder.fields import FieldPath, FieldPathError, UnknownField, is_map
 from transcoder.path_template import PathTemplate
-from transcoder.values import fits_path
+from transcoder.well_known import fits_path
 
 _HTTP: Any = annotations_pb2.http
 _HTTP_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -31,7 +31,8 @@ from transcoder.system_parameters import (
     system_parameters,
 )
 from transcoder.update_mask import mask_field, mask_paths, said_fields
-from transcoder.values import BadValue, well_known
+from transcoder.values import BadValue
+from transcoder.well_known import well_known
 
 if TYPE_CHECKING:
     from transcoder.forms import FormBinder

@@ -21,7 +21,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, FieldPathError, is_map
-from transcoder.values import well_known
+from transcoder.well_known import well_known
 
 DEPTH_LIMIT = 32
 """Levels that a selection may have."""

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, FieldPathError, UnknownField
-from transcoder.values import well_known
+from transcoder.well_known import well_known
 
 _FIELD_MASK = "google.protobuf.FieldMask"
 _ANY = "google.protobuf.Any"
