@@ -39,9 +39,16 @@ def served(start_shared: Start) -> Served:
     return start_shared("unprintable:create")
 
 
-def lines(served: Served) -> list[str]:
-    """Return the lines of the log so far."""
-    return served.ledger.with_name("log").read_text().splitlines()
+@pytest.fixture(scope="module")
+def remote(start_shared: Start, served: Served) -> Served:
+    """A gateway before that server, its replies of a dynamic type."""
+    served.ledger.with_name("backend").write_text(served.grpc_target)
+    return start_shared("unprintable:remote")
+
+
+def lines(served: Served, log: str = "log") -> list[str]:
+    """Return the lines of a log so far."""
+    return served.ledger.with_name(log).read_text().splitlines()
 
 
 @pytest.mark.parametrize("size", [0, 50_000], ids=["on the loop", "off the loop"])
@@ -60,6 +67,19 @@ def test_unprintable_reply(served: Served, name: str, told: str, size: int) -> N
     )
     assert served.get("/v1/fine")[2]["texts"] == ["a"]
     assert len(lines(served)) == before + 1
+
+
+@pytest.mark.parametrize(("name", "told"), CASES)
+def test_unprintable_reply_of_a_peer(remote: Served, name: str, told: str) -> None:
+    """So it is when the reply is another process's, which checked nothing."""
+    before = len(lines(remote, "remote-log"))
+    status, _, body = remote.get(f"/v1/{name}")
+    logged = lines(remote, "remote-log")[before:]
+
+    assert (status, body) == (500, BODY)
+    (line,) = logged
+    assert line.endswith(f": unprintable.v1.Reply has no JSON form: {told}")
+    assert remote.get("/v1/fine")[2]["texts"] == ["a"]
 
 
 @pytest.mark.parametrize("print_defaults", [False, True])

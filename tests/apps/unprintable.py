@@ -1,4 +1,7 @@
-"""A service whose replies have no JSON form, each for another reason; its log is a file."""
+"""A service whose replies have no JSON form, each for another reason; its log is a file.
+
+`remote` is a gateway before another process of it, whose address is in a file.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from compiled import descriptor_set
 from transcoder import Gateway
+from transcoder.upstream.channel import Channel
 
 SECRET = "s3cr3t"
 SERVICE = "unprintable.v1.Replies"
@@ -111,14 +115,27 @@ async def get(request: Any, context: Any) -> Any:
     return reply
 
 
-def create() -> Gateway:
-    """Return the gateway."""
+def empty(log: str) -> Gateway:
+    """Return a gateway without a service, which logs to a file of that name."""
     logging.basicConfig(
-        filename=Path(os.environ["LEDGER"]).with_name("log"),
+        filename=Path(os.environ["LEDGER"]).with_name(log),
         level=logging.INFO,
         format="%(name)s %(levelname)s %(message)s",
     )
-    gateway = Gateway(pool=pool(), rules={f"{SERVICE}.Get": HttpRule(get="/v1/{name}")})
+    return Gateway(pool=pool(), rules={f"{SERVICE}.Get": HttpRule(get="/v1/{name}")})
+
+
+def remote() -> Gateway:
+    """Return a gateway before a process that runs `create`."""
+    gateway = empty("remote-log")
+    backend = Path(os.environ["LEDGER"]).with_name("backend").read_text()
+    gateway.route(pool().FindServiceByName(SERVICE), Channel(backend))
+    return gateway
+
+
+def create() -> Gateway:
+    """Return the gateway."""
+    gateway = empty("log")
     request = GetMessageClass(pool().FindMessageTypeByName("unprintable.v1.Request"))
     handler = grpc.unary_unary_rpc_method_handler(get, request.FromString, bytes_of)
     gateway.add_generic_rpc_handlers(
