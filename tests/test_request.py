@@ -332,7 +332,7 @@ def test_reads_system_parameters(protos: DescriptorPool) -> None:
 
     said = RequestDecoder(binding, message_class, GOOGLE).system_parameters(query)
 
-    assert said == SystemParameters(enum_numbers=True, pretty_print=True, fields="a")
+    assert said == SystemParameters(enum_numbers=True, pretty_print=True, fields="a", alt="json")
     strict = RequestDecoder(binding, message_class, STRICT)
     assert strict.system_parameters(query) is None
 
@@ -346,7 +346,7 @@ def test_reads_system_parameters(protos: DescriptorPool) -> None:
         (b"pretty%50rint=1", SystemParameters(pretty_print=True)),
         (b"x=1&%24fields=a", SystemParameters(fields="a")),
         (b"x=%2B&f%69elds=a", SystemParameters(fields="a")),
-        (b"$alt=json", None),  # what is printed anyway
+        (b"$alt=json", SystemParameters(alt="json")),  # what is printed anyway
     ],
 )
 def test_finds_system_parameters(

@@ -9,10 +9,17 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import InvalidRequest, NotFound, StatusError
+from transcoder.errors import InvalidRequest, NotFound, StatusError, Unprintable
 from transcoder.http_rule import bindings
 from transcoder.profile import GOOGLE, GRPC_GATEWAY, Profile
-from transcoder.response import JSON, Payload, Presentation, ResponseEncoder, error_payload
+from transcoder.response import (
+    JSON,
+    REPLY_LIMIT,
+    Payload,
+    Presentation,
+    ResponseEncoder,
+    error_payload,
+)
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
 from transcoder.system_parameters import SystemParameters
@@ -44,7 +51,7 @@ def test_whole(encoder: Encode, everything: type[Any]) -> None:
     """Without a response_body the reply is the answer."""
     payload = encoder()(everything(int64_value=5, enum_value=1))
 
-    assert (payload.status, payload.content_type, payload.headers) == (200, JSON, ())
+    assert (payload.status, payload.content_type) == (200, JSON)
     assert payload.body == b'{"int64Value":"5","enumValue":"RED"}'
 
 
@@ -282,3 +289,70 @@ def test_shape_that_fails(told: Any, caplog: pytest.LogCaptureFixture) -> None:
 
     assert payload == error_payload(NotFound("no such user"))
     assert len(caplog.records) == (0 if told is None else 1)
+
+
+X_PROTOBUF, PROTOBUF = "application/x-protobuf", "application/protobuf"
+
+
+@pytest.mark.parametrize(
+    ("response_body", "name", "expected"),
+    [
+        ("", "Everyone", ("application/json", X_PROTOBUF, PROTOBUF)),
+        ("child", "Everyone", ("application/json", X_PROTOBUF, PROTOBUF)),
+        ("time", "Everyone", ("application/json", X_PROTOBUF, PROTOBUF)),
+        ("string_value", "Everyone", ("application/json",)),
+        ("child_list", "Everyone", ("application/json",)),
+        ("string_map", "Everyone", ("application/json",)),
+        ("", "Upload", ()),  # the data say their type
+    ],
+)
+def test_offers(encoder: Encode, response_body: str, name: str, expected: tuple[str, ...]) -> None:
+    """A message is offered as JSON and serialized, other fields as JSON only."""
+    assert encoder(response_body, name).offers.types == expected
+
+
+@pytest.mark.parametrize(
+    ("response_body", "expected"), [("", b"\x18\x05\xb2\x04\x02\x18\x06"), ("child", b"\x18\x06")]
+)
+@pytest.mark.parametrize("media_type", [X_PROTOBUF, PROTOBUF])
+def test_serialized(
+    encoder: Encode, everything: type[Any], response_body: str, expected: bytes, media_type: str
+) -> None:
+    """The reply, or its field, is sent as its bytes where the client wants them."""
+    reply = everything(int32_value=5, child={"int32_value": 6})
+    payload = encoder(response_body)(reply, None, media_type)
+
+    assert (payload.content_type.decode(), payload.body) == (media_type, expected)
+    assert payload.headers == ((b"vary", b"Accept"),)
+
+
+def test_serialized_is_limited(encoder: Encode, everything: type[Any]) -> None:
+    """A serialized answer has the limit of a printed one."""
+    with pytest.raises(Unprintable):
+        encoder()(everything(bytes_value=bytes(REPLY_LIMIT)), None, X_PROTOBUF)
+
+
+def test_vary(encoder: Encode, everything: type[Any]) -> None:
+    """Caches are told of Accept exactly where it changes the answer."""
+    presentation = Presentation(enum_numbers=False, indent=True, selection=None)
+    for encode in (encoder(), encoder("child")):
+        assert encode(everything()).headers == ((b"vary", b"Accept"),)
+        assert encode(everything(), presentation).headers == ((b"vary", b"Accept"),)
+    assert encoder("string_value")(everything()).headers == ()
+
+
+@pytest.mark.parametrize(
+    ("alt", "expected"),
+    [("", ""), ("json", "application/json"), ("proto", X_PROTOBUF), ("sse", "text/event-stream")],
+)
+def test_alt(encoder: Encode, alt: str, expected: str) -> None:
+    """What the query wants goes before Accept."""
+    assert encoder().presentation(SystemParameters(alt=alt)).accept == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"), [(GOOGLE, None), (GRPC_GATEWAY, "application/json")]
+)
+def test_not_acceptable(encoder: Encode, profile: Profile, expected: str | None) -> None:
+    """Whether there is always an answer is the profile's."""
+    assert encoder("", "Everyone", profile).offers.choose("text/html") == expected

@@ -16,6 +16,8 @@ from transcoder.system_parameters import (
     system_parameters,
 )
 
+INT = SystemParameters(enum_numbers=True, alt="json")
+
 
 @pytest.fixture
 def everything(protos: DescriptorPool) -> Descriptor:
@@ -28,9 +30,11 @@ def everything(protos: DescriptorPool) -> Descriptor:
     [
         (b"", SystemParameters()),
         (b"x=1", SystemParameters()),
-        (b"$alt=json", SystemParameters()),
-        (b"%24alt=json%3Benum-encoding%3Dint", SystemParameters(enum_numbers=True)),
-        (b"alt=json;enum-encoding=int", SystemParameters(enum_numbers=True)),
+        (b"$alt=json", SystemParameters(alt="json")),
+        (b"%24alt=json%3Benum-encoding%3Dint", INT),
+        (b"alt=json;enum-encoding=int", INT),
+        (b"$alt=proto", SystemParameters(alt="proto")),
+        (b"alt=sse", SystemParameters(alt="sse")),
         (b"$prettyPrint=false", SystemParameters(pretty_print=False)),
         (b"prettyPrint=1&fields=a,b(c)", SystemParameters(pretty_print=True, fields="a,b(c)")),
     ],

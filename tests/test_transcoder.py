@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.api.http_pb2 import HttpRule
 from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from services.user.v1 import user_service_pb2
 from transcoder import GOOGLE, GRPC_GATEWAY, ConfigError, Gateway, Profile, Transcoder
+from transcoder.errors import InvalidRequest, NotAcceptable
 from transcoder.protojson import decode, encode
 
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
@@ -88,3 +92,63 @@ def test_precompile() -> None:
     transcoder.request(match, b"", b'{"address": {"city": "Zug"}}', "application/json")
 
     assert compiled == (len(encode._encoders), len(decode._decoders))
+
+
+def answered(
+    protos: DescriptorPool, path: str, query: bytes, accept: str, profile: Profile = GOOGLE
+) -> str:
+    """The media type of an answer, of one message or of a stream."""
+    transcoder = Transcoder([protos.FindServiceByName("streams.v1.Streams")], profile=profile)
+    endpoint: Any = transcoder.match("GET", path).route.endpoint
+    headers = [(b"accept", accept.encode())] if accept else []
+    presentation = endpoint.presentation(query)
+    if not endpoint.streams:
+        return str(endpoint.media_type(headers, presentation))
+    return str(endpoint.framing(headers, presentation).content_type)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "accept", "expected"),
+    [
+        ("/v1/a/single", b"", "", "application/json"),
+        ("/v1/a/single", b"", "application/x-protobuf", "application/x-protobuf"),
+        ("/v1/a/single", b"$alt=proto", "", "application/x-protobuf"),
+        ("/v1/a/single", b"$alt=json", "application/protobuf", "application/json"),
+        ("/v1/a/single", b"$alt=proto", "text/html", "application/x-protobuf"),
+        ("/v1/a/told", b"", "*/*", "application/json"),
+        ("/v1/a/told", b"", "text/event-stream", "text/event-stream"),
+        ("/v1/a/told", b"$alt=sse", "*/*", "text/event-stream"),
+        ("/v1/a/told", b"alt=proto", "*/*", "application/x-protobuf; delimited=true"),
+        ("/v1/a/texts", b"", "application/jsonl", "application/jsonl"),
+        ("/v1/a/file", b"", "image/png", ""),  # the first piece says it
+    ],
+)
+def test_media_type(
+    protos: DescriptorPool, path: str, query: bytes, accept: str, expected: str
+) -> None:
+    """Accept chooses the form of an answer, and `$alt` before it."""
+    assert expected == answered(protos, path, query, accept)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "accept"),
+    [
+        ("/v1/a/single", b"", "text/html"),
+        ("/v1/a/single", b"$alt=sse", "*/*"),
+        ("/v1/a/told", b"", "text/html"),
+        ("/v1/a/texts", b"", "application/x-protobuf"),
+    ],
+)
+def test_not_acceptable(protos: DescriptorPool, path: str, query: bytes, accept: str) -> None:
+    """Who accepts nothing that is there is told what there is, or gets the usual answer."""
+    with pytest.raises(NotAcceptable, match="this method answers application/json"):
+        answered(protos, path, query, accept)
+    if not query:
+        assert answered(protos, path, query, accept, GRPC_GATEWAY) == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/v1/a/single", "/v1/a/told"])
+def test_selection_of_what_is_serialized(protos: DescriptorPool, path: str) -> None:
+    """Fields cannot be selected of an answer that is not printed."""
+    with pytest.raises(InvalidRequest, match="fields: fields are selected of JSON only"):
+        answered(protos, path, b"$fields=number", "application/x-protobuf")

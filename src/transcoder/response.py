@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import InvalidRequest, StatusError, Unprintable
 from transcoder.fields import is_map
 from transcoder.http_rule import Binding
+from transcoder.marshaler import PROTOBUF, Offers, offers
 from transcoder.metadata import RawHeaders, is_header
 from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
@@ -42,6 +43,10 @@ REPLY_ON_LOOP = 16_384
 REPLY_LIMIT = 4 << 20
 """Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
+_JSON = JSON.decode()
+_ACCEPT = {"": "", "json": _JSON, "proto": PROTOBUF[0], "sse": "text/event-stream"}
+"""What the system parameter `$alt` accepts."""
+_VARY: RawHeaders = ((b"vary", b"Accept"),)
 _PROBLEM = PROBLEM.encode()
 NUMBERS_COUNT = 1 << 20
 """Bytes of a reply over which the numbers in its lists count too."""
@@ -52,12 +57,21 @@ _METHODS: Any = Empty
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """An HTTP answer without the wire: what `send` needs, and nothing else."""
+    """An HTTP answer without the wire: what `send` needs, and nothing else.
+
+    Args:
+        status: of HTTP.
+        content_type: empty for an answer without a body.
+        body: all of it.
+        headers: further ones, names in lower case.
+        trailers: what follows the body, announced among the headers.
+    """
 
     status: int
     content_type: bytes
     body: bytes
     headers: RawHeaders = ()
+    trailers: RawHeaders = ()
 
 
 ErrorShape: TypeAlias = Callable[[Status, int], "Payload | None"]
@@ -72,11 +86,13 @@ class Presentation:
         enum_numbers: enum values as numbers.
         indent: whether to print for human eyes.
         selection: what of the answer to print; None is all of it.
+        accept: media types that go before those of Accept; empty for none.
     """
 
     enum_numbers: bool
     indent: bool
     selection: Selection | None
+    accept: str = ""
 
 
 class ResponseEncoder:
@@ -84,13 +100,23 @@ class ResponseEncoder:
 
     Args:
         binding: its `response_body` names the field that is the whole answer.
-        profile: what is printed.
+        profile: what is printed, and what happens to who accepts no answer.
 
     Raises (on call):
         Unprintable: the reply has no JSON form.
     """
 
-    __slots__ = ("_answer", "_class", "_field", "_is_http_body", "_pool", "_print_defaults")
+    __slots__ = (
+        "_answer",
+        "_class",
+        "_field",
+        "_headers",
+        "_is_http_body",
+        "_pool",
+        "_print_defaults",
+        "offers",
+        "serializes",
+    )
 
     def __init__(self, binding: Binding, profile: Profile) -> None:
         output = binding.rpc.output_type
@@ -100,23 +126,46 @@ class ResponseEncoder:
         repeated = self._field is not None and self._field.is_repeated
         body_type = output if self._field is None else self._field.message_type
         self._is_http_body = not repeated and is_http_body(body_type)
+        self.serializes = body_type is not None and not repeated and not self._is_http_body
+        """Whether an answer is a message, which may also be sent as its bytes."""
+        self.offers = self._offers(refuse=profile.not_acceptable == "reject")
+        """The media types of the answers."""
+        self._headers = _VARY if len(self.offers.types) > 1 else ()
         self._print_defaults = profile.print_defaults
         self._class = GetMessageClass(output)
         pool = output.file.pool
         self._pool = None if pool is Default() else pool
 
-    def __call__(self, reply: Message, presentation: Presentation | None = None) -> Payload:
+    def _offers(self, *, refuse: bool) -> Offers:
+        if self._is_http_body:
+            return offers()
+        types = (_JSON, *PROTOBUF) if self.serializes else (_JSON,)
+        return offers(*types, refuse=refuse)
+
+    def __call__(
+        self, reply: Message, presentation: Presentation | None = None, media_type: str = _JSON
+    ) -> Payload:
         """Return the answer that carries this reply.
 
         Args:
             reply: of the method.
-            presentation: how to print it; an HttpBody is sent as it is.
+            presentation: how to print JSON.
+            media_type: one of `offers`; an HttpBody has its own.
         """
         if self._is_http_body:
             return self._http_body(reply)
+        if media_type != _JSON:
+            return self._serialized(reply, media_type)
         if presentation is None:
-            return Payload(200, JSON, self._json(reply))
-        return Payload(200, JSON, self._presented(reply, presentation))
+            return Payload(200, JSON, self._json(reply), self._headers)
+        return Payload(200, JSON, self._presented(reply, presentation), self._headers)
+
+    def _serialized(self, reply: Message, media_type: str) -> Payload:
+        value = reply if self._field is None else getattr(reply, self._field.name)
+        data: bytes = _METHODS.SerializePartialToString(value)
+        if len(data) > REPLY_LIMIT:
+            raise self._too_large(f"over {REPLY_LIMIT} bytes")
+        return Payload(200, media_type.encode(), data, self._headers)
 
     def snapshot(self, reply: Message) -> bytes | None:
         """Return a large reply as it is now, in bytes, for `from_snapshot` to print on a thread.
@@ -180,7 +229,8 @@ class ResponseEncoder:
             if self._is_http_body:
                 raise InvalidRequest("this method answers with raw bytes, not fields", "fields")
             selection = Selection.parse(system.fields, self._answer)
-        return Presentation(system.enum_numbers, bool(system.pretty_print), selection)
+        accept = _ACCEPT[system.alt]
+        return Presentation(system.enum_numbers, bool(system.pretty_print), selection, accept)
 
     def _http_body(self, reply: Message) -> Payload:
         body: Any = reply if self._field is None else getattr(reply, self._field.name)

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
 from transcoder.answer import with_http_status, with_metadata
+from transcoder.asgi import carries_trailers
 from transcoder.calls import Calls
 from transcoder.errors import StatusError
 from transcoder.marshaler import JSON, PROTOBUF
@@ -62,6 +63,7 @@ class Rest:
         headers: RawHeaders = list(scope["headers"])
         call = self._calls(scope, headers, endpoint.method)
         request, presentation = await self._read(match, scope, headers, receive)
+        media_type = endpoint.media_type(headers, presentation)
         check_deadline(call)
         upstream = self._upstream_of(call.method)
         try:
@@ -69,17 +71,24 @@ class Rest:
                 reply = await upstream.unary(call, request)
         except StatusError as error:
             return self.refused(error, scope, call)
-        return self.answered(await self.printed(endpoint, reply, presentation), call)
+        payload = await self.printed(endpoint, reply, presentation, media_type)
+        return self.answered(payload, scope, call)
 
-    def answered(self, payload: Payload, call: Call) -> Payload:
-        """Return an answer with what the servicer said beside it."""
-        return with_metadata(payload, call.initial_metadata, call.trailing_metadata, self.outbound)
+    def answered(self, payload: Payload, scope: Scope, call: Call) -> Payload:
+        """Return an answer with what the servicer said beside it.
+
+        Raises:
+            StatusError: it said an HTTP status that no reply has.
+        """
+        initial, trailing = call.initial_metadata, call.trailing_metadata
+        trailers = bool(trailing) and carries_trailers(scope, call.headers)
+        return with_metadata(payload, initial, trailing, self.outbound, trailers=trailers)
 
     def refused(self, error: BaseException, scope: Scope, call: Call) -> Payload:
         """Return the answer to a call that failed, with what the servicer said beside it."""
         if isinstance(error, StatusError):
             error = with_http_status(error, call.initial_metadata, call.trailing_metadata)
-        return self.answered(refuse(error, scope), call)
+        return self.answered(refuse(error, scope), scope, call)
 
     async def printed(
         self,
@@ -90,7 +99,7 @@ class Rest:
     ) -> Payload:
         """Return a reply as an answer; a large one is printed on a thread."""
         if media_type in PROTOBUF:
-            return Payload(200, media_type.encode(), type(reply).SerializeToString(reply))
+            return endpoint.encode(reply, presentation, media_type)
         snapshot = endpoint.encode.snapshot(reply)
         if snapshot is None:
             return endpoint.encode(reply, presentation)

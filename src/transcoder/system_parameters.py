@@ -20,11 +20,13 @@ class SystemParameters:
         enum_numbers: print enum values as numbers, from `$alt=json;enum-encoding=int`.
         pretty_print: indent the answer; None when not said.
         fields: a field mask for the answer, as it was written.
+        alt: the form of the answer, `json`, `proto` or `sse`; empty when not said.
     """
 
     enum_numbers: bool = False
     pretty_print: bool | None = None
     fields: str = ""
+    alt: str = ""
 
 
 def system_names(descriptor: Descriptor) -> frozenset[str]:
@@ -62,7 +64,7 @@ def system_parameters(pairs: Iterable[Pair], names: Collection[str]) -> SystemPa
     >>> from transcoder.query_string import QueryLimits, parameters
     >>> pairs = parameters(b"$alt=json;enum-encoding=int&prettyPrint=true", QueryLimits())
     >>> system_parameters(pairs, {"$alt", "prettyPrint"})
-    SystemParameters(enum_numbers=True, pretty_print=True, fields='')
+    SystemParameters(enum_numbers=True, pretty_print=True, fields='', alt='json')
     """
     said = {}
     for key, _, value in pairs:
@@ -73,11 +75,12 @@ def system_parameters(pairs: Iterable[Pair], names: Collection[str]) -> SystemPa
         enum_numbers=said.get("alt", "").endswith("enum-encoding=int"),
         pretty_print=_FLAGS[said["prettyPrint"]] if "prettyPrint" in said else None,
         fields=said.get("fields", ""),
+        alt=said.get("alt", "").partition(";")[0],
     )
 
 
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_ALTS = {"json", "json;enum-encoding=int", "json;enum-encoding=string"}
+_ALTS = {"json", "json;enum-encoding=int", "json;enum-encoding=string", "proto", "sse"}
 
 
 def check_system(key: str, value: str) -> None:
@@ -88,6 +91,6 @@ def check_system(key: str, value: str) -> None:
     """
     name = key.removeprefix("$")
     if name == "alt" and value not in _ALTS:
-        raise InvalidRequest("expected json, or json;enum-encoding=int", key)
+        raise InvalidRequest("expected json, json;enum-encoding=int, proto or sse", key)
     if name == "prettyPrint" and value not in _FLAGS:
         raise InvalidRequest("expected true or false", key)

@@ -15,11 +15,17 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import ConfigError, MethodNotAllowed, NotFound
+from transcoder.errors import (
+    ConfigError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+)
 from transcoder.event_stream import Events, EventStream
 from transcoder.framing import Framing, Framings, Raw
 from transcoder.http_rule import Binding, bindings, unbound
-from transcoder.marshaler import accept_of
+from transcoder.marshaler import PROTOBUF, accept_of
 from transcoder.metadata import RawHeaders
 from transcoder.profile import GOOGLE, Profile
 from transcoder.protojson import precompile_decoder
@@ -54,15 +60,32 @@ class Endpoint:
     """Of a method with a stream of replies."""
     events: Events | None = None
 
-    def framing(self, headers: RawHeaders) -> Framing:
+    def framing(self, headers: RawHeaders, presentation: Presentation | None = None) -> Framing:
         """Return the framing of one answer, by the Accept of its request.
 
         Raises:
             NotAcceptable: none that is accepted.
+            InvalidRequest: fields are selected where no JSON is printed.
         """
         if self.framings is None:
             return Raw("")
-        return self.framings(accept_of(headers))
+        framing = self.framings(_accept(headers, presentation))
+        _check_selection(presentation, framing.payload)
+        return framing
+
+    def media_type(self, headers: RawHeaders, presentation: Presentation | None = None) -> str:
+        """Return the media type of an answer without a stream, by the Accept of its request.
+
+        Raises:
+            NotAcceptable: none that is accepted.
+            InvalidRequest: fields are selected where no JSON is printed.
+        """
+        offers = self.encode.offers
+        chosen = offers.choose(_accept(headers, presentation))
+        if chosen is None:
+            raise NotAcceptable(offers.types)
+        _check_selection(presentation, chosen)
+        return chosen
 
     def presentation(self, query: bytes, form: bytes = b"") -> Presentation | None:
         """Return how the client wants its answer printed; None when the query does not say.
@@ -73,6 +96,16 @@ class Endpoint:
         """
         system = self.decode.system_parameters(query, form)
         return None if system is None else self.encode.presentation(system)
+
+
+def _accept(headers: RawHeaders, presentation: Presentation | None) -> str:
+    said = "" if presentation is None else presentation.accept
+    return said or accept_of(headers)
+
+
+def _check_selection(presentation: Presentation | None, media_type: str) -> None:
+    if presentation is not None and presentation.selection and media_type in PROTOBUF:
+        raise InvalidRequest("fields are selected of JSON only", "fields")
 
 
 class Transcoder:
@@ -273,7 +306,12 @@ class Transcoder:
         framings = events = None
         if rpc.server_streaming and encode.prints_json:
             events = Events(binding, self._events.get(rpc.full_name))
-            framings = Framings(self.profile.stream, events, protobuf=not binding.response_body)
+            framings = Framings(
+                self.profile.stream,
+                events,
+                protobuf=encode.serializes,
+                refuse=self.profile.not_acceptable == "reject",
+            )
         return Endpoint(
             method=method_path(rpc),
             binding=binding,
