@@ -1,0 +1,43 @@
+"""docs/streams.md says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from transcoder import EventStream, Gateway, StreamLimits
+from transcoder.framing import Framings
+
+TEXT = (Path(__file__).parent.parent / "docs" / "streams.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python(block: str) -> None:
+    """Each block of Python makes a gateway."""
+    names: dict[str, object] = {}
+    exec(block, names)  # noqa: S102  our own page
+
+    assert isinstance(names["app"], Gateway)
+    assert names.keys() & {"EventStream", "StreamLimits"}
+    assert isinstance(EventStream(), EventStream)
+
+
+def test_framings() -> None:
+    """The table has the media types that a stream may answer with."""
+    offered = {name for name in Framings("array", protobuf=True).offers.types if "x-" in name}
+
+    assert all(f"`{name}`" in TEXT for name in offered)
+
+
+@pytest.mark.parametrize("limit", [field.name for field in dataclasses.fields(StreamLimits)])
+def test_limits(limit: str) -> None:
+    """Each limit has its row, with its default."""
+    (row,) = re.findall(rf"^\| `{limit}` \| ([^|]*) \|", TEXT, re.MULTILINE)
+    default = getattr(StreamLimits(), limit)
+    told = {None: "none", 1 << 20: "1 MiB"}.get(default, f"{default or 0:,g}")
+
+    assert str(row).startswith(str(told))
