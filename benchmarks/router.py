@@ -45,7 +45,7 @@ class Gate(NamedTuple):
     def __str__(self) -> str:
         limit = "" if self.limit is None else f"<= {self.limit:.3g}"
         verdict = "MISSED" if self.missed else ""
-        return f"{self.what:<54} {self.figure:>9.2f} {self.unit:<5} {limit:<9} {verdict}".rstrip()
+        return f"{self.what:<60} {self.figure:>9.2f} {self.unit:<5} {limit:<9} {verdict}".rstrip()
 
 
 def templates(count: int) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ from transcoder.errors import TemplateError
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _WORD = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*")
 _SUB_DELIMS = "!$&'()*+,;="
-_DOT_SEGMENTS = (".", "..")
+DOT_SEGMENTS = (".", "..")
 
 
 class Kind(enum.Enum):
@@ -159,7 +159,7 @@ class PathTemplate:
     def _bound(self, variable: Variable, value: str) -> list[str]:
         own = self.segments[variable.start : variable.end]
         parts = (value.split("/") if value else []) if variable.multi else [value]
-        if not _fits(own, parts) or any(not part or part in _DOT_SEGMENTS for part in parts):
+        if not _fits(own, parts) or any(not part or part in DOT_SEGMENTS for part in parts):
             pattern = "/".join(segment.text for segment in own)
             raise ValueError(f"{variable.name}: expected text of the form {pattern}, not {value!r}")
         return [quote(part, safe="") for part in parts]
@@ -268,7 +268,7 @@ class _Parser:
         if not word.strip("*"):
             self._fail("expected '*' or '**'", start)
         text = self._decoded(word, start)
-        if text in _DOT_SEGMENTS:
+        if text in DOT_SEGMENTS:
             self._fail("a dot segment matches no path", start)
         return Segment(Kind.LITERAL, text)
 

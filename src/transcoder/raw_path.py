@@ -16,7 +16,6 @@ from typing import Final
 from transcoder.errors import InvalidRequest
 from transcoder.profile import Unescape
 
-DOT_SEGMENTS: Final = (".", "..")
 _DOT_SEGMENT: Final = re.compile(r"[/\0]\.\.?(?:[/\0]|\Z)")
 _PAIRS: Final = [
     f"{high}{low}" for high in "0123456789ABCDEFabcdef" for low in "0123456789ABCDEFabcdef"

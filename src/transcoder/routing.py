@@ -25,8 +25,9 @@ from typing import Final, Generic, Literal, TypeVar
 
 from transcoder.captures import captures
 from transcoder.errors import ConfigError, InvalidRequest
+from transcoder.path_template import DOT_SEGMENTS
 from transcoder.profile import Order, Unescape
-from transcoder.raw_path import DOT_SEGMENTS, key_of, split, unquoted
+from transcoder.raw_path import key_of, split, unquoted
 from transcoder.route import Conflict, Match, Miss, Route, Shadowed
 from transcoder.trie import Node, fitting, samples
 
