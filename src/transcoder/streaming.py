@@ -12,7 +12,7 @@ import contextlib
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
@@ -68,6 +68,34 @@ class Exchange:
     presentation: Presentation | None
 
 
+class Answer(Protocol):
+    """An answer that is sent message by message."""
+
+    count: int
+    """How many messages were sent."""
+    waiting_since: float | None
+    """Since when the client has not read what there is; None while there is nothing."""
+    last: float
+    """When something was sent."""
+
+    @property
+    def media_type(self) -> str:
+        """What `message` takes: JSON, serialized messages, or nothing for raw bytes."""
+        ...
+
+    def beat(self) -> None:
+        """Send something that means nothing, if there is such a thing."""
+        ...
+
+    async def message(self, reply: Message, printed: Payload) -> None:
+        """Send one message."""
+        ...
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """End the connection, so that the client sees that the answer is not whole."""
+        ...
+
+
 class Streaming:
     """Answers requests of methods with streams.
 
@@ -87,17 +115,27 @@ class Streaming:
         rest: Rest,
         limits: StreamLimits,
     ) -> None:
-        self._upstream_of = upstream_of
+        self.upstream_of = upstream_of
+        self.limits = limits
         self._calls = calls
         self._read = read
         self._rest = rest
-        self._limits = limits
         self._open: set[Watch] = set()
 
     def end(self) -> None:
         """Give up all streams, for the server stops."""
         for watch in list(self._open):
             watch.end(StatusError(Code.UNAVAILABLE, SHUTTING_DOWN))
+
+    def check_count(self) -> None:
+        """Refuse one more stream than there may be at once.
+
+        Raises:
+            StatusError: UNAVAILABLE.
+        """
+        if len(self._open) >= self.limits.count:
+            message = "too many streams at once"
+            raise StatusError(Code.UNAVAILABLE, message, headers=[("retry-after", "1")])
 
     async def __call__(
         self, match: Match[Any], scope: Scope, receive: Receive, send: Send
@@ -119,11 +157,9 @@ class Streaming:
             )
             await answer.end()
             return None
-        if len(self._open) >= self._limits.count:
-            message = "too many streams at once"
-            raise StatusError(Code.UNAVAILABLE, message, headers=[("retry-after", "1")])
+        self.check_count()
         exchange = await self._begin(match, scope, headers, receive)
-        upstream = self._upstream_of(exchange.call.method)
+        upstream = self.upstream_of(exchange.call.method)
         if framing is None:
             return await self._single(exchange, upstream)
         answer = StreamedAnswer(scope, send, framing, exchange.call, self._rest.outbound)
@@ -136,7 +172,7 @@ class Streaming:
         call = self._calls(scope, headers, endpoint.method, streams=True)
         check_deadline(call)
         if endpoint.binding.rpc.client_streaming:
-            requests = self._read.stream(match, scope, headers, self._limits.message)
+            requests = self._read.stream(match, scope, headers, self.limits.message)
             presentation = endpoint.presentation(scope["query_string"])
             gone = functools.partial(requests.pump, receive)
             return Exchange(endpoint, scope, call, requests, gone, presentation)
@@ -149,12 +185,12 @@ class Streaming:
     async def _single(self, exchange: Exchange, upstream: Upstream) -> Payload:
         call = exchange.call
         try:
-            with self._watched(exchange):
+            with self.watched(exchange):
                 reply = await upstream.unary(call, exchange.request)
         except StatusError as error:
             return self._rest.refused(error, exchange.scope, call)
         printed = self._rest.printed(exchange.endpoint, reply, exchange.presentation)
-        return self._rest.answered(await printed, call)
+        return self._rest.answered(await printed, exchange.scope, call)
 
     async def _several(
         self, exchange: Exchange, upstream: Upstream, answer: StreamedAnswer
@@ -162,9 +198,9 @@ class Streaming:
         call = exchange.call
         call.on_open = answer.open_soon
         try:
-            with self._watched(exchange, answer):
+            with self.watched(exchange, answer):
                 async with contextlib.aclosing(upstream.stream(call, exchange.request)) as replies:
-                    await self._relay(replies, exchange, answer)
+                    await self.relay(replies, exchange, answer)
                 await answer.end()
         except Disconnected:
             raise
@@ -176,14 +212,15 @@ class Streaming:
                 return answer.refused(self._rest.refused(error, exchange.scope, call))
             refuse(error, exchange.scope)
             # A framing tells errors in its own shape.
-            await answer.fail(error_payload(error), self._limits.stall)
+            await answer.fail(error_payload(error), self.limits.stall)
         finally:
             answer.close()
         return None
 
-    async def _relay(
-        self, replies: AsyncGenerator[Message, None], exchange: Exchange, answer: StreamedAnswer
+    async def relay(
+        self, replies: AsyncGenerator[Message, None], exchange: Exchange, answer: Answer
     ) -> None:
+        """Send the replies as they come, as fast as the client reads them."""
         now = asyncio.get_running_loop().time
         turn = now()
         async for reply in replies:
@@ -196,10 +233,11 @@ class Streaming:
                 turn = now()
 
     @contextlib.contextmanager
-    def _watched(self, exchange: Exchange, answer: StreamedAnswer | None = None) -> Iterator[Watch]:
+    def watched(self, exchange: Exchange, answer: Answer | None = None) -> Iterator[Watch]:
+        """Count a stream among those that are open, and hold it to the limits."""
         with Watch(exchange.call, exchange.gone, 0) as watch:
             self._open.add(watch)
-            pulse = Pulse(watch, self._limits, exchange.request, answer)
+            pulse = Pulse(watch, self.limits, exchange.request, answer)
             try:
                 yield watch
             finally:
@@ -343,7 +381,7 @@ class Pulse:
     """
 
     def __init__(
-        self, watch: Watch, limits: StreamLimits, request: Request, answer: StreamedAnswer | None
+        self, watch: Watch, limits: StreamLimits, request: Request, answer: Answer | None
     ) -> None:
         self._watch = watch
         self._limits = limits
