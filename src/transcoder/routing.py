@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Generic, Literal, TypeVar
 
-from transcoder.captures import captures
 from transcoder.errors import ConfigError, InvalidRequest
+from transcoder.leaf import NOT_FOUND, Entry, Leaf, miss
 from transcoder.path_template import DOT_SEGMENTS
 from transcoder.profile import Order, Unescape
 from transcoder.raw_path import key_of, split, unquoted
@@ -35,8 +35,6 @@ T = TypeVar("T")
 
 _new = tuple.__new__
 
-
-_NOT_FOUND: Final = Miss()
 _MISSES: Final = 1 << 14
 """Sets of templates of which a router remembers what to say when only the method is wrong."""
 
@@ -78,10 +76,10 @@ class Router(Generic[T]):
         self._newest = order == "last-wins"
         self._unescape = unescape
         self._drop_slash = trailing_slash == "drop"
-        self._root: Node[_Leaf[T]] = Node()
-        self._miss = lru_cache(_MISSES)(_miss)
-        entries = [_Entry(route, age, unescape) for age, route in enumerate(self.routes)]
-        entries.sort(key=_Entry.is_common)
+        self._root: Node[Leaf[T]] = Node()
+        self._miss = lru_cache(_MISSES)(miss)
+        entries = [Entry(route, age, unescape) for age, route in enumerate(self.routes)]
+        entries.sort(key=Entry.is_common)
         twins = [self._add(entry) for entry in entries]
         verbs = {route.template.verb for route in self.routes} - {""}
         self._verbs = frozenset(verbs)
@@ -150,7 +148,7 @@ class Router(Generic[T]):
         base, _, verb = last.rpartition(":")
         if self._verb_parts > 1 or not base or base[-1] == ".":
             return self._select(method, keys, keys)
-        leaves: list[_Leaf[T]] = []
+        leaves: list[Leaf[T]] = []
         if verb in self._verbs:
             keys[-1] = base
             leaves = fitting(self._root, keys, verb)
@@ -170,14 +168,14 @@ class Router(Generic[T]):
         """Match any path."""
         split = self._split(path)
         if split is None:
-            return _NOT_FOUND
+            return NOT_FOUND
         return (self._select_newest if self._newest else self._select)(method, *split)
 
     def _split(self, path: str) -> tuple[list[str], list[str]] | None:
         return split(path, self._unescape, drop_slash=self._drop_slash, empty_segments=self._newest)
 
     def _select(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
-        passed: list[_Leaf[T]] = []
+        passed: list[Leaf[T]] = []
         for verb, key, written in self._endings(keys[-1], raw[-1]):
             keys[-1], raw[-1] = key, written
             for leaf in fitting(self._root, keys, verb):
@@ -188,8 +186,8 @@ class Router(Generic[T]):
         return self._miss(*passed)
 
     def _select_newest(self, method: str, keys: list[str], raw: list[str]) -> Match[T] | Miss:
-        passed: list[_Leaf[T]] = []
-        fit: list[tuple[_Entry[T], str, str]] = []
+        passed: list[Leaf[T]] = []
+        fit: list[tuple[Entry[T], str, str]] = []
         for verb, key, written in self._endings(keys[-1], raw[-1]):
             keys[-1] = key
             for leaf in fitting(self._root, keys, verb):
@@ -228,15 +226,15 @@ class Router(Generic[T]):
                 verb = f"{part}:{verb}"
         return endings
 
-    def _matched(self, entry: _Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
+    def _matched(self, entry: Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
         values = entry.bind(raw)
         if keys is not raw:
             values = tuple(map(unquoted, values, entry.modes))
         return _new(Match, (entry.route, values))
 
-    def _add(self, entry: _Entry[T]) -> Conflict[T] | None:
+    def _add(self, entry: Entry[T]) -> Conflict[T] | None:
         template, method = entry.route.template, entry.route.method
-        leaf = self._root.place(template.segments).setdefault(template.verb, _Leaf())
+        leaf = self._root.place(template.segments).setdefault(template.verb, Leaf())
         other = leaf.explicit(method)
         if other is None:
             leaf.add(entry)
@@ -248,14 +246,14 @@ class Router(Generic[T]):
             return None
         return Conflict(other.route, entry.route, same=True)
 
-    def _shadowed(self, entries: Sequence[_Entry[T]]) -> Iterator[Shadowed[T]]:
+    def _shadowed(self, entries: Sequence[Entry[T]]) -> Iterator[Shadowed[T]]:
         longest = max((len(route.template.segments) for route in self.routes), default=0)
         for entry in entries:
             takers = self._takers(entry, longest)
             if takers:
                 yield Shadowed(entry.route, takers)
 
-    def _takers(self, entry: _Entry[T], longest: int) -> tuple[Route[T], ...]:
+    def _takers(self, entry: Entry[T], longest: int) -> tuple[Route[T], ...]:
         """Return the routes that take all of a route's paths; none if some path is left to it.
 
         Among its paths of one length, the one in which no wildcard meets a known literal fits the
@@ -277,52 +275,5 @@ class Router(Generic[T]):
         return tuple(takers)
 
 
-class _Entry(Generic[T]):
-    """A route in the trie."""
-
-    __slots__ = ("bind", "modes", "rank", "route")
-
-    def __init__(self, route: Route[T], age: int, unescape: Unescape) -> None:
-        self.route = route
-        self.rank = (route.reserved, age)
-        self.bind = captures(route.template)
-        # The value of one segment has nothing to stay encoded for.
-        multis = [variable.multi for variable in route.template.variables]
-        self.modes: list[Unescape] = [unescape if multi else "all" for multi in multis]
-
-    def is_common(self) -> bool:
-        """Whether the route is not reserved: such come behind those that are."""
-        return not self.route.reserved
-
-
-class _Leaf(Generic[T]):
-    """The routes of one template, variables aside."""
-
-    __slots__ = ("any", "methods")
-
-    def __init__(self) -> None:
-        self.methods: dict[str, _Entry[T]] = {}
-        self.any: _Entry[T] | None = None
-
-    def explicit(self, method: str) -> _Entry[T] | None:
-        entry = self.any if method == "*" else self.methods.get(method)
-        return entry if entry and entry.route.method == method else None
-
-    def add(self, entry: _Entry[T]) -> None:
-        method = entry.route.method
-        if method == "*":
-            self.any = entry
-            return
-        self.methods[method] = entry
-        if method == "GET" and not self.explicit("HEAD"):
-            self.methods["HEAD"] = entry
-
-
 def _lone(shadowed: Shadowed[T]) -> bool:
     return len(shadowed.takers) == 1
-
-
-def _miss(*leaves: _Leaf[T]) -> Miss:
-    """Return what to say when these fit a path, but not its method."""
-    methods = {method for leaf in leaves for method in leaf.methods}
-    return Miss(tuple(sorted({*methods, "OPTIONS"}))) if methods else _NOT_FOUND
