@@ -28,8 +28,11 @@ from json_cases import (
     protos,
     same,
 )
-from transcoder.errors import InvalidRequest, TemplateError, UnsupportedMedia
+from transcoder.errors import InvalidRequest, StatusError, TemplateError, UnsupportedMedia
+from transcoder.framing import Framings
 from transcoder.http_rule import bindings
+from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, RawCutter
+from transcoder.marshaler import JSON, PROTOBUF, Offers, is_delimited, is_json, is_protobuf
 from transcoder.path_template import PathTemplate
 from transcoder.profile import PROFILES, Profile
 from transcoder.protojson import from_json, to_json
@@ -157,6 +160,60 @@ def write(data: bytes) -> None:
     check(expected == canonical(json.loads(printed)), "json_format prints something else")
 
 
+def stream(data: bytes) -> None:
+    """Cut a body into messages: the same ones, wherever its parts were cut.
+
+    A letter before it chooses the cutter. What is a JSON array gives its elements.
+    """
+    name, rest = chr(data[0]) if data else "j", data[1:]
+    cutter = _CUTTERS.get(name, JsonCutter)
+    found, refusal = _cut(cutter(256), [rest])
+    for size in (1, 3, 64):
+        parts = [rest[start : start + size] for start in range(0, len(rest), size)]
+        again = _cut(cutter(256), parts)
+        same_pieces = b"".join(again[0]) == b"".join(found) if name == "r" else again[0] == found
+        check(same_pieces and again[1] == refusal, f"parts of {size} bytes give something else")
+    check(all(len(message) <= 256 for message in found), "a message over the limit")
+    if name not in {"d", "r"} and not refusal:
+        _check_elements(rest, found)
+
+
+def accept(data: bytes) -> None:
+    """Choose by an Accept: one of what there is, or nothing, and the same again."""
+    text = data.decode("latin-1")
+    for offered in _offers():
+        chosen = offered.choose(text)
+        check(chosen is None or chosen in offered.types, f"{chosen!r} was not offered")
+        check(offered.choose(text) == chosen, "the second time it is another")
+    check(not (is_json(text) and is_protobuf(text)), "two types at once")
+    check(not (is_protobuf(text) and is_delimited(text)), "one message and many")
+
+
+_CUTTERS: Final[dict[str, Callable[[int], Cutter]]] = {"d": DelimitedCutter, "r": RawCutter}
+
+
+def _cut(cutter: Cutter, parts: list[bytes]) -> tuple[list[bytes], str]:
+    found: list[bytes] = []
+    try:
+        for part in parts:
+            found.extend(cutter.feed(part))
+        found.extend(cutter.end())
+    except StatusError as error:
+        check(error.http in {400, 413}, f"status {error.http}")
+        return found, error.status.message
+    return found, ""
+
+
+def _check_elements(body: bytes, found: list[bytes]) -> None:
+    try:
+        elements = json.loads(body)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(elements, list):
+        cut = [json.loads(value) for value in found]
+        check(json.dumps(cut) == json.dumps(elements), "other elements than json reads")
+
+
 def _type_and_rest(data: bytes) -> tuple[str, bytes]:
     letter = data[0] if data else 0
     return TYPES[(letter & 31) % len(TYPES)], data[1:]
@@ -169,6 +226,8 @@ TARGETS: Final[dict[str, Target]] = {
     "body": body,
     "read": read,
     "write": write,
+    "stream": stream,
+    "accept": accept,
 }
 
 
@@ -207,6 +266,12 @@ def _routers() -> tuple[Router[str], ...]:
         )
         for profile in PROFILES.values()
     )
+
+
+@cache
+def _offers() -> tuple[Offers, ...]:
+    stream = Framings("array", protobuf=True).offers
+    return Offers((JSON, *PROTOBUF)), stream, Offers(stream.types, refuse=False)
 
 
 @cache
