@@ -16,13 +16,14 @@ import grpc.aio
 from services.user.v1.user_service_pb2 import User
 from transcoder.errors import StatusError
 from transcoder.handlers import GuardedHandlers
+from transcoder.metadata import Metadatum
 from transcoder.upstream import Call
 from transcoder.upstream.codes import status_code
 from transcoder.upstream.local import Local
 
 PATH = "/tests.Service/Do"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-METADATA = (("x-tenant", "acme"), ("x-seal-bin", b"\x00\xff"))
+METADATA = (Metadatum("x-tenant", "acme"), Metadatum("x-seal-bin", b"\x00\xff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ async def in_process(trial: Trial) -> Ended:
     """Call without a socket, as the gateway does for HTTP."""
     loop = asyncio.get_running_loop()
     deadline = None if trial.timeout is None else loop.time() + trial.timeout
-    call = Call(PATH, deadline=deadline, inbound=lambda _: METADATA)  # type: ignore[arg-type,return-value]
+    call = Call(PATH, deadline=deadline, inbound=lambda _: METADATA)
     with ThreadPoolExecutor(4) as executor:
         local = Local(executor, interceptors=trial.interceptors)
         local.add(PATH, trial.handler, User)

@@ -25,7 +25,8 @@ def test_wrong_interceptor() -> None:
 
 def test_details_are_grpcs() -> None:
     """The details are gRPC's class, and can be replaced in part as grpc.aio's can."""
-    details: Any = HandlerDetails("/a", (("x", "1"),))
+    details = HandlerDetails("/a", (("x", "1"),))
+    replaced: Any = details._replace(method="/b")
 
-    assert isinstance(details, grpc.HandlerCallDetails)
-    assert details._replace(method="/b") == HandlerDetails("/b", (("x", "1"),))
+    assert replaced == HandlerDetails("/b", (("x", "1"),))
+    assert isinstance(replaced, grpc.HandlerCallDetails)

@@ -95,7 +95,7 @@ class LocalContext:
         self._ended = True
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             self._call.cancelled = self.cancelled()
-        elif self._code is None:
+        elif self._code is None and error is not None:
             self._code = _code_of(error)
         for callback in self._callbacks or ():
             try:
@@ -239,9 +239,7 @@ class LocalContext:
 grpc.aio.ServicerContext.register(LocalContext)
 
 
-def _code_of(error: BaseException | None) -> grpc.StatusCode:
-    if error is None:
-        return grpc.StatusCode.OK
+def _code_of(error: BaseException) -> grpc.StatusCode:
     if isinstance(error, StatusError):
         return status_code(int(error.status.code))
     return grpc.StatusCode.INTERNAL
