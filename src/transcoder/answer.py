@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from transcoder.errors import StatusError
-from transcoder.metadata import HTTP_CODE
-from transcoder.outbound import Outbound
+from transcoder.metadata import HTTP_CODE, RawHeaders
+from transcoder.outbound import Outbound, announced, split
 from transcoder.response import Payload
 from transcoder.status import Code
 
@@ -30,7 +30,12 @@ _DEFAULTS = frozenset({b"www-authenticate", b"retry-after"})
 
 
 def with_metadata(
-    payload: Payload, initial: Metadata, trailing: Metadata, outbound: Outbound = _OUTBOUND
+    payload: Payload,
+    initial: Metadata,
+    trailing: Metadata,
+    outbound: Outbound = _OUTBOUND,
+    *,
+    trailers: bool = False,
 ) -> Payload:
     """Return an answer with what the servicer said beside its reply, or beside its error.
 
@@ -39,6 +44,8 @@ def with_metadata(
         initial: metadata that were sent first.
         trailing: metadata that come with the status; they are promoted to headers.
         outbound: how metadata become headers.
+        trailers: whether trailing metadata become HTTP trailers instead, but for those that HTTP
+            wants to know before the body.
 
     Raises:
         StatusError: 502, the HTTP status for a reply is none of a reply.
@@ -48,24 +55,16 @@ def with_metadata(
     """
     if not initial and not trailing:
         return payload
-    sent = outbound.headers(initial, trailing)
-    better = _DEFAULTS.intersection(name for name, _ in sent)
-    ours = {name for name, _ in payload.headers} - better
-    headers = [
-        *(header for header in payload.headers if header[0] not in better),
-        *(header for header in sent if header[0] not in ours),
-    ]
-    code = _code(initial, trailing)
-    if code is None or payload.status >= 400:
-        return replace(payload, headers=headers)
-    status = _OF_REPLIES.get(code)
-    if status is None:
-        cause = ValueError(f"metadata {HTTP_CODE} {code!r}: 200 to 399 is expected with a reply")
-        problem = "the service set an HTTP status that cannot be sent"
-        raise StatusError(Code.INTERNAL, problem, http=502) from cause
+    status = payload.status if payload.status >= 400 else _status(payload.status, initial, trailing)
     if status in WITHOUT_BODY:
-        return Payload(status, b"", b"", headers)
-    return replace(payload, status=status, headers=headers)
+        payload, trailers = Payload(status, b"", b"", payload.headers), False
+    promoted, after = split(trailing) if trailers else (trailing, [])
+    behind: RawHeaders = outbound.trailers(after) if after else ()
+    sent = outbound.headers(initial, promoted)
+    if behind:
+        sent.append(announced(behind))
+    headers = _merged(payload.headers, sent)
+    return replace(payload, status=status, headers=headers, trailers=behind)
 
 
 def with_http_status(error: StatusError, initial: Metadata, trailing: Metadata) -> StatusError:
@@ -85,6 +84,23 @@ def with_http_status(error: StatusError, initial: Metadata, trailing: Metadata) 
     )
     changed.__cause__ = error.__cause__
     return changed
+
+
+def _merged(ours: RawHeaders, sent: RawHeaders) -> list[tuple[bytes, bytes]]:
+    better = _DEFAULTS.intersection(name for name, _ in sent)
+    kept = [header for header in ours if header[0] not in better]
+    names = {name for name, _ in kept}
+    return [*kept, *(header for header in sent if header[0] not in names)]
+
+
+def _status(status: int, initial: Metadata, trailing: Metadata) -> int:
+    code = _code(initial, trailing)
+    found = status if code is None else _OF_REPLIES.get(code)
+    if found is None:
+        cause = ValueError(f"metadata {HTTP_CODE} {code!r}: 200 to 399 is expected with a reply")
+        problem = "the service set an HTTP status that cannot be sent"
+        raise StatusError(Code.INTERNAL, problem, http=502) from cause
+    return found
 
 
 def _code(*metadata: Metadata) -> str | None:

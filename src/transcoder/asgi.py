@@ -11,12 +11,22 @@ from typing import Any, Final, Protocol
 from starlette.types import Scope
 
 from transcoder.metadata import RawHeaders
+from transcoder.outbound import takes_trailers
 from transcoder.response import Payload
 
 _log = logging.getLogger(__name__)
 
 CONNECTION: Final = "transcoder.connection"
 """The ASGI extension by which our own server gives a hold on the connection."""
+
+NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
+"""Keeps browsers from taking an answer for what its content type does not say."""
+
+TRAILERS: Final = "http.response.trailers"
+"""The ASGI extension for HTTP trailers, and its message."""
+
+WITHOUT_LENGTH: Final = frozenset({204, 304})
+"""HTTP statuses of answers whose length is no length of theirs (RFC 9110, section 8.6)."""
 
 
 class Connection(Protocol):
@@ -86,11 +96,25 @@ async def send_payload(
 ) -> None:
     """Send a whole answer; to HEAD without its body."""
     headers: list[tuple[bytes, bytes]] = []
-    if payload.status != 204:
-        headers += (
-            (b"content-type", payload.content_type),
-            (b"content-length", b"%d" % len(payload.body)),
-        )
+    if payload.content_type:
+        headers += (b"content-type", payload.content_type), NO_SNIFFING
+    if payload.status not in WITHOUT_LENGTH and not payload.trailers:
+        headers.append((b"content-length", b"%d" % len(payload.body)))
     headers += payload.headers
-    await send({"type": "http.response.start", "status": payload.status, "headers": headers})
+    start: dict[str, Any] = {"status": payload.status, "headers": headers}
+    if payload.trailers:
+        start["trailers"] = True
+    await send({"type": "http.response.start", **start})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})
+    if payload.trailers:
+        await send({"type": TRAILERS, "headers": payload.trailers, "more_trailers": False})
+
+
+def carries_trailers(scope: Scope, headers: RawHeaders) -> bool:
+    """Say whether server and client both take HTTP trailers behind an answer."""
+    extensions = scope.get("extensions")
+    if not extensions or TRAILERS not in extensions:
+        return False
+    # They need chunks, and an answer that has a body.
+    can_follow = scope.get("http_version") != "1.0" and scope["method"] != "HEAD"
+    return can_follow and takes_trailers(headers)

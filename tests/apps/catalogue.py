@@ -42,6 +42,11 @@ class Told(Gateway):
 
 def create() -> Gateway:
     """Return the gateway, its log and its ledger where the test finds them."""
+    return serving(noting())
+
+
+def noting() -> Callable[[str], None]:
+    """Write the log and the ledger where the test finds them; return what notes a name in it."""
     ledger = Path(os.environ["LEDGER"])
     logging.basicConfig(
         filename=ledger.with_name("log"),
@@ -53,7 +58,7 @@ def create() -> Gateway:
         with ledger.open("a") as file:
             file.write(f"{name}\n")
 
-    return serving(note)
+    return note
 
 
 def serving(note: Callable[[str], None]) -> Gateway:
