@@ -1,7 +1,7 @@
 """Backends that break the rules of gRPC, frame by frame, on real sockets.
 
-Each answers the first call on a connection as a script says; the connection's own frames
-(SETTINGS, PING, WINDOW_UPDATE) are those of any server.
+Each answers calls as a script says; the connection's own frames (SETTINGS, PING, WINDOW_UPDATE) are
+those of any server.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import RequestReceived, StreamEnded, StreamReset
+from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
+from hpack import Encoder
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -29,14 +31,20 @@ class Answer:
         connection: the connection's protocol.
         stream: the call's number on it.
         writer: the connection's socket.
+        request: the bytes of the first request message.
     """
 
     def __init__(
-        self, connection: H2Connection, stream: int, writer: asyncio.StreamWriter
+        self,
+        connection: H2Connection,
+        stream: int,
+        writer: asyncio.StreamWriter,
+        request: bytes,
     ) -> None:
         self.connection = connection
         self.stream = stream
         self.writer = writer
+        self.request = request
 
     def headers(self, *more: tuple[bytes, bytes], opening: Headers = OPENING) -> None:
         """Send the answer's headers."""
@@ -58,6 +66,12 @@ class Answer:
         self.connection.send_headers(self.stream, list(headers), end_stream=True)
         self.flush()
 
+    def body(self, status: bytes, body: bytes) -> None:
+        """Answer as a web server would."""
+        self.headers(opening=((b":status", status), (b"content-type", b"text/html")))
+        self.connection.send_data(self.stream, body, end_stream=True)
+        self.flush()
+
     def reset(self, code: int) -> None:
         """Reset the call's stream with an error code of RFC 9113, section 7."""
         self.connection.reset_stream(self.stream, code)
@@ -72,6 +86,13 @@ class Answer:
         self.writer.transport.abort()
 
 
+class Plain(Encoder):
+    """Leaves text as it is: Huffman's code of a megabyte takes minutes in Python."""
+
+    def encode(self, headers: Any, huffman: bool = False) -> bytes:  # noqa: FBT001, FBT002  its base's
+        return super().encode(headers, huffman=False)
+
+
 Script = Callable[[Answer], "Awaitable[None] | None"]
 
 
@@ -82,6 +103,7 @@ class Backend:
         self.script = script
         self.target = ""
         self.calls: list[dict[str, str]] = []
+        self._requests: dict[tuple[int, int], bytes] = {}
         self.resets = 0
         self.connections = 0
         self.cancelled = asyncio.Event()
@@ -96,6 +118,7 @@ class Backend:
             header_encoding=None,
         )
         connection = H2Connection(settings)
+        connection.encoder = Plain()
         connection.initiate_connection()
         writer.write(connection.data_to_send())
         running: set[asyncio.Future[None]] = set()
@@ -108,6 +131,9 @@ class Backend:
         finally:
             for task in running:
                 task.cancel()
+            self._requests = {
+                key: r for key, r in self._requests.items() if key[0] != id(connection)
+            }
             writer.transport.abort()
 
     async def _take(
@@ -121,8 +147,14 @@ class Backend:
             if isinstance(event, RequestReceived):
                 pairs = event.headers
                 self.calls.append({name.decode(): value.decode() for name, value in pairs})
+                assert event.stream_id is not None
+                self._requests[id(connection), event.stream_id] = b""
+            elif isinstance(event, DataReceived):
+                self._requests[id(connection), event.stream_id] += event.data
+                connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
-                told = self.script(Answer(connection, event.stream_id, writer))
+                request = self._requests.pop((id(connection), event.stream_id))[5:]
+                told = self.script(Answer(connection, event.stream_id, writer, request))
                 if told is not None:
                     running.add(asyncio.ensure_future(_quietly(told)))
             elif isinstance(event, StreamReset):
@@ -155,10 +187,12 @@ async def serving(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await serve(reader, writer)
-        tasks.discard(task)
-        writer.transport.abort()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            tasks.discard(task)
+            writer.transport.abort()
 
     server = await asyncio.start_server(run, "127.0.0.1", 0)
     try:

@@ -12,6 +12,7 @@ import trustme
 from google.rpc import error_details_pb2
 
 from backend import CHAT, GET, IMPORT, SERVICE, WATCH, Users, backend
+from evil import Answer, evil
 from services.user.v1.user_service_pb2 import (
     ChatRequest,
     GetUserRequest,
@@ -614,3 +615,46 @@ def test_key_without_certificate() -> None:
     """A key is of no use alone."""
     with pytest.raises(ConfigError, match="together"):
         Tls(key=b"")
+
+
+def test_poisoned_connection() -> None:
+    """A header that gRPC cannot read costs its own call, none of those after it.
+
+    gRPC keeps it in the connection's table of headers, and fails whatever refers to it.
+    """
+
+    def script(answer: Answer) -> None:
+        name = GetUserRequest.FromString(answer.request).id
+        answer.headers()
+        answer.message(User(id=name).SerializeToString())
+        answer.trailers((b"grpc-status", b"-1" if name == "bad" else b"0"))
+
+    async def running() -> None:
+        async with evil(script) as broken, Channel(broken.target) as channel:
+            channel.add(SERVICE)
+            await get(channel)
+            with pytest.raises(StatusError):
+                await get(channel, "bad")
+
+            assert await get(channel, "good") == User(id="good")
+            assert broken.connections == 2
+
+    asyncio.run(running())
+
+
+def test_renewed_channel() -> None:
+    """Calls under way end as they would when a channel connects anew."""
+
+    async def test(channel: Channel, users: Users) -> None:
+        call = asyncio.ensure_future(get(channel, "wait-200"))
+        stream = channel.stream(Call(WATCH), WatchUsersRequest())
+        await anext(stream)
+        while users.calls < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        channel.renew()
+
+        assert await get(channel) == User(id="7")
+        assert await call == User(id="wait-200")
+        assert len([reply async for reply in stream]) == 2
+
+    run(test)

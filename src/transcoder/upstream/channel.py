@@ -26,8 +26,8 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import SHUTTING_DOWN, StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call, Request
-from transcoder.upstream.channel_options import Backoff, Keepalive, message_options
-from transcoder.upstream.failures import Refused, failure, too_large, unreadable
+from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
+from transcoder.upstream.failures import Refused, failure, is_poisoned, too_large, unreadable
 from transcoder.upstream.feeding import Feeding
 from transcoder.upstream.hedging import hedged
 from transcoder.upstream.lazy import LazyChannel
@@ -87,6 +87,7 @@ class Channel(LazyChannel):
     ) -> None:
         self._config = ServiceConfig(service_config, load_balancing)
         told = (
+            *OWN,
             *keepalive.options(),
             *backoff.options(),
             *message_options(max_message),
@@ -216,6 +217,8 @@ class Channel(LazyChannel):
         """Return what is to be raised for what grpc.aio raised."""
         if isinstance(error, grpc.aio.AioRpcError):
             self._told(method, call, error.initial_metadata(), error.trailing_metadata())
+            if is_poisoned(error):
+                self.renew()
             return failure(error, method.path, self.target)
         task = asyncio.current_task()
         if task is not None and task.cancelling():

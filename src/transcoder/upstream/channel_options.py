@@ -62,6 +62,14 @@ class Backoff:
         )
 
 
+OWN: Options = (
+    # Connections that no other channel shares, so that a new channel connects anew.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 1),
+)
+"""What holds for every channel."""
+
+
 def message_options(limit: int) -> Options:
     """Return the options that limit messages, both ways, and metadata."""
     return (

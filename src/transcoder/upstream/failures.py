@@ -34,10 +34,20 @@ _OF_GRPC = re.compile(
     r"Channel shutdown|Cannot invoke RPC"
 )
 _REFUSED = re.compile(r"Stream removed \(RST_STREAM \(Received RST_STREAM with error code 7\)\)")
+_PARSING = re.compile(r"Stream removed \(Error parsing '")
 _OVER = re.compile(r"CLIENT: Received message larger than max|received metadata size exceeds")
 _SENT = re.compile(r"(CLIENT: Sent|SERVER: Received) message larger than max")
 # So grpc.aio and grpc tell clients the text of an exception; other servers tell none.
 _EXCEPTION = re.compile(r"Unexpected <class|Exception (calling application|iterating)|Traceback ")
+
+
+def is_poisoned(error: grpc.aio.AioRpcError) -> bool:
+    """Say whether a call failed of a header that gRPC will not forget.
+
+    It stays in the connection's table of headers (RFC 7541, section 2.3.2), and whatever refers to
+    it there fails as well, whosever call that is.
+    """
+    return _PARSING.match(error.details() or "") is not None
 
 
 class Refused(StatusError):

@@ -51,6 +51,11 @@ class LazyChannel(grpc.aio.Channel):
         if inner is not None and loop is asyncio.get_running_loop():
             await inner.close(grace)
 
+    def renew(self) -> None:
+        """Let the next call connect anew; those under way end on the connections they have."""
+        self._inner = None
+        self._callables.clear()
+
     async def __aenter__(self) -> Self:
         """Return the channel."""
         return self
