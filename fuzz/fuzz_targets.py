@@ -172,7 +172,9 @@ def stream(data: bytes) -> None:
         parts = [rest[start : start + size] for start in range(0, len(rest), size)]
         again = _cut(cutter(256), parts)
         same_pieces = b"".join(again[0]) == b"".join(found) if name == "r" else again[0] == found
-        check(same_pieces and again[1] == refusal, f"parts of {size} bytes give something else")
+        # A message may be too long and too deep: which is told depends on how it comes.
+        told = again[1].partition(":")[0], refusal.partition(":")[0]
+        check(same_pieces and told[0] == told[1], f"parts of {size} bytes give something else")
     check(all(len(message) <= 256 for message in found), "a message over the limit")
     if name not in {"d", "r"} and not refusal:
         _check_elements(rest, found)
