@@ -34,6 +34,7 @@ from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFou
 from transcoder.event_stream import EventStream
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.handlers import GuardedHandlers
+from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.inbound import STRIPPED, Inbound
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
@@ -54,6 +55,7 @@ from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.interceptors import HandlerDetails
 from transcoder.upstream.local import Local
 from transcoder.upstream.proxy import Remote
+from transcoder.websocket import NO_STREAM, Sockets
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
@@ -93,6 +95,9 @@ class Gateway(Starlette):
         timeouts: how long calls may take.
         errors: makes the answer to an error, of its status and HTTP status; None for the usual
             one.
+        origins: whose pages may connect by WebSocket, beside those of the same origin, as
+            `https://app.example`.
+        websocket_token: where a WebSocket may hold its token that can have no header.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -126,6 +131,8 @@ class Gateway(Starlette):
         trusted_peers: Iterable[str] = (),
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         errors: ErrorShape | None = None,
+        origins: Iterable[str] = (),
+        websocket_token: Token = NO_TOKEN,
         body_limit: int = 1 << 20,
         health: str | None = HEALTH,
         threads: int = 32,
@@ -167,6 +174,14 @@ class Gateway(Starlette):
         answering = self._upstream_of, Calls(inbound, timeouts, trusted_peers), read
         self._rest = Rest(*answering, offload, Outbound(adapted, matcher=outgoing))
         self._streaming = Streaming(*answering, self._rest, streams)
+        self._sockets = Sockets(
+            self._match,
+            streaming=self._streaming,
+            calls=answering[1],
+            read=read,
+            rest=self._rest,
+            handshakes=Handshakes(origins, websocket_token),
+        )
         if health is not None:
             self.transcoder.add_route(health_route(health, self._health))
 
@@ -238,6 +253,11 @@ class Gateway(Starlette):
         """
         server.add_generic_rpc_handlers(tuple(self._handlers.values()))
 
+    @property
+    def streams(self) -> StreamLimits:
+        """The limits of streams."""
+        return self._streaming.limits
+
     def end_streams(self) -> None:
         """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
         self._streaming.end()
@@ -261,6 +281,8 @@ class Gateway(Starlette):
             if not isinstance(found, Miss):
                 await self._answer(found, scope, receive, send)
                 return
+        elif kind == "websocket":
+            self._sockets.adopt(scope)
         elif kind == "lifespan":
             if await self._compiled(receive, send):
                 await super().__call__(scope, receive, self._closing(send))
@@ -377,9 +399,16 @@ class Gateway(Starlette):
             raise StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
         return Payload(200, JSON, b'{"status":"SERVING"}')
 
+    async def _shake_hands(
+        self, found: Match[Any] | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if self._errors is not None:
+            scope[SHAPE] = self._errors
+        await self._sockets(found, scope, receive, send)
+
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            await self._shake_hands(NotFound(), scope, receive, send)
         else:
             await self._answer(Miss(()), scope, receive, send)
 
@@ -391,6 +420,8 @@ class _Transcoded(BaseRoute):
         self._gateway = gateway
 
     def matches(self, scope: Scope) -> tuple[Fit, Scope]:
+        if scope["type"] == "websocket":
+            return self._matches_socket(scope)
         if scope["type"] != "http":
             return Fit.NONE, {}
         found = self._gateway._match(scope)  # noqa: SLF001  two halves of one class
@@ -402,4 +433,13 @@ class _Transcoded(BaseRoute):
         found = scope.pop("transcoder")
         # Starlette's key for itself; ours is the method's route, and there only when one matched.
         scope.pop("route", None)
-        await self._gateway._answer(found, scope, receive, send)  # noqa: SLF001  as above
+        gateway = self._gateway
+        answer = gateway._answer if scope["type"] == "http" else gateway._shake_hands  # noqa: SLF001
+        await answer(found, scope, receive, send)
+
+    def _matches_socket(self, scope: Scope) -> tuple[Fit, Scope]:
+        found = self._gateway._sockets.find(scope)  # noqa: SLF001  as above
+        if isinstance(found, Miss):
+            return Fit.NONE, {}
+        # An application may have a WebSocket of its own where a method has none.
+        return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
@@ -19,6 +21,8 @@ LINGER = 0.5
 
 _TICK = 0.05
 
+_log = logging.getLogger(__name__)
+
 
 class HttpListener(uvicorn.Server):
     """Serves an ASGI application, whose lifespan is somebody else's, on one claimed address.
@@ -29,6 +33,7 @@ class HttpListener(uvicorn.Server):
         claim: where to listen.
         keep_alive: seconds until an idle connection is closed.
         backlog: connections that the system keeps until they are accepted.
+        max_message: bytes of a WebSocket's message.
         end_streams: called when the streams' grace is over.
     """
 
@@ -40,11 +45,16 @@ class HttpListener(uvicorn.Server):
         *,
         keep_alive: int,
         backlog: int,
+        max_message: int,
         end_streams: Callable[[], None],
     ) -> None:
         config = uvicorn.Config(
             app,
             http=Protocol,
+            ws=_websocket_protocol(),
+            ws_max_size=max_message,
+            # It costs memory for each connection, and tells by the length what stands beside it.
+            ws_per_message_deflate=False,
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -168,6 +178,15 @@ class HttpListener(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+
+
+def _websocket_protocol() -> type[asyncio.Protocol] | Literal["none"]:
+    if importlib.util.find_spec("websockets") is None:
+        _log.info("WebSockets are not taken: they need the extra transcoder[websocket]")
+        return "none"
+    from transcoder.websocket_protocol import WebSocketProtocol  # noqa: PLC0415  may be missing
+
+    return WebSocketProtocol
 
 
 def _is_busy(connection: object) -> bool:

@@ -172,6 +172,8 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = [*self.headers]
         if self.url[:1] != b"/" or b"#" in self.url:
             self.url = _origin_form(self.url, self.headers)
+        if self.parser.should_upgrade() and self._is_handshake():
+            self._check_handshake()
         earlier = self.cycle
         super().on_headers_complete()
         if self.cycle is not earlier:
@@ -183,6 +185,26 @@ class Protocol(HttpToolsProtocol):
                 # The last of pipelined requests closes, or those after the first would be lost.
                 earlier.keep_alive = True
             self.cycle.keep_alive = False
+
+    def _should_upgrade(self) -> bool:
+        return super()._should_upgrade() and self._is_handshake()
+
+    def _is_handshake(self) -> bool:
+        """Say whether the request begins a WebSocket (RFC 6455, section 4.1); others are as any."""
+        if self._get_upgrade() != b"websocket" or self.parser.get_method() != b"GET":
+            return False
+        names = {name for name, _ in self.headers}
+        return (
+            self.parser.get_http_version() == "1.1"
+            and b"sec-websocket-key" in names
+            and not names & {b"content-length", b"transfer-encoding"}
+        )
+
+    def _check_handshake(self) -> None:
+        if self.ws_protocol_class is None:
+            raise StatusError(Code.UNIMPLEMENTED, "this server takes no WebSockets", http=501)
+        if self.is_busy():
+            raise InvalidRequest("a WebSocket begins when no answer is to come on its connection")
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""

@@ -292,6 +292,7 @@ class _Doors:
             http,
             keep_alive=options.keep_alive,
             backlog=options.backlog,
+            max_message=gateway.streams.message,
             end_streams=gateway.end_streams,
         )
         self._grpc = GrpcListener(

@@ -1,0 +1,389 @@
+"""Calls with streams over WebSocket (RFC 6455), for what has no other way to stream: browsers.
+
+    client to server   text       a message as JSON; as the route's body is over REST
+                       binary     a message serialized
+                       empty text the end of the messages, which a page cannot say in other words
+    server to client   text       a reply as JSON, as it is over REST
+                       binary     a reply serialized, for the subprotocol that asks for it; or the
+                                  bytes of an HttpBody
+                       close      1000 when the call ended well, else 4000 and the gRPC code, behind
+                                  a last text `{"error": STATUS}`
+
+A handshake fits the routes of every method with streams, whatever HTTP method they are under: it
+has only GET. Path and query are of the first message. What is refused before the call begins is an
+HTTP status, where the server can send one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final
+
+from google.protobuf.message import Message
+from starlette.types import Receive, Scope, Send
+
+from transcoder.asgi import connection
+from transcoder.body import Disconnected
+from transcoder.calls import Calls
+from transcoder.errors import SHUTTING_DOWN, InvalidRequest, StatusError
+from transcoder.handshake import PROTOBUF, Handshakes, subprotocol
+from transcoder.marshaler import JSON
+from transcoder.marshaler import PROTOBUF as PROTOBUF_TYPES
+from transcoder.reading import Reader
+from transcoder.refusal import refuse
+from transcoder.response import INTERNAL, Payload
+from transcoder.rest import Rest
+from transcoder.route import Match, Miss
+from transcoder.status import Code, shortened
+from transcoder.streaming import Exchange, Streaming
+from transcoder.transcoder import Endpoint
+from transcoder.upstream import Request
+from transcoder.upstream.behaviours import is_cancelled
+from transcoder.watch import check_deadline
+
+TEXT: Final = "text/plain; charset=utf-8"
+OCTETS: Final = "application/octet-stream"
+
+REASON_LIMIT: Final = 123
+"""Bytes of the reason in a close frame (RFC 6455, section 5.5)."""
+
+WELL: Final = 1000
+TOO_BIG: Final = 1009
+RESTART: Final = 1012
+POLICY: Final = 1008
+STATUS: Final = 4000
+"""To this the gRPC code is added; those from 4000 are for applications to use."""
+
+NO_STREAM: Final = StatusError(
+    Code.UNIMPLEMENTED, "the method has no stream: call it over plain HTTP", http=400
+)
+
+
+class Sockets:
+    """Answers handshakes, and the calls that they begin.
+
+    Args:
+        match: finds the route of a method and a path.
+        streaming: holds the calls to the limits of streams.
+        calls: makes the calls.
+        read: makes request messages.
+        rest: prints replies.
+        handshakes: reads handshakes.
+    """
+
+    def __init__(
+        self,
+        match: Callable[[Scope], Match[Any] | Miss | StatusError],
+        *,
+        streaming: Streaming,
+        calls: Calls,
+        read: Reader,
+        rest: Rest,
+        handshakes: Handshakes,
+    ) -> None:
+        self._match = match
+        self._streaming = streaming
+        self._calls = calls
+        self._read = read
+        self._rest = rest
+        self._handshakes = handshakes
+
+    def find(self, scope: Scope) -> Match[Any] | Miss | StatusError:
+        """Return the route of a method with streams, or why there is none.
+
+        Where several fit, GET is before the others, and they are in the order of `Allow`.
+        """
+        found = self._match({**scope, "method": "GET"})
+        if isinstance(found, StatusError) or _streams(found):
+            return found
+        # No request has this method: what it misses is what there is.
+        other = self._match({**scope, "method": ""})
+        for method in other.allow if isinstance(other, Miss) else [""]:
+            another = self._match({**scope, "method": method})
+            if _streams(another):
+                return another
+        return found if isinstance(other, Miss) and not other.allow else NO_STREAM
+
+    def adopt(self, scope: Scope) -> None:
+        """Turn what a page could not say in headers into headers, before any policy looks."""
+        if isinstance(self.find(scope), Match):
+            self._handshakes.adopt(scope)
+
+    async def __call__(
+        self, found: Match[Any] | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer one handshake."""
+        await receive()
+        try:
+            exchange, selected = self._begin(found, scope, receive)
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
+            await deny(refuse(error, scope), scope, send)
+            return
+        answer = SocketAnswer(scope, send, binary=selected == PROTOBUF)
+        with contextlib.suppress(Disconnected):
+            await answer.accept(selected)
+            await self._serve(exchange, answer)
+
+    def _begin(
+        self, found: Match[Any] | StatusError, scope: Scope, receive: Receive
+    ) -> tuple[Exchange, str | None]:
+        """Return the call, and the subprotocol to select."""
+        if isinstance(found, StatusError):
+            raise found
+        scope["route"] = found.route
+        secure = scope.get("scheme") == "wss"
+        self._handshakes.check_origin(scope["headers"], secure=secure)
+        selected = subprotocol(scope)
+        self._streaming.check_count()
+        return self._exchange(found, scope, receive), selected
+
+    def _exchange(self, match: Match[Any], scope: Scope, receive: Receive) -> Exchange:
+        endpoint: Endpoint = match.route.endpoint
+        headers = [pair for pair in scope["headers"] if not pair[0].startswith(b"sec-websocket-")]
+        call = self._calls(scope, headers, endpoint.method, streams=True)
+        check_deadline(call)
+        query: bytes = scope["query_string"]
+        binding = endpoint.binding
+        # What is wrong with path and query is told as an HTTP status.
+        endpoint.decode(match.values, query, b"", JSON)
+        presentation = endpoint.presentation(query) if query else None
+        limit = self._streaming.limits.message
+        inbox = Inbox(
+            receive,
+            limit,
+            single=not binding.rpc.client_streaming,
+            raw=endpoint.decode.cutter(JSON, limit).raw,
+            bodiless=not binding.body,
+        )
+        requests = self._read.messages(match, query, inbox, inbox.content_type)
+        gone = functools.partial(requests.pump, inbox.receive)
+        return Exchange(endpoint, scope, call, requests, gone, presentation)
+
+    async def _serve(self, exchange: Exchange, answer: SocketAnswer) -> None:
+        stall = self._streaming.limits.stall
+        try:
+            with self._streaming.watched(exchange, answer):
+                await self._call(exchange, answer)
+        except Disconnected:
+            raise
+        except BaseException as error:
+            if is_cancelled(error):
+                answer.cut()
+                raise
+            refuse(error, exchange.scope)
+            await answer.fail(error if isinstance(error, StatusError) else INTERNAL, stall)
+        else:
+            await answer.close(WELL, "", stall)
+
+    async def _call(self, exchange: Exchange, answer: SocketAnswer) -> None:
+        rpc = exchange.endpoint.binding.rpc
+        upstream = self._streaming.upstream_of(exchange.call.method)
+        request = exchange.request
+        if not rpc.client_streaming:
+            request = await _only(request)
+        if rpc.server_streaming:
+            async with contextlib.aclosing(upstream.stream(exchange.call, request)) as replies:
+                await self._streaming.relay(replies, exchange, answer)
+        else:
+            reply = await upstream.unary(exchange.call, request)
+            printed = await self._rest.printed(
+                exchange.endpoint, reply, exchange.presentation, answer.media_type
+            )
+            await answer.message(reply, printed)
+
+
+class Inbox:
+    """What a client sends, as a body of which each message is a chunk.
+
+    It is at once the channel that a request stream reads and what cuts it into messages.
+
+    Args:
+        receive: the ASGI channel.
+        limit: bytes of one message.
+        single: the first message is the last.
+        raw: messages are bytes of an HttpBody.
+        bodiless: the one message is made of path and query.
+    """
+
+    raw: ClassVar[bool] = False
+    partial: ClassVar[bool] = False
+
+    def __init__(
+        self, receive: Receive, limit: int, *, single: bool, raw: bool, bodiless: bool
+    ) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._single = single
+        self._types = (TEXT, OCTETS) if raw else (JSON, PROTOBUF_TYPES[0])
+        self._bodiless = bodiless
+        self._type = JSON
+        self._holds = False
+        self._ended = False
+
+    def content_type(self) -> str:
+        """Return the type of the message that came last."""
+        return self._type
+
+    async def receive(self) -> Any:
+        """Return the next event of the channel, as one of a request's body."""
+        if self._bodiless and not self._ended:
+            return self._end()
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return {"type": "http.disconnect"}
+            if not self._ended:
+                return self._taken(event)
+            # Dropped; without a pause, who sends on and on would have the loop alone.
+            await asyncio.sleep(0)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Return the message, if the event was one."""
+        if len(data) > self._limit:
+            problem = f"a message is over the limit of {self._limit} bytes"
+            raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
+        if self._holds:
+            yield data
+
+    def end(self) -> Iterator[bytes]:
+        """Return the message of a rule without a body, which has no bytes."""
+        if self._bodiless:
+            yield b""
+
+    def _taken(self, event: Any) -> Any:
+        data = event.get("bytes")
+        self._type = self._types[1]
+        if data is None:
+            data = event["text"].encode()
+            self._type = self._types[0]
+            if not data:
+                return self._end()
+        self._holds = True
+        self._ended = self._single
+        return {"type": "http.request", "body": data, "more_body": not self._ended}
+
+    def _end(self) -> Any:
+        self._holds, self._ended = False, True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class SocketAnswer:
+    """The replies of a call, each a message of the WebSocket.
+
+    Args:
+        scope: of the handshake.
+        send: the ASGI channel.
+        binary: the client asked for serialized replies.
+
+    Raises (whatever sends):
+        Disconnected: the client has gone.
+    """
+
+    def __init__(self, scope: Scope, send: Send, *, binary: bool) -> None:
+        self.count = 0
+        self.waiting_since: float | None = None
+        self.last = 0.0
+        self._send = send
+        self._binary = binary
+        self._connection = connection(scope)
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def media_type(self) -> str:
+        """What `message` takes."""
+        return PROTOBUF_TYPES[0] if self._binary else JSON
+
+    async def accept(self, selected: str | None) -> None:
+        """Complete the handshake."""
+        await self._write({"type": "websocket.accept", "subprotocol": selected})
+
+    async def message(self, reply: Message, printed: Payload) -> None:
+        """Send a reply."""
+        if printed.content_type == JSON.encode():
+            await self._write({"type": "websocket.send", "text": printed.body.decode()})
+        else:
+            await self._write({"type": "websocket.send", "bytes": printed.body})
+        self.count += 1
+
+    def beat(self) -> None:
+        """Do nothing: the server sends pings."""
+
+    async def close(self, code: int, reason: str, seconds: float, *events: Any) -> None:
+        """End the connection well.
+
+        Args:
+            code: of the close frame.
+            reason: cut to what it holds.
+            seconds: that the client has to take it.
+            events: sent before.
+        """
+        closing = {"type": "websocket.close", "code": code}
+        closing["reason"] = shortened(reason, REASON_LIMIT)
+        try:
+            async with asyncio.timeout(seconds):
+                for event in (*events, closing):
+                    await self._write(event)
+        except TimeoutError:
+            self.cut(at_once=True)
+
+    async def fail(self, error: StatusError, seconds: float) -> None:
+        """End the connection with an error."""
+        told = {"type": "websocket.send", "text": f'{{"error":{error.status.to_json().decode()}}}'}
+        reason = f"{error.status.code.name}: {error.status.message}"
+        await self.close(_close_code(error), reason, seconds, told)
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """End the connection without a close frame, if the server has a way to."""
+        if self._connection is not None:
+            self._connection.cut(at_once=at_once)
+
+    async def _write(self, event: Any) -> None:
+        self.waiting_since = self._loop.time()
+        try:
+            await self._send(event)
+        except OSError:
+            # As ASGI has it since version 2.4 of its HTTP part.
+            raise Disconnected from None
+        self.waiting_since = None
+        self.last = self._loop.time()
+
+
+async def deny(payload: Payload, scope: Scope, send: Send) -> None:
+    """Refuse a handshake; a server that has no way to say why answers 403."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": POLICY, "reason": ""})
+        return
+    headers = [(b"content-type", payload.content_type), *payload.headers]
+    headers.append((b"content-length", b"%d" % len(payload.body)))
+    status = payload.status
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": payload.body})
+
+
+async def _only(requests: Request) -> Message:
+    """Return the one message of a method that takes no more."""
+    if isinstance(requests, Message):
+        return requests
+    async for request in requests:
+        return request
+    raise InvalidRequest("the messages end before the first, which is the request")
+
+
+def _streams(found: Match[Any] | Miss | StatusError) -> bool:
+    if not isinstance(found, Match):
+        return False
+    endpoint = found.route.endpoint
+    return isinstance(endpoint, Endpoint) and endpoint.streams
+
+
+def _close_code(error: StatusError) -> int:
+    if error.http == 413:
+        return TOO_BIG
+    if error.status.message == SHUTTING_DOWN:
+        return RESTART
+    return STATUS + error.status.code
