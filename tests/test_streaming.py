@@ -404,3 +404,38 @@ def memory(served: Served) -> int:
     status = Path(f"/proc/{served.process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "first"),
+    [
+        ("/v1/a/told", "POST", b'{"topic"'),
+        ("/v1/a/asks", "POST", b'{"topic"'),
+        ("/v1/a/file", "PUT", b"a"),
+    ],
+)
+def test_slow_writers(start: Start, target: str, method: str, first: bytes) -> None:
+    """Bodies that trickle in are refused, and keep nobody else from being answered."""
+    served = start("streams:paced")
+    raw = request(method, target, CHUNKS)
+    clients = [Chunked(served.http_target, raw) for _ in range(50)]
+    for client in clients:
+        client.send(first)
+    assert served.get("/v1/b/single")[0] == 200
+    time.sleep(0.6)
+    for client in clients:
+        with client:
+            assert client.head() == 408
+    assert served.get("/v1/b/single")[0] == 200
+
+
+def test_slow_but_steady_writer(start: Start) -> None:
+    """Who sends messages now and then, each at once, is not too slow."""
+    served = start("streams:paced")
+    with Chunked(served.http_target, request("POST", "/v1/a/asks", CHUNKS)) as client:
+        for _ in range(4):
+            client.send(b"{}")
+            time.sleep(0.3)
+        client.send(b"")
+
+        assert client.head() == 200

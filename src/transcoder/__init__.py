@@ -19,12 +19,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
     from transcoder.event_stream import EventStream
+    from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
     from transcoder.listeners import Listening
+    from transcoder.metadata import set_http_status
+    from transcoder.pace import Pace
     from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, STRICT, Profile
+    from transcoder.response import Payload
     from transcoder.server import Server
     from transcoder.status import Code, Status
     from transcoder.stream_limits import StreamLimits
+    from transcoder.timeouts import Timeout, Timeouts
     from transcoder.transcoder import Transcoder
 
 _HOME = {
@@ -37,14 +42,20 @@ _HOME = {
     "Gateway": "gateway",
     "InvalidRequest": "errors",
     "Listening": "listeners",
+    "Pace": "pace",
+    "Payload": "response",
     "Profile": "profile",
     "STRICT": "profile",
     "Server": "server",
     "Status": "status",
     "StatusError": "errors",
     "StreamLimits": "stream_limits",
+    "Timeout": "timeouts",
+    "Timeouts": "timeouts",
     "Transcoder": "transcoder",
     "TranscoderError": "errors",
+    "TrustedProxies": "forwarded",
+    "set_http_status": "metadata",
 }
 
 __all__ = [
@@ -58,13 +69,19 @@ __all__ = [
     "Gateway",
     "InvalidRequest",
     "Listening",
+    "Pace",
+    "Payload",
     "Profile",
     "Server",
     "Status",
     "StatusError",
     "StreamLimits",
+    "Timeout",
+    "Timeouts",
     "Transcoder",
     "TranscoderError",
+    "TrustedProxies",
+    "set_http_status",
 ]
 
 

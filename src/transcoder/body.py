@@ -79,7 +79,7 @@ class Paced:
 
     __slots__ = ("_began", "_is_late", "_loop", "_pace", "_task", "_timer", "received")
 
-    def __init__(self, pace: Pace = DEFAULT_PACE) -> None:
+    def __init__(self, pace: Pace) -> None:
         self.received = 0
         """Bytes that have come."""
         self._pace = pace
@@ -109,13 +109,16 @@ class Paced:
             self._task.cancel()
 
 
-async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
+async def read_body(
+    headers: RawHeaders, receive: Receive, limit: int, pace: Pace = DEFAULT_PACE
+) -> bytes:
     """Return the whole body.
 
     Args:
         headers: of the request; what they refuse is not read, see `check_headers`.
         receive: the ASGI channel.
         limit: in bytes.
+        pace: at which it must arrive.
 
     Raises:
         PayloadTooLarge: the body is over the limit, or says that it will be.
@@ -126,7 +129,7 @@ async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
     check_headers(headers, limit)
     chunks: list[bytes] = []
     more = True
-    with Paced() as paced:
+    with Paced(pace) as paced:
         while more:
             chunk, more = await _chunk(receive, limit - paced.received, limit)
             paced.received += len(chunk)
@@ -135,7 +138,11 @@ async def read_body(headers: RawHeaders, receive: Receive, limit: int) -> bytes:
 
 
 async def read_form(
-    headers: RawHeaders, receive: Receive, limit: int, form: Multipart
+    headers: RawHeaders,
+    receive: Receive,
+    limit: int,
+    form: Multipart,
+    pace: Pace = DEFAULT_PACE,
 ) -> Multipart:
     """Return the form, fed with the whole body; closed when that fails.
 
@@ -147,7 +154,7 @@ async def read_form(
     more = True
     try:
         check_headers(headers, limit)
-        with Paced() as paced:
+        with Paced(pace) as paced:
             while more:
                 chunk, more = await _chunk(receive, limit - paced.received, limit)
                 paced.received += len(chunk)

@@ -39,6 +39,7 @@ from transcoder.inbound import STRIPPED, Inbound
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
+from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
 from transcoder.refusal import SHAPE, refuse
@@ -99,6 +100,7 @@ class Gateway(Starlette):
             `https://app.example`.
         websocket_token: where a WebSocket may hold its token that can have no header.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
+        pace: at which a body must arrive; a slower one is answered 408.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
             run as streams, on the gRPC port.
@@ -134,6 +136,7 @@ class Gateway(Starlette):
         origins: Iterable[str] = (),
         websocket_token: Token = NO_TOKEN,
         body_limit: int = 1 << 20,
+        pace: Pace = DEFAULT_PACE,
         health: str | None = HEALTH,
         threads: int = 32,
         pool: DescriptorPool | None = None,
@@ -166,7 +169,7 @@ class Gateway(Starlette):
         self._remotes: dict[Remote, None] = {}
         self._interceptors = tuple(interceptors)
         self._local = Local(self.executor, self._stream_executor, self._interceptors)
-        read = Reader(body_limit, form_posts=self._form_posts, offload=offload)
+        read = Reader(body_limit, form_posts=self._form_posts, pace=pace, offload=offload)
         if not isinstance(trusted_proxies, TrustedProxies):
             trusted_proxies = TrustedProxies(trusted_proxies)
         adapted = self.transcoder.profile

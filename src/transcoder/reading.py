@@ -15,6 +15,7 @@ from transcoder.errors import InvalidRequest
 from transcoder.json_stream import Cutter, numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
+from transcoder.pace import Pace
 from transcoder.request_stream import RequestStream
 from transcoder.response import Presentation
 from transcoder.route import Match
@@ -30,11 +31,13 @@ class Reader:
     Args:
         body_limit: bytes of a body.
         form_posts: whether a form POST may stand for the GET of its path.
+        pace: at which bodies must arrive.
         offload: where large bodies are decoded.
     """
 
-    def __init__(self, body_limit: int, *, form_posts: bool, offload: Offload) -> None:
+    def __init__(self, body_limit: int, *, form_posts: bool, pace: Pace, offload: Offload) -> None:
         self._body_limit = body_limit
+        self._pace = pace
         self._form_posts = form_posts
         self._offload = offload
 
@@ -65,11 +68,11 @@ class Reader:
             content_type = header(headers, b"content-type")
             form = endpoint.decode.multipart(content_type)
             if form is None:
-                body = await read_body(headers, receive, self._body_limit)
+                body = await read_body(headers, receive, self._body_limit, self._pace)
             else:
-                body = await read_form(headers, receive, self._body_limit, form)
+                body = await read_form(headers, receive, self._body_limit, form, self._pace)
         elif self._form_posts and "transcoder.form" in scope:
-            more = await read_body(headers, receive, self._body_limit)
+            more = await read_body(headers, receive, self._body_limit, self._pace)
         told = match.values, query, body, content_type, more
         if body and endpoint.decode.is_heavy(body, content_type):
             request = await self._offload.run(endpoint.decode, *told)
@@ -122,4 +125,4 @@ class Reader:
             except InvalidRequest as error:
                 raise numbered(error, number) from None
 
-        return RequestStream(cutter, decoded)
+        return RequestStream(cutter, decoded, self._pace)

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from compiled import pool as compiled_pool
-from transcoder import Gateway, StreamLimits
+from transcoder import Gateway, Pace, StreamLimits
 
 POOL = compiled_pool()
 SERVICE = POOL.FindServiceByName("streams.v1.Streams")
@@ -140,3 +140,8 @@ def bounded() -> Gateway:
     """Return the gateway with limits that a test can wait for."""
     limits = StreamLimits(count=1, idle=0.5, stall=0.5, life=1.5, heartbeat=0.2)
     return create(streams=limits)
+
+
+def paced() -> Gateway:
+    """Return the gateway that soon refuses who sends too slowly."""
+    return create(pace=Pace(grace=0.5, rate=240))
