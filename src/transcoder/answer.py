@@ -89,7 +89,8 @@ def with_http_status(error: StatusError, initial: Metadata, trailing: Metadata) 
 def _merged(ours: RawHeaders, sent: RawHeaders) -> list[tuple[bytes, bytes]]:
     better = _DEFAULTS.intersection(name for name, _ in sent)
     kept = [header for header in ours if header[0] not in better]
-    names = {name for name, _ in kept}
+    # Of Vary there may be several.
+    names = {name for name, _ in kept} - {b"vary"}
     return [*kept, *(header for header in sent if header[0] not in names)]
 
 
