@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from transcoder.calls import IDENTITY, Calls
+from transcoder.errors import ConfigError, InvalidRequest, StatusError
+from transcoder.inbound import Inbound
+from transcoder.timeouts import Timeouts
+
+METHOD = "/shop.v1.Orders/Get"
+SCOPE = {"type": "http", "client": ("192.0.2.1", 4711), "scheme": "https"}
+
+
+def calls(*trusted: str, timeouts: Timeouts | None = None) -> Calls:
+    """Make calls with the usual headers."""
+    return Calls(Inbound(), timeouts or Timeouts(), trusted)
+
+
+def test_call() -> None:
+    """A call knows its method, its peer, its metadata and its time."""
+    call = calls()(SCOPE, [(b"x-a", b"1")], METHOD)
+    left = call.time_remaining()
+
+    assert (call.method, call.peer, dict(call.identity)) == (METHOD, ("192.0.2.1", 4711), {})
+    assert call.metadata == (
+        ("x-a", "1"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-proto", "https"),
+    )
+    assert left is not None
+    assert 29 < left <= 30
+
+
+@pytest.mark.parametrize(
+    ("headers", "streams", "expected"),
+    [
+        ([], False, 9),
+        ([], True, 9),
+        ([(b"grpc-timeout", b"2S")], False, 2),
+    ],
+)
+def test_method_timeouts(
+    headers: list[tuple[bytes, bytes]], *, streams: bool, expected: float
+) -> None:
+    """Timeouts are a method's by its full name."""
+    make = calls(timeouts=Timeouts(methods={"shop.v1.Orders.Get": 9}))
+    left = make(SCOPE, headers, METHOD, streams=streams).time_remaining()
+
+    assert left is not None
+    assert expected - 1 < left <= expected
+
+
+def test_stream() -> None:
+    """A stream has no deadline where nobody asks for one."""
+    assert calls()(SCOPE, [], METHOD, streams=True).deadline is None
+
+
+def test_refused() -> None:
+    """What could not be metadata is refused where the call is made."""
+    with pytest.raises(InvalidRequest):
+        calls()(SCOPE, [(b"x-bin", b"!")], METHOD)
+    with pytest.raises(StatusError):
+        calls()(SCOPE, [(b"x-a", b"a" * 9000)], METHOD)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([b"spiffe://shop/edge"], ["1"]),
+        ([b"other", b"spiffe://shop/edge"], ["1"]),
+        ([b"other"], []),
+        ([], []),
+    ],
+)
+def test_trusted_peers(names: list[bytes], expected: list[str]) -> None:
+    """What is on the strip list passes from a client whose certificate has a trusted name."""
+    scope = {**SCOPE, IDENTITY: {"x509_subject_alternative_name": names}}
+    call = calls("spiffe://shop/edge")(scope, [(b"x-internal", b"1")], METHOD)
+
+    assert [value for key, value in call.metadata if key == "x-internal"] == expected
+    assert call.identity["x509_subject_alternative_name"] == names
+
+
+def test_trusted_peers_are_a_sequence() -> None:
+    """A text is no list of names."""
+    with pytest.raises(ConfigError, match="sequence"):
+        Calls(Inbound(), Timeouts(), "spiffe://shop/edge")
