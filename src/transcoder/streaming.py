@@ -149,7 +149,9 @@ class Streaming:
         endpoint: Endpoint = match.route.endpoint
         headers: RawHeaders = list(scope["headers"])
         rpc = endpoint.binding.rpc
-        framing = endpoint.framing(headers) if rpc.server_streaming else None
+        framing = None
+        if rpc.server_streaming:
+            framing = endpoint.framing(headers, endpoint.presentation(scope["query_string"]))
         if framing is not None and scope["method"] == "HEAD":
             # What GET would say of its stream, without beginning one.
             answer = StreamedAnswer(
@@ -184,12 +186,13 @@ class Streaming:
 
     async def _single(self, exchange: Exchange, upstream: Upstream) -> Payload:
         call = exchange.call
+        media_type = exchange.endpoint.media_type(call.headers, exchange.presentation)
         try:
             with self.watched(exchange):
                 reply = await upstream.unary(call, exchange.request)
         except StatusError as error:
             return self._rest.refused(error, exchange.scope, call)
-        printed = self._rest.printed(exchange.endpoint, reply, exchange.presentation)
+        printed = self._rest.printed(exchange.endpoint, reply, exchange.presentation, media_type)
         return self._rest.answered(await printed, exchange.scope, call)
 
     async def _several(
