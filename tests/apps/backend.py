@@ -92,7 +92,6 @@ class Users(UserServiceServicer):
         count = 0
         async for request in request_iterator:
             count += 1
-            self.begun.set()
             if request.user_id == "stop":
                 break
             if request.user_id == "hang":

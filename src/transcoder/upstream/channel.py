@@ -175,16 +175,15 @@ class Channel(LazyChannel):
         else:
             remote = self.opened("stream_stream", method.path)(**told)
             feeding = Feeding(remote, request)
-        first = True
         try:
+            initial = await remote.initial_metadata()
+            self._told(method, call, initial, ())
+            if call.initial_metadata:
+                # The servicer sent them before a reply; without any, an error may come instead.
+                call.open(call.initial_metadata)
             while (data := await remote.read()) is not grpc.aio.EOF:
-                if first:
-                    first = False
-                    self._told(method, call, await remote.initial_metadata(), ())
                 yield self._read(method, data)
-            self._told(
-                method, call, await remote.initial_metadata(), await remote.trailing_metadata()
-            )
+            self._told(method, call, initial, await remote.trailing_metadata())
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             if feeding is not None and feeding.error is not None:
                 raise feeding.error from None

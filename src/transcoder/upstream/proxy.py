@@ -6,6 +6,7 @@ same on both ports; one at a time, and the next only when the client has taken t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -58,17 +59,14 @@ class _Passing:
 
     async def stream(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         call = self._call(context)
-        opened = False
+        opening = _Opening(context, call)
         try:
             async with contextlib.aclosing(self._upstream.stream(call, request)) as replies:
                 async for reply in replies:
-                    if not opened:
-                        opened = True
-                        await _open(context, call)
+                    await opening.sent()
                     yield reply
-            if not opened:
-                await _open(context, call)
         finally:
+            await opening.sent()
             context.set_trailing_metadata(call.trailing_metadata)
 
     def _call(self, context: Any) -> Call:
@@ -76,6 +74,24 @@ class _Passing:
         deadline = None if left is None else time.monotonic() + left
         given = tuple(Metadatum(*pair) for pair in context.invocation_metadata() or ())
         return Call(self._path, deadline=deadline, inbound=lambda _: given)
+
+
+class _Opening:
+    """Sends initial metadata when they come, which may be long before the first reply."""
+
+    def __init__(self, context: Any, call: Call) -> None:
+        self._sending: asyncio.Task[None] | None = None
+        self._context = context
+        self._call = call
+        call.on_open = self._begin
+
+    async def sent(self) -> None:
+        """Return when they are sent, if they came."""
+        if self._sending is not None:
+            await self._sending
+
+    def _begin(self) -> None:
+        self._sending = asyncio.create_task(_open(self._context, self._call))
 
 
 async def _open(context: Any, call: Call) -> None:
