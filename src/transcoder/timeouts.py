@@ -104,7 +104,7 @@ class Timeouts:
         """
         default, maximum = self._allowed(method, streams=streams)
         asked = _asked(headers)
-        return default if asked is None else min(asked, maximum)
+        return default if asked is None else float(min(asked, maximum))
 
     def _allowed(self, method: str, *, streams: bool) -> tuple[float | None, float]:
         own = self.methods.get(method) if self.methods else None
