@@ -80,8 +80,12 @@ _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _PLAIN = rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+'
 _UP_TO_BRACKET = re.compile(_PLAIN, re.DOTALL)
 """Up to the next bracket, or the string that the data ends in."""
-_UP_TO_NESTED = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_PLAIN, _PLAIN, _PLAIN), re.DOTALL)
+_SHALLOW = rb"%b(?:[\[{]%b[\]}]%b)*+" % (_PLAIN, _PLAIN, _PLAIN)
+_UP_TO_NESTED = re.compile(_SHALLOW, re.DOTALL)
 """The same, but past lists and objects that hold none; one level more is looked at."""
+_OBJECT = re.compile(rb"[ \t\r\n]*+(\{%b\})" % _SHALLOW, re.DOTALL)
+_ELEMENT = re.compile(rb"[ \t\r\n]*+,[ \t\r\n]*+(\{%b\})" % _SHALLOW, re.DOTALL)
+"""What most values are, at one look: whole objects, with no more than one level inside."""
 _QUOTE, _COMMA, _ARRAY, _ARRAY_END = b'",[]'
 _FIRST = frozenset(b'{["-0123456789tfn')
 """What a JSON value starts with."""
@@ -133,6 +137,11 @@ class JsonCutter:
         position = 0
         while position < len(data):
             if not self._is_inside:
+                whole = self._whole(data, position)
+                if whole is not None:
+                    yield self._complete(whole[1])
+                    position = whole.end()
+                    continue
                 position = self._next(data, position)
                 if position == len(data):
                     return
@@ -161,6 +170,13 @@ class JsonCutter:
     @property
     def _is_inside(self) -> bool:
         return self._depth > 0 or self._string or self._number
+
+    def _whole(self, data: bytes, position: int) -> re.Match[bytes] | None:
+        """Return the value that comes next, if it is of the plain kind and within the limit."""
+        if self._array is None or (self._array and self._wanted != "comma"):
+            return None
+        found = (_ELEMENT if self._array else _OBJECT).match(data, position)
+        return None if found is None or len(found[1]) > self._limit else found
 
     def _complete(self, rest: bytes) -> bytes:
         if self._held:

@@ -149,10 +149,11 @@ def accept_of(headers: RawHeaders) -> str:
     >>> accept_of([(b"accept", b"text/plain"), (b"host", b"x"), (b"accept", b"*/*")])
     'text/plain, */*'
     """
-    found = [value for name, value in headers if name == b"accept"]
-    if not found:
-        return ""
-    return (found[0] if len(found) == 1 else b", ".join(found)).decode("latin-1")
+    accept = b""
+    for name, value in headers:
+        if name == b"accept":
+            accept = accept + b", " + value if accept else value
+    return accept.decode("latin-1")
 
 
 def media_type(content_type: str) -> str:
