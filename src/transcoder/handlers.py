@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 
 Codec = Callable[[Any], Any]
 
+_MOMENT = 0.001
+"""Seconds in which a cancellation follows the end of a stream that it caused."""
+
 _ANY: Mapping[str, type[Message]] = {}
 
 
@@ -172,6 +175,8 @@ class _Guard:
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for data in stream:
             yield self.deserialize(data)
+        # When the client cancels, grpc.aio tells of the end first: that is no end of the stream.
+        await asyncio.sleep(_MOMENT)
 
     def answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
         """Return the status that tells the client of an error; log what is a defect."""
