@@ -178,7 +178,15 @@ CASES: dict[str, tuple[Any, int, int]] = {
     "html-404": (lambda answer: answer.body(b"404", b"<html>"), 502, 13),
 }
 
+
+async def slow(answer: Answer) -> None:
+    """Answer after a moment."""
+    await asyncio.sleep(0.4)
+    replying(User(id="slow").SerializeToString())(answer)
+
+
 ODD: dict[str, Any] = {
+    "slow": slow,
     "framing": replying(
         ADA,
         head=(
@@ -349,3 +357,37 @@ def test_text_that_scripts_read(served: Served) -> None:
     _, _, body = ask(served, "script")
 
     assert json.loads(body) == {"id": "</script>\u2028"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-bin: @@@",
+        "x-a-bin: AAA",
+        "grpc-trace-bin: @@@",
+        "grpc-timeout: 1x",
+        "grpc-encoding: evil",
+        "te: x",
+        "x-odd: \xff\x80",
+        "x_Odd: a",
+        "x-large: " + "a" * 7_000,
+        "content-language: " + "a" * 7_000,
+        "connection: x-a, close, te",
+    ],
+)
+def test_headers_of_one_client(served: Served, evil: Backend, header: str) -> None:
+    """What one client sends does not touch another's call on the backend's connection."""
+    canary(served)
+    connections = evil.connections
+    other = Wire(served.http_target)
+    other.send(request("GET", "/v1/users/slow"))
+    wire = Wire(served.http_target)
+    wire.send(request("GET", "/v1/users/canary", header))
+
+    assert wire.answer().status in {200, 400, 431}
+    assert other.answer().json() == {"id": "slow"}
+    assert evil.connections == connections
+    assert evil.calls[-1]["te"] == "trailers"
+    assert "grpc-encoding" not in evil.calls[-1]
+    wire.close()
+    other.close()
