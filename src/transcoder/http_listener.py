@@ -62,6 +62,8 @@ class HttpListener(uvicorn.Server):
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=keep_alive,
+            # A pipelined request would begin with what the one before it left there.
+            reset_contextvars=True,
             backlog=backlog,
             workers=1,
         )
