@@ -6,6 +6,7 @@ A page in a browser can set no header of it. What others say there, it says else
                   transcoder.protobuf    replies in binary frames
                   bearer.TOKEN           Authorization: Bearer TOKEN; it is never selected
     query         $timeout=SECONDS       X-Request-Timeout: SECONDS
+                  $method=PUT            the HTTP method, where a path has streams under several
                   KEY=TOKEN              Authorization: Bearer TOKEN, if the gateway names a KEY
     cookie        NAME=TOKEN             the same, if the gateway names a NAME
 
@@ -32,6 +33,8 @@ BEARER: Final = "bearer."
 """What the subprotocol begins with that is a token."""
 
 TIMEOUT: Final = "$timeout"
+METHOD: Final = "$method"
+_TAKEN: Final = "transcoder.method"
 
 TOKEN_LIMIT: Final = 8192
 """Bytes of a token; a longer one is none."""
@@ -137,7 +140,7 @@ class Handshakes:
         self, scope: MutableMapping[str, Any], headers: list[tuple[bytes, bytes]]
     ) -> list[str]:
         query: bytes = scope["query_string"]
-        keys = {TIMEOUT, self._token.query} - {""}
+        keys = {TIMEOUT, METHOD, self._token.query} - {""}
         if not query:
             return []
         kept, tokens = [], []
@@ -146,6 +149,8 @@ class Handshakes:
             name = urllib.parse.unquote(key)
             if name not in keys:
                 kept.append(part)
+            elif name == METHOD:
+                scope[_TAKEN] = value
             elif name == TIMEOUT:
                 asked = urllib.parse.unquote(value).encode()
                 headers.append((b"x-request-timeout", asked))
@@ -153,6 +158,15 @@ class Handshakes:
                 tokens.append(urllib.parse.unquote(value))
         scope["query_string"] = "&".join(kept).encode("latin-1")
         return tokens
+
+
+def asked_method(scope: MutableMapping[str, Any]) -> str:
+    """Return the HTTP method that the handshake asks for; empty if it asks for none."""
+    for part in scope["query_string"].decode("latin-1").split("&"):
+        key, _, value = part.partition("=")
+        if urllib.parse.unquote(key) == METHOD:
+            return str(value)
+    return str(scope.get(_TAKEN, ""))
 
 
 def subprotocol(scope: MutableMapping[str, Any]) -> str | None:

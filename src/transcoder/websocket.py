@@ -29,7 +29,7 @@ from transcoder.asgi import connection
 from transcoder.body import Disconnected
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, InvalidRequest, StatusError
-from transcoder.handshake import PROTOBUF, Handshakes, subprotocol
+from transcoder.handshake import PROTOBUF, Handshakes, asked_method, subprotocol
 from transcoder.marshaler import JSON
 from transcoder.marshaler import PROTOBUF as PROTOBUF_TYPES
 from transcoder.reading import Reader
@@ -94,8 +94,12 @@ class Sockets:
     def find(self, scope: Scope) -> Match[Any] | Miss | StatusError:
         """Return the route of a method with streams, or why there is none.
 
-        Where several fit, GET is before the others, and they are in the order of `Allow`.
+        Where several fit, it is the one of the HTTP method that is asked for, else of GET, else of
+        the first that `Allow` would list.
         """
+        if asked := asked_method(scope):
+            found = self._match({**scope, "method": asked})
+            return NO_STREAM if isinstance(found, Match) and not _streams(found) else found
         found = self._match({**scope, "method": "GET"})
         if isinstance(found, StatusError) or _streams(found):
             return found
