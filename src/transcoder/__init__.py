@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from transcoder.stream_limits import StreamLimits
     from transcoder.timeouts import Timeout, Timeouts
     from transcoder.transcoder import Transcoder
+    from transcoder.upstream.channel import Channel
+    from transcoder.upstream.tls import Tls
 
 _HOME = {
+    "Channel": "upstream.channel",
     "Code": "status",
     "ConfigError": "errors",
     "ENVOY": "profile",
@@ -52,6 +55,7 @@ _HOME = {
     "StreamLimits": "stream_limits",
     "Timeout": "timeouts",
     "Timeouts": "timeouts",
+    "Tls": "upstream.tls",
     "Transcoder": "transcoder",
     "TranscoderError": "errors",
     "TrustedProxies": "forwarded",
@@ -63,6 +67,7 @@ __all__ = [
     "GOOGLE",
     "GRPC_GATEWAY",
     "STRICT",
+    "Channel",
     "Code",
     "ConfigError",
     "EventStream",
@@ -78,6 +83,7 @@ __all__ = [
     "StreamLimits",
     "Timeout",
     "Timeouts",
+    "Tls",
     "Transcoder",
     "TranscoderError",
     "TrustedProxies",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from services.user.v1 import user_service_pb2
-from transcoder import Gateway
-from transcoder.upstream.channel import Channel
+from transcoder import Channel, Gateway
 
 
 def create() -> Gateway:
