@@ -4,6 +4,7 @@ import pytest
 
 from transcoder.calls import IDENTITY, Calls
 from transcoder.errors import ConfigError, InvalidRequest, StatusError
+from transcoder.forwarded import TrustedProxies
 from transcoder.inbound import Inbound
 from transcoder.timeouts import Timeouts
 
@@ -85,3 +86,40 @@ def test_trusted_peers_are_a_sequence() -> None:
     """A text is no list of names."""
     with pytest.raises(ConfigError, match="sequence"):
         Calls(Inbound(), Timeouts(), "spiffe://shop/edge")
+
+
+class Context:
+    """The part of grpc.aio's context that says who calls, with what."""
+
+    def __init__(self, peer: str, *names: bytes) -> None:
+        self._peer = peer
+        self._names = names
+
+    def peer(self) -> str:
+        return self._peer
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {"x509_subject_alternative_name": list(self._names)}
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        names = ("x_internal", "x-internal", "x-forwarded-for", "x-a")
+        return tuple((name, "1") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (Context("ipv4:192.0.2.1:4711"), ["x-a"]),
+        (Context("ipv6:%5B2001:db8::1%5D:4711"), ["x-a"]),
+        (Context("unix:"), ["x-a"]),
+        (Context("ipv4:10.0.0.1:4711"), ["x-forwarded-for", "x-a"]),
+        (Context("ipv6:%5B::ffff:10.0.0.1%5D:4711"), ["x-forwarded-for", "x-a"]),
+        (Context("ipv4:192.0.2.1:4711", b"edge"), ["x_internal", "x-internal", "x-a"]),
+    ],
+)
+def test_admitted(context: Context, expected: list[str]) -> None:
+    """A client of the gRPC port may say no more than one over HTTP."""
+    inbound = Inbound(proxies=TrustedProxies(["10.0.0.0/8"]))
+    admitted = Calls(inbound, Timeouts(), ["edge"]).admitted(context)
+
+    assert expected == [key for key, _ in admitted]

@@ -17,12 +17,14 @@ from starlette.testclient import TestClient
 from services.user.v1.user_service_pb2 import GetUserRequest, ListUsersRequest, User
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
+    UserServiceStub,
     add_UserServiceServicer_to_server,
 )
 from transcoder import (
     Code,
     ConfigError,
     Gateway,
+    InvalidRequest,
     Payload,
     Status,
     StatusError,
@@ -30,6 +32,22 @@ from transcoder import (
     TrustedProxies,
     set_http_status,
 )
+
+
+async def fail(name: str, context: Any) -> None:
+    """End the call with the error of that name, if it is one."""
+    if name == "busy":
+        wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=1))
+        status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message="busy")
+        status.details.add().Pack(wait)
+        await context.abort_with_status(rpc_status.to_status(status))
+    elif name == "who":
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who\r\nare you?")
+    elif name == "basic":
+        metadata = (("www-authenticate", 'Basic realm="x"'),)
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who?", metadata)
+    elif name == "invalid":
+        raise InvalidRequest("expected a number", "user.age")
 
 
 class Users(UserServiceServicer):
@@ -46,17 +64,8 @@ class Users(UserServiceServicer):
         elif request.id == "changed":
             set_http_status(context, 412)
             raise StatusError(Code.FAILED_PRECONDITION, "it was changed meanwhile")
-        elif request.id == "busy":
-            wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=1))
-            status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message="busy")
-            status.details.add().Pack(wait)
-            await context.abort_with_status(rpc_status.to_status(status))
-        elif request.id == "who":
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who\r\nare you?")
-        elif request.id == "basic":
-            metadata = (("www-authenticate", 'Basic realm="x"'),)
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who?", metadata)
-        elif request.id == "slow":
+        await fail(request.id, context)
+        if request.id == "slow":
             await asyncio.sleep(20)
         elif request.id == "broken":
             raise RuntimeError("secret")
@@ -275,3 +284,64 @@ def test_no_trailers(headers: list[tuple[bytes, bytes]], scope: Any) -> None:
     start, _ = sent(headers, **scope)
 
     assert (b"x-cost", b"3") in start["headers"]
+
+
+def called(name: str, *metadata: tuple[str, str], **options: Any) -> Any:
+    """Call GetUser over gRPC; return the user, or the error."""
+
+    async def call() -> Any:
+        gateway = Gateway(**options)
+        add_UserServiceServicer_to_server(Users(), gateway)  # type: ignore[arg-type]
+        server = grpc.aio.server()
+        gateway.register_into(server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = UserServiceStub(channel)
+                return await stub.GetUser(GetUserRequest(id=name), metadata=metadata, timeout=10)
+        except grpc.aio.AioRpcError as error:
+            return error
+        finally:
+            await server.stop(None)
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, set()),
+        ({"trusted_proxies": ["127.0.0.1"]}, {"x-forwarded-for=192.0.2.1"}),
+        ({"strip": []}, {"x-internal=1", "x_internal=2"}),
+    ],
+)
+def test_strip_over_grpc(options: Any, expected: set[str]) -> None:
+    """What a client may not say over HTTP it may not say over gRPC."""
+    metadata = [("x-internal", "1"), ("x_internal", "2"), ("x-forwarded-for", "192.0.2.1")]
+    user = called("1", *metadata, ("x-a", "b"), **options)
+    seen = {pair for pair in user.name.split() if pair.startswith(("x-", "x_"))}
+
+    assert seen == {"x-a=b", *expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [("busy", error_details_pb2.RetryInfo), ("invalid", error_details_pb2.BadRequest)],
+)
+def test_details_over_grpc(name: str, detail: Any) -> None:
+    """Details travel in grpc-status-details-bin, however the servicer says them."""
+    status = rpc_status.from_call(called(name))
+
+    assert status is not None
+    assert [each.Is(detail.DESCRIPTOR) for each in status.details] == [True]
+    assert web().get(f"/v1/users/{name}").json()["details"]
+
+
+def test_http_status_over_grpc() -> None:
+    """Over gRPC the HTTP status is metadata and changes nothing."""
+    error = called("changed")
+
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert ("x-http-code", "412") in tuple(error.trailing_metadata())
+    assert called("created").name

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Final
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from starlette.types import Scope
 
 from transcoder.errors import ConfigError
 from transcoder.inbound import Inbound
-from transcoder.metadata import RawHeaders
+from transcoder.metadata import Metadatum, RawHeaders
 from transcoder.timeouts import Timeouts
 from transcoder.upstream import NOBODY, Call
 
@@ -64,7 +65,7 @@ class Calls:
         full_name = method[1:].replace("/", ".")
         seconds = self._timeouts.of(full_name, headers, streams=streams)
         identity = scope.get(IDENTITY, NOBODY)
-        trusted = not self._trusted.isdisjoint(identity.get(_NAMES, ()))
+        trusted = self._trusts(identity)
         peer = scope.get("client")
         return Call(
             method,
@@ -74,3 +75,22 @@ class Calls:
             inbound=self._inbound.of(peer, scope.get("scheme", "http"), trusted=trusted),
             identity=identity,
         )
+
+    def admitted(self, context: Any) -> tuple[Metadatum, ...]:
+        """Return what of its metadata a client of the gRPC port may say.
+
+        Args:
+            context: of grpc.aio.
+        """
+        metadata = context.invocation_metadata() or ()
+        trusted = bool(self._trusted) and self._trusts(context.auth_context())
+        return self._inbound.admitted(metadata, _address(context.peer()), trusted=trusted)
+
+    def _trusts(self, identity: Mapping[str, Iterable[bytes]]) -> bool:
+        return not self._trusted.isdisjoint(identity.get(_NAMES, ()))
+
+
+def _address(peer: str) -> str | None:
+    """Return the address in gRPC's spelling of a peer; None for a Unix socket."""
+    kind, _, rest = urllib.parse.unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else None

@@ -100,6 +100,10 @@ class TrustedProxies:
             return self._by_forwarded(headers, direct)
         return self._by_x_forwarded(headers, direct)
 
+    def trusts(self, peer: str | None) -> bool:
+        """Say whether a peer, by its address, is one of these; None for a Unix socket."""
+        return self._unix if peer is None else self._peer(peer)[1]
+
     def _by_x_forwarded(self, headers: RawHeaders, direct: Origin) -> Origin:
         entries = reversed(list(_values(headers, b"x-forwarded-for")))
         chain, _ = self._believed(entries, direct)

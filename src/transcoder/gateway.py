@@ -174,7 +174,8 @@ class Gateway(Starlette):
             trusted_proxies = TrustedProxies(trusted_proxies)
         adapted = self.transcoder.profile
         inbound = Inbound(adapted, matcher=incoming, strip=strip, proxies=trusted_proxies)
-        answering = self._upstream_of, Calls(inbound, timeouts, trusted_peers), read
+        self._calls = Calls(inbound, timeouts, trusted_peers)
+        answering = self._upstream_of, self._calls, read
         self._rest = Rest(*answering, offload, Outbound(adapted, matcher=outgoing))
         self._streaming = Streaming(*answering, self._rest, streams)
         self._sockets = Sockets(
@@ -214,7 +215,9 @@ class Gateway(Starlette):
             service = self._service(name)
             replies = {} if service is None else self._add_routes(service, handler)
             threads = self.executor, self._stream_executor
-            guarded = GuardedHandlers(handler, *threads, replies, self._interceptors)
+            guarded = GuardedHandlers(
+                handler, *threads, replies, self._interceptors, admitted=self._calls.admitted
+            )
             self._handlers[name] = guarded
 
     def add_registered_method_handlers(
@@ -246,7 +249,9 @@ class Gateway(Starlette):
         self._remotes[upstream] = None
         self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         threads = self.executor, self._stream_executor
-        self._handlers[name] = GuardedHandlers(proxy.handlers(service, upstream), *threads)
+        passing = proxy.handlers(service, upstream)
+        admitted = self._calls.admitted
+        self._handlers[name] = GuardedHandlers(passing, *threads, admitted=admitted)
 
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.

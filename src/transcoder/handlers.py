@@ -13,7 +13,7 @@ import functools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -36,11 +36,17 @@ from transcoder.upstream.requests import Requests
 _log = logging.getLogger(__name__)
 
 Codec = Callable[[Any], Any]
+Admitted: TypeAlias = Callable[[Any], tuple[Any, ...]]
 
 _MOMENT = 0.001
 """Seconds in which a cancellation follows the end of a stream that it caused."""
 
 _ANY: Mapping[str, type[Message]] = {}
+
+
+def metadata_of(context: Any) -> tuple[Any, ...]:
+    """Return all metadata that a client sent."""
+    return tuple(context.invocation_metadata() or ())
 
 
 class GuardedHandlers(grpc.ServiceRpcHandler):
@@ -52,6 +58,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         stream_executor: threads for those of them that take or return a stream, if others.
         replies: what each method must return, by its gRPC path; methods may be left out.
         interceptors: stand before every method, inside the guard.
+        admitted: what of its metadata a client may say, by grpc.aio's context.
     """
 
     def __init__(
@@ -61,8 +68,11 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         stream_executor: Executor | None = None,
         replies: Mapping[str, type[Message]] = _ANY,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        *,
+        admitted: Admitted = metadata_of,
     ) -> None:
         self._inner = inner
+        self._admitted = admitted
         self._threads = Threads(executor, stream_executor or executor)
         self._replies = replies
         self._chain = chained(interceptors, inner.service)
@@ -82,7 +92,9 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
             if handler is None:
                 return None
             reply = self._replies.get(path)
-            known = guarded(path, handler, self._threads, reply, self._chain)
+            known = guarded(
+                path, handler, self._threads, reply, self._chain, admitted=self._admitted
+            )
             self._guarded[path] = known
         return known
 
@@ -93,6 +105,8 @@ def guarded(
     threads: Threads,
     reply: type[Message] | None = None,
     chain: Find | None = None,
+    *,
+    admitted: Admitted = metadata_of,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -102,8 +116,10 @@ def guarded(
         threads: for plain behaviours.
         reply: what it must return. Generated serializers take a message of any type.
         chain: the interceptors before it.
+        admitted: what of its metadata a client may say.
     """
     guard = _Guard(path, handler, threads, reply, chain)
+    guard.admitted = admitted
     if handler.request_streaming:
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(guard.stream)
@@ -130,6 +146,7 @@ class _Guard:
         self._own = behaviour_of(handler)
         self._threads = threads
         self._chain = chain
+        self.admitted: Admitted = metadata_of
 
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
@@ -169,7 +186,7 @@ class _Guard:
     async def _behaviour(self, context: Any) -> Behaviour:
         if self._chain is None:
             return self._own
-        details = HandlerDetails(self.path, tuple(context.invocation_metadata() or ()))
+        details = HandlerDetails(self.path, self.admitted(context))
         return await intercepted(self._chain, details, self._handler, self._own)
 
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -236,6 +253,9 @@ class _Coded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+    def invocation_metadata(self) -> tuple[Any, ...]:
+        return self._guard.admitted(self._context)
 
     async def read(self) -> Any:
         if self._context.done():

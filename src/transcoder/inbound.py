@@ -177,6 +177,25 @@ class Inbound:
                     pairs.append(Metadatum(key, value))
         return tuple(pairs)
 
+    def admitted(
+        self,
+        metadata: Iterable[tuple[str, str | bytes]],
+        peer: str | None,
+        *,
+        trusted: bool = False,
+    ) -> tuple[Metadatum, ...]:
+        """Return what of the metadata that a gRPC client sends is its own to say.
+
+        Args:
+            metadata: as they came, over gRPC itself.
+            peer: the client's address; None for a Unix socket.
+            trusted: whether the peer may send what is on the strip list.
+        """
+        denied = _NOTHING if trusted else self._strip
+        if not self._proxies.trusts(peer):
+            denied |= _OURS
+        return tuple(Metadatum(key, value) for key, value in metadata if _folded(key) not in denied)
+
     def _told(
         self, peer: tuple[str, int] | None, scheme: str, headers: RawHeaders, *, trusted: bool
     ) -> tuple[Metadatum, ...]:
