@@ -249,6 +249,23 @@ def test_download(served: Served) -> None:
     assert body == bytes(range(256)) * 256 * 1600
 
 
+def test_download_of_nothing(served: Served) -> None:
+    """Where no piece says a content type, the answer is bytes of no known one."""
+    with opened(served, "/v1/a/file?count=0") as client:
+        assert client.rest() == (b"", True)
+
+    assert client.headers["content-type"] == "application/octet-stream"
+
+
+def test_download_with_early_metadata(served: Served) -> None:
+    """Headers that a servicer sends at once wait for the content type of the first piece."""
+    with opened(served, "/v1/early/file?count=1&size=256&pause=0.05") as client:
+        assert client.rest() == (bytes(range(256)), True)
+
+    assert client.headers["content-type"] == "application/x-tar"
+    assert client.headers["x-topic"] == "early"
+
+
 def test_upload(served: Served) -> None:
     """A hundred megabytes go in as they come, in flat memory, and none is lost or added."""
     pieces = [os.urandom(1 << 20)] * 100

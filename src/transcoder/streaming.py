@@ -27,7 +27,7 @@ from transcoder.outbound import Outbound
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
 from transcoder.request_stream import RequestStream
-from transcoder.response import JSON, Payload, Presentation, error_payload
+from transcoder.response import JSON, OCTETS, Payload, Presentation, error_payload
 from transcoder.rest import Rest
 from transcoder.route import Match
 from transcoder.status import Code
@@ -286,7 +286,8 @@ class StreamedAnswer:
 
     def open_soon(self) -> None:
         """Tell the client that the call is taken, before there is a message."""
-        if not self.begun and self._aside is None:
+        # The first piece of raw bytes has a header to say.
+        if not self.begun and self._aside is None and self._framing.content_type:
             self._aside = self._loop.create_task(self._write(b""))
 
     def beat(self) -> None:
@@ -364,7 +365,7 @@ class StreamedAnswer:
     async def _start(self) -> None:
         self.begun = True
         headers = [
-            (b"content-type", self._framing.content_type.encode()),
+            (b"content-type", self._framing.content_type.encode() or OCTETS),
             *self._framing.headers,
             *self._outbound.headers(self._call.initial_metadata),
         ]

@@ -82,6 +82,9 @@ class Streams:
 
     async def Download(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         piece = bytes(range(256)) * (request.size // 256)
+        if request.topic == "early":
+            await context.send_initial_metadata([("x-topic", request.topic)])
+            await asyncio.sleep(request.pause)
         for number in range(request.count):
             await self._fail(request, context, number)
             yield HttpBody(content_type="application/x-tar" if number == 0 else "", data=piece)
