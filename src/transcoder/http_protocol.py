@@ -20,6 +20,7 @@ import re
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -74,7 +75,8 @@ class _Hold:
 
     def __init__(self, protocol: Protocol, cycle: Any) -> None:
         self._protocol = protocol
-        self._cycle = cycle
+        # Weak, for the cycle holds the scope that holds this: a ring would wait for the collector.
+        self._cycle = weakref.ref(cycle)
         self._until_close = False
 
     def cut(self, *, at_once: bool = False) -> None:
@@ -83,9 +85,11 @@ class _Hold:
         Args:
             at_once: drop what is not sent yet, for a client that does not read.
         """
-        transport = self._protocol.transport
-        self._cycle.disconnected = True
-        self._cycle.keep_alive = False
+        transport, cycle = self._protocol.transport, self._cycle()
+        if cycle is None:
+            return
+        cycle.disconnected = True
+        cycle.keep_alive = False
         if self._until_close:
             # Without chunks an answer ends with its connection: only a reset tells them apart.
             raw: Any = transport.get_extra_info("socket")
@@ -98,16 +102,18 @@ class _Hold:
 
     def begin_stream(self) -> None:
         """Prepare for an answer without a length: HTTP/1.0 has no chunks (RFC 9112, 6.1)."""
-        if self._cycle.scope["http_version"] == "1.0":
+        cycle = self._cycle()
+        if cycle is not None and cycle.scope["http_version"] == "1.0":
             self._until_close = True
-            self._cycle.keep_alive = False
-            self._cycle.chunked_encoding = False
-            self._cycle.expected_content_length = sys.maxsize
+            cycle.keep_alive = False
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = sys.maxsize
 
     def end_stream(self) -> None:
         """Prepare for the last, empty piece of such an answer."""
-        if self._until_close:
-            self._cycle.expected_content_length = 0
+        cycle = self._cycle()
+        if self._until_close and cycle is not None:
+            cycle.expected_content_length = 0
 
 
 class Protocol(HttpToolsProtocol):
