@@ -279,9 +279,14 @@ class Transcoder:
         endpoint: Endpoint = match.route.endpoint
         return endpoint.encode(reply, presentation)
 
-    def error(self, error: BaseException) -> Payload:
-        """Return the answer that tells the client of an error."""
-        return error_payload(error)
+    def error(self, error: BaseException, accept: str = "") -> Payload:
+        """Return the answer that tells the client of an error.
+
+        Args:
+            error: what went wrong.
+            accept: what the client takes; `application/problem+json` is told as such.
+        """
+        return error_payload(error, accept)
 
     def _rule(self, rpc: MethodDescriptor) -> HttpRule | None:
         if self._config is None:
