@@ -39,7 +39,7 @@ class Door:
     """A server that runs, and what its servicer noted."""
 
     target: str
-    server: Server
+    server: Any
     notes: list[str] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
