@@ -31,8 +31,9 @@ from json_cases import (
 from transcoder.errors import InvalidRequest, StatusError, TemplateError, UnsupportedMedia
 from transcoder.framing import Framings
 from transcoder.http_rule import bindings
-from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, RawCutter
+from transcoder.json_stream import JsonCutter
 from transcoder.marshaler import JSON, PROTOBUF, Offers, is_delimited, is_json, is_protobuf
+from transcoder.message_stream import Cutter, DelimitedCutter, RawCutter
 from transcoder.path_template import PathTemplate
 from transcoder.profile import PROFILES, Profile
 from transcoder.protojson import from_json, to_json

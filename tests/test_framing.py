@@ -17,8 +17,9 @@ from transcoder.errors import NotAcceptable
 from transcoder.event_stream import Events, EventStream
 from transcoder.framing import Framing, Framings, Raw, ServerSentEvents
 from transcoder.http_rule import bindings
-from transcoder.json_stream import DelimitedCutter, JsonCutter
+from transcoder.json_stream import JsonCutter
 from transcoder.marshaler import JSON
+from transcoder.message_stream import DelimitedCutter
 from transcoder.profile import Stream
 
 STATUS = b'{"code":5,"message":"gone","details":[]}'

@@ -12,7 +12,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_rule import bindings
-from transcoder.json_stream import DelimitedCutter, JsonCutter
+from transcoder.json_stream import JsonCutter
+from transcoder.message_stream import DelimitedCutter
 from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, PROFILES, STRICT, Profile
 from transcoder.request import RequestDecoder
 from transcoder.system_parameters import SystemParameters

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from transcoder.asgi import header
 from transcoder.body import check_headers, read_body, read_form
 from transcoder.errors import InvalidRequest
-from transcoder.json_stream import Cutter, numbered
+from transcoder.message_stream import Cutter, numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.pace import Pace

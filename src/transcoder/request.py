@@ -17,8 +17,9 @@ from transcoder.budget import Budget, nested_names
 from transcoder.errors import InvalidRequest
 from transcoder.fields import FieldPath, Setter, setter
 from transcoder.http_rule import Binding
-from transcoder.json_stream import Cutter, DelimitedCutter, JsonCutter, NoBody, RawCutter
+from transcoder.json_stream import JsonCutter
 from transcoder.marshaler import PROTOBUF, is_any_protobuf
+from transcoder.message_stream import Cutter, DelimitedCutter, NoBody, RawCutter
 from transcoder.profile import Profile
 from transcoder.protojson.cost import LONG, ON_LOOP, json_values
 from transcoder.query import QueryBinder

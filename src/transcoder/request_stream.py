@@ -16,7 +16,7 @@ from starlette.types import Receive
 
 from transcoder.body import TOO_SLOW
 from transcoder.errors import StatusError
-from transcoder.json_stream import Cutter
+from transcoder.message_stream import Cutter
 from transcoder.pace import DEFAULT_PACE, Pace
 
 M = TypeVar("M")
