@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import cache
+from ipaddress import ip_address
 from typing import Final
 
 from google.api.http_pb2 import HttpRule
@@ -29,17 +30,22 @@ from json_cases import (
     same,
 )
 from transcoder.errors import InvalidRequest, StatusError, TemplateError, UnsupportedMedia
+from transcoder.forwarded import Source, TrustedProxies, is_host
 from transcoder.framing import Framings
 from transcoder.http_rule import bindings
+from transcoder.inbound import Inbound
 from transcoder.json_stream import JsonCutter
 from transcoder.marshaler import JSON, PROTOBUF, Offers, is_delimited, is_json, is_protobuf
 from transcoder.message_stream import Cutter, DelimitedCutter, RawCutter
+from transcoder.metadata import checked, is_header
+from transcoder.outbound import Outbound
 from transcoder.path_template import PathTemplate
 from transcoder.profile import PROFILES, Profile
 from transcoder.protojson import from_json, to_json
 from transcoder.request import RequestDecoder
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
+from transcoder.timeouts import Timeouts
 
 Target = Callable[[bytes], None]
 
@@ -62,6 +68,14 @@ RULES: Final = (
     "* /any/{name=**}",
     "GET /%C3%A4/{name}",
 )
+
+
+FORBIDDEN: Final = frozenset(
+    {"connection", "content-length", "host", "te", "transfer-encoding", "x-internal"}
+)
+"""Metadata that no client sends, and headers that no servicer does."""
+
+SOURCES: Final[tuple[Source, ...]] = ("x-forwarded", "forwarded")
 
 
 def template(data: bytes) -> None:
@@ -192,6 +206,40 @@ def accept(data: bytes) -> None:
     check(not (is_protobuf(text) and is_delimited(text)), "one message and many")
 
 
+def headers(data: bytes) -> None:
+    """Make metadata of headers, one a line, and headers of them: none that may not pass.
+
+    What they say of a timeout and of proxies is within what it may be.
+    """
+    lines = [line.partition(b":") for line in data.split(b"\n")]
+    given = [(name.lower(), value.strip()) for name, _, value in lines]
+    for inbound, outbound in _directions():
+        try:
+            inbound.check(given)
+            metadata = inbound(given)
+        except StatusError as error:
+            check(error.http in {400, 431}, f"status {error.http}")
+            continue
+        keys = {key.replace("_", "-") for key, _ in checked(metadata)}
+        check(not keys & FORBIDDEN, f"{keys & FORBIDDEN} passed")
+        check(not any(key.startswith("grpc-") for key in keys), f"{keys}")
+        for name, value in outbound.headers(metadata, metadata):
+            check(is_header(name, value) and name.decode() not in FORBIDDEN, f"{name!r} is sent")
+    try:
+        seconds = Timeouts().of("a.B.C", given)
+        check(seconds is not None and 0 < seconds <= 300, f"{seconds} seconds")
+    except StatusError as error:
+        check(error.http in {400, 504}, f"status {error.http}")
+    for source in SOURCES:
+        proxies = TrustedProxies(["10.0.0.0/8", "192.0.2.1"], source=source)
+        for peer in (("10.0.0.1", 1), ("198.51.100.1", 1)):
+            origin = proxies(given, peer, "http")
+            for address in origin.chain:
+                ip_address(address)
+            check(origin.chain[-1] == peer[0], f"{origin} of {peer}")
+            check(origin.host == "" or is_host(origin.host), f"host {origin.host!r}")
+
+
 _CUTTERS: Final[dict[str, Callable[[int], Cutter]]] = {"d": DelimitedCutter, "r": RawCutter}
 
 
@@ -231,6 +279,7 @@ TARGETS: Final[dict[str, Target]] = {
     "write": write,
     "stream": stream,
     "accept": accept,
+    "headers": headers,
 }
 
 
@@ -252,6 +301,11 @@ def _check_refusal(error: InvalidRequest) -> None:
     check(error.http == 400, f"status {error.http}")
     check(len(error.status.to_json()) <= 2048, "a long answer")
     check(len(error.status.message.encode()) <= 512, "a long message")
+
+
+@cache
+def _directions() -> list[tuple[Inbound, Outbound]]:
+    return [(Inbound(profile), Outbound(profile)) for profile in PROFILES.values()]
 
 
 @cache
