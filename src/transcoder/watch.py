@@ -1,13 +1,14 @@
 """Who gives a call up: its client, its deadline, or the drain.
 
 An ASGI server does not cancel an application whose client has gone. So somebody has to look, and
-that costs a task. Most calls are over before it is worth one: a watch begins with a timer, and only
-a call that outlasts it is watched.
+that costs a task. Most calls are over before it is worth one, so only a call that takes its time is
+watched. Even a timer for each is dear: the calls of an event loop share one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -19,7 +20,9 @@ from transcoder.status import Code
 from transcoder.upstream import Call
 
 PATIENCE = 0.05
-"""Seconds that a call runs unwatched."""
+"""Seconds that a call runs unwatched, at most."""
+
+_ROUND = PATIENCE / 2
 
 
 class Watch:
@@ -28,14 +31,14 @@ class Watch:
     Args:
         call: whose deadline counts; it learns that it is cancelled.
         gone: returns when the client has gone away.
-        patience: seconds until it is looked for.
+        patience: seconds until it is looked for, at most.
 
     Raises (on exit):
         StatusError: DEADLINE_EXCEEDED, or what `end` was told.
         Disconnected: the client has gone; there is nobody to answer.
     """
 
-    __slots__ = ("_call", "_gone", "_loop", "_task", "_timer", "_watching", "ended")
+    __slots__ = ("_call", "_gone", "_rounds", "_task", "_timer", "_watching", "ended")
 
     def __init__(
         self, call: Call, gone: Callable[[], Awaitable[object]], patience: float = PATIENCE
@@ -43,12 +46,17 @@ class Watch:
         self.ended: StatusError | Disconnected | None = None
         self._call = call
         self._gone = gone
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        loop = asyncio.get_running_loop()
+        self._rounds = _rounds.get(loop) or _rounds_of(loop)
         left = call.time_remaining()
-        wait = patience if left is None else min(patience, left)
-        self._timer = self._loop.call_later(wait, self._begin)
+        if patience == PATIENCE and (left is None or left > PATIENCE):
+            self._rounds.add(self, loop)
+        else:
+            wait = patience if left is None else min(patience, left)
+            self._timer = loop.call_later(wait, self.begin)
 
     def __enter__(self) -> Self:
         """Return the watch."""
@@ -56,7 +64,10 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         """Stop watching, and say why the call was given up, if it was."""
-        self._timer.cancel()
+        if self._timer is None:
+            self._rounds.discard(self)
+        else:
+            self._timer.cancel()
         if self._watching is not None:
             self._watching.cancel()
         if self.ended is not None:
@@ -72,8 +83,9 @@ class Watch:
             if self._task is not None:
                 self._task.cancel()
 
-    def _begin(self) -> None:
-        self._watching = self._loop.create_task(self._watch())
+    def begin(self) -> None:
+        """Look for what gives the call up from now on."""
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
         try:
@@ -83,6 +95,42 @@ class Watch:
             self.end(StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed"))
         else:
             self.end(Disconnected())
+
+
+class _Rounds:
+    """Begins the watches of one event loop, each at the second round after it came."""
+
+    __slots__ = ("_is_due", "_newer", "_older")
+
+    def __init__(self) -> None:
+        self._newer: dict[Watch, None] = {}
+        self._older: dict[Watch, None] = {}
+        self._is_due = False
+
+    def add(self, watch: Watch, loop: asyncio.AbstractEventLoop) -> None:
+        self._newer[watch] = None
+        if not self._is_due:
+            self._is_due = True
+            loop.call_later(_ROUND, self._go, loop)
+
+    def discard(self, watch: Watch) -> None:
+        self._newer.pop(watch, None)
+        self._older.pop(watch, None)
+
+    def _go(self, loop: asyncio.AbstractEventLoop) -> None:
+        for watch in self._older:
+            watch.begin()
+        self._older, self._newer = self._newer, {}
+        self._is_due = bool(self._older)
+        if self._is_due:
+            loop.call_later(_ROUND, self._go, loop)
+
+
+_rounds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = weakref.WeakKeyDictionary()
+
+
+def _rounds_of(loop: asyncio.AbstractEventLoop) -> _Rounds:
+    return _rounds.setdefault(loop, _Rounds())
 
 
 def check_deadline(call: Call) -> None:
