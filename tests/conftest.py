@@ -159,10 +159,7 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
         traced: whether their coverage counts; it makes them slow, which tells of no request's cost.
     """
     started: list[Served] = []
-    environment = dict(os.environ)
-    if not traced:
-        for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-            environment.pop(name, None)
+    untraced = () if traced else ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
     def start(
         app: str = "operations:create",
@@ -176,6 +173,7 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
     ) -> Served:
         told = {"app": app, "http": http, "grpc": grpc, "workers": workers, "then": then}
         ledger = folder / "ledger"
+        environment = {key: text for key, text in os.environ.items() if key not in untraced}
         path = os.pathsep.join([str(HERE.parent / "src"), str(HERE / "apps")])
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, json.dumps({**told, "options": options})],

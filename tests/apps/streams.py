@@ -114,6 +114,8 @@ def register(servicer: Any, gateway: Gateway) -> None:
     """Register a servicer of the service, as generated code does."""
     handlers = {}
     for rpc in SERVICE.methods:
+        if not hasattr(servicer, rpc.name):
+            continue
         takes, returns = rpc.client_streaming, rpc.server_streaming
         name = f"{'stream' if takes else 'unary'}_{'stream' if returns else 'unary'}"
         make = getattr(grpc, f"{name}_rpc_method_handler")
