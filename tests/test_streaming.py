@@ -217,6 +217,21 @@ def test_reader_that_stalls(served: Served) -> None:
     assert grown < 3 << 20
 
 
+def test_many_readers_that_stall(served: Served) -> None:
+    """A hundred clients that do not read hold less than a megabyte each."""
+    raw = request("GET", "/v1/a/file?count=100000&size=65536")
+    before = memory(served)
+    clients = [Chunked(served.http_target, raw, room=4096) for _ in range(100)]
+    time.sleep(1.0)
+    grown = memory(served) - before
+    answer = served.get("/v1/b/single")
+    for client in clients:
+        client.socket.close()
+
+    assert answer[0] == 200
+    assert grown < 100 << 20
+
+
 def test_many_messages_in_flat_memory(served: Served) -> None:
     """A hundred thousand messages leave nothing behind."""
     answered(served, "/v1/a/told?count=1000&size=200", LINES)

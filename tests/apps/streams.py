@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from compiled import pool as compiled_pool
 from transcoder import Gateway, Pace, StreamLimits
@@ -150,3 +154,13 @@ def bounded() -> Gateway:
 def paced() -> Gateway:
     """Return the gateway that soon refuses who sends too slowly."""
     return create(pace=Pace(grace=0.5, rate=240))
+
+
+def counted() -> Gateway:
+    """Return the gateway; `/tasks` says how many there are, and the ledger has what is logged."""
+
+    async def tasks(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(asyncio.all_tasks())))
+
+    logging.basicConfig(filename=Path(os.environ["LEDGER"]).with_name("log"), level=logging.WARNING)
+    return create(routes=[Route("/tasks", tasks)])
