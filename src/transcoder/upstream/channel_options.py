@@ -30,9 +30,13 @@ class Keepalive:
 
     def options(self) -> Options:
         """Return gRPC's options."""
+        timeout = _milliseconds("keepalive", self.timeout)
         return (
             ("grpc.keepalive_time_ms", _milliseconds("keepalive", self.time)),
-            ("grpc.keepalive_timeout_ms", _milliseconds("keepalive", self.timeout)),
+            ("grpc.keepalive_timeout_ms", timeout),
+            # gRPC waits for the answer of any ping so long, and while it waits for one it sends no
+            # other: with its own minute, a keepalive would not end before that.
+            ("grpc.http2.ping_timeout_ms", timeout),
         )
 
 
