@@ -28,7 +28,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from transcoder.asgi import CONNECTION
+from transcoder.asgi import CONNECTION, NO_SNIFFING
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
 from transcoder.metadata import RawHeaders, request_id
@@ -249,6 +249,7 @@ class Protocol(HttpToolsProtocol):
             STATUS_LINE[payload.status],
             b"content-type: %b\r\n" % payload.content_type,
             b"content-length: %d\r\n" % len(payload.body),
+            b"%b: %b\r\n" % NO_SNIFFING,
             b"x-request-id: %b\r\n" % name.encode(),
             b"connection: close\r\n\r\n",
         ]

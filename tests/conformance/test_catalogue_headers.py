@@ -458,7 +458,7 @@ def test_metadata_that_cannot_be_sent(plain: Catalogue, value: str) -> None:
 
 def test_no_sniffing(plain: Catalogue) -> None:
     """Answers and errors tell browsers to believe their content type."""
-    for target in ("/v1/a", "/nowhere", "/v1/%zz", "/healthz"):
+    for target in ("/v1/a", "/nowhere", "/v1/%zz", "/healthz", "no path"):
         answer, _ = plain.send(get(target))
         assert answer.headers["x-content-type-options"] == "nosniff"
 
