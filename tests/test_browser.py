@@ -91,6 +91,18 @@ const facts = {
     const texts = ({messages}) => messages.map((text) => JSON.parse(text).text);
     return {spoken: texts(spoken), heard: texts(heard), code: spoken.code, clean: spoken.wasClean};
   },
+  example: async () => {
+    await called("POST", "/v1/users?userId=ada", {name: "Ada", email: "ada@example.com"});
+    const logged = [];
+    await new Promise((resolve) => {
+      const log = (text) => {
+        logged.push(text);
+        if (logged.length === 1) document.querySelector("button").click(); else resolve();
+      };
+      new Function("token", "console", EXAMPLE.replace("wss:", "ws:"))("abc", {log});
+    });
+    return logged;
+  },
   told: () => exchanged(`${streams}/v1/a/told?count=2`, []),
   token: () => exchanged(
     `${streams}/v1/a/echo`, ['{"how":"authorization"}', ""], ["transcoder.json", "bearer.abc.def"]
@@ -111,7 +123,7 @@ const facts = {
   }
   await fetch("/seen", {method: "POST", body: JSON.stringify(seen)});
 })();
-</script><iframe src="http://STREAMS/resuming"></iframe>"""
+</script><button></button><iframe src="http://STREAMS/resuming"></iframe>"""
 
 RESUMING = """<!doctype html><title>resuming</title><script>
 const source = new EventSource("/v1/a/told?count=2"), ids = [];
@@ -123,6 +135,8 @@ source.onmessage = (event) => {
 };
 </script>"""
 RESUME = {"streams.v1.Streams.Tell": EventStream(id="number", resume="after", retry=0.1)}
+DOCS = Path(__file__).parent.parent / "docs" / "streams.md"
+EXAMPLE = DOCS.read_text(encoding="utf-8").partition("## WebSockets")[2].split("```")[1][3:]
 ASK = Ask(how="x-nothing").SerializeToString()
 
 
@@ -202,6 +216,7 @@ async def visited(profile: Path) -> dict[str, Any]:
             "STREAMS": door.target,
             "STRANGERS": strangers.target,
             "ASK": str(list(ASK)),
+            "EXAMPLE": json.dumps(EXAMPLE),
         }
         with browsing(f"{origin}/", profile):
             async with asyncio.timeout(50):
@@ -237,6 +252,11 @@ def test_an_event_source_that_is_refused(seen: dict[str, Any]) -> None:
 def test_a_chat(seen: dict[str, Any]) -> None:
     """Two WebSockets talk, and one that says that it has no more to say is closed well."""
     assert seen["chat"] == {"spoken": ["hello"], "heard": ["hello"], "code": 1000, "clean": True}
+
+
+def test_the_example(seen: dict[str, Any]) -> None:
+    """The example of docs/streams.md talks, and ends."""
+    assert seen["example"] == ["hello", "the end"]
 
 
 def test_a_stream_of_replies(seen: dict[str, Any]) -> None:

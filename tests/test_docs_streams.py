@@ -10,6 +10,7 @@ import pytest
 
 from transcoder import EventStream, Gateway, StreamLimits
 from transcoder.framing import Framings
+from transcoder.handshake import BEARER, JSON, METHOD, PROTOBUF, TIMEOUT
 
 TEXT = (Path(__file__).parent.parent / "docs" / "streams.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -22,7 +23,7 @@ def test_python(block: str) -> None:
     exec(block, names)  # noqa: S102  our own page
 
     assert isinstance(names["app"], Gateway)
-    assert names.keys() & {"EventStream", "StreamLimits"}
+    assert names.keys() & {"EventStream", "StreamLimits", "Token"}
     assert isinstance(EventStream(), EventStream)
 
 
@@ -41,3 +42,11 @@ def test_limits(limit: str) -> None:
     told = {None: "none", 1 << 20: "1 MiB"}.get(default, f"{default or 0:,g}")
 
     assert str(row).startswith(str(told))
+
+
+@pytest.mark.parametrize("name", [JSON, PROTOBUF, BEARER, TIMEOUT, METHOD])
+def test_handshakes(name: str) -> None:
+    """What a page may say in a handshake is told under its name."""
+    section = TEXT[TEXT.index("## WebSockets") : TEXT.index("## What bounds")]
+
+    assert re.search(rf"`{re.escape(name)}", section)
