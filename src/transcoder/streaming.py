@@ -11,40 +11,32 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
-from transcoder.asgi import connection
 from transcoder.body import Disconnected
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, StatusError
-from transcoder.framing import Framing
 from transcoder.metadata import RawHeaders
-from transcoder.outbound import Outbound
+from transcoder.pulse import Answer, Pulse
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
-from transcoder.request_stream import RequestStream
-from transcoder.response import JSON, OCTETS, Payload, Presentation, error_payload
+from transcoder.response import Payload, Presentation, error_payload
 from transcoder.rest import Rest
 from transcoder.route import Match
 from transcoder.status import Code
 from transcoder.stream_limits import StreamLimits
+from transcoder.streamed_answer import StreamedAnswer
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Request, Upstream
 from transcoder.upstream.behaviours import is_cancelled
 from transcoder.watch import Watch, check_deadline, disconnected
 
-PIECE = 65_536
-"""Bytes that are handed to the server at once; it holds about as many for a client."""
-
 TURN = 0.01
 """Seconds after which a stream that never waits lets others have the loop."""
-
-TICK = 1.0
-"""Seconds between two looks at the clock."""
 
 
 @dataclass(slots=True)
@@ -66,34 +58,6 @@ class Exchange:
     request: Request
     gone: Callable[[], Awaitable[object]]
     presentation: Presentation | None
-
-
-class Answer(Protocol):
-    """An answer that is sent message by message."""
-
-    count: int
-    """How many messages were sent."""
-    waiting_since: float | None
-    """Since when the client has not read what there is; None while there is nothing."""
-    last: float
-    """When something was sent."""
-
-    @property
-    def media_type(self) -> str:
-        """What `message` takes: JSON, serialized messages, or nothing for raw bytes."""
-        ...
-
-    def beat(self) -> None:
-        """Send something that means nothing, if there is such a thing."""
-        ...
-
-    async def message(self, reply: Message, printed: Payload) -> None:
-        """Send one message."""
-        ...
-
-    def cut(self, *, at_once: bool = False) -> None:
-        """End the connection, so that the client sees that the answer is not whole."""
-        ...
 
 
 class Streaming:
@@ -246,190 +210,3 @@ class Streaming:
             finally:
                 pulse.stop()
                 self._open.discard(watch)
-
-
-class StreamedAnswer:
-    """An answer that is sent message by message; begun with the first.
-
-    Args:
-        scope: of the request.
-        send: the ASGI channel.
-        framing: how messages are told apart.
-        call: whose metadata become headers.
-        outbound: how they do.
-    """
-
-    def __init__(
-        self, scope: Scope, send: Send, framing: Framing, call: Call, outbound: Outbound
-    ) -> None:
-        self.begun = False
-        """Whether the client has been told a status."""
-        self.count = 0
-        """How many messages were sent."""
-        self.waiting_since: float | None = None
-        """Since when the client has not read what there is; None while there is nothing."""
-        self.last = 0.0
-        """When something was sent."""
-        self._send = send
-        self._framing = framing
-        self._call = call
-        self._outbound = outbound
-        self._connection = connection(scope)
-        self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
-        self._aside: asyncio.Task[None] | None = None
-
-    @property
-    def media_type(self) -> str:
-        """What `message` takes: JSON, serialized messages, or nothing for raw bytes."""
-        return self._framing.payload
-
-    def open_soon(self) -> None:
-        """Tell the client that the call is taken, before there is a message."""
-        # The first piece of raw bytes has a header to say.
-        if not self.begun and self._aside is None and self._framing.content_type:
-            self._aside = self._loop.create_task(self._write(b""))
-
-    def beat(self) -> None:
-        """Send something that means nothing, if the framing has such a thing."""
-        frame = self._framing.heartbeat
-        if frame is not None and (self._aside is None or self._aside.done()):
-            self._aside = self._loop.create_task(self._write(frame))
-
-    async def message(self, reply: Message, printed: Payload) -> None:
-        """Send one message."""
-        if not self.begun and not self._framing.content_type:
-            self._framing = self._framing.of(printed.content_type)
-        await self._write(self._framing.message(printed.body, reply))
-        self.count += 1
-
-    async def end(self) -> None:
-        """End the answer well."""
-        await self._write(self._framing.end(), last=True)
-
-    async def fail(self, told: Payload, seconds: float) -> None:
-        """End the answer with an error; where the framing cannot tell one, cut it off.
-
-        Args:
-            told: what the client is told.
-            seconds: that it has to take it.
-        """
-        frame = self._framing.error(told.body)
-        if frame is None:
-            self.cut()
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._write(frame, last=True)
-        except TimeoutError:
-            self.cut(at_once=True)
-
-    def refused(self, told: Payload) -> Payload:
-        """Return the answer to a call that failed before its first message."""
-        if told.content_type != JSON:
-            return told
-        return replace(told, body=self._framing.refusal(told.body))
-
-    def cut(self, *, at_once: bool = False) -> None:
-        """End the connection, so that the client sees that the answer is not whole.
-
-        Raises:
-            ConnectionAbortedError: only an exception makes this server end the connection.
-        """
-        if self._connection is not None:
-            self._connection.cut(at_once=at_once)
-        elif self.begun:
-            raise ConnectionAbortedError("the stream failed after its first message")
-
-    def close(self) -> None:
-        """Send nothing more."""
-        if self._aside is not None:
-            self._aside.cancel()
-
-    async def _write(self, data: bytes, *, last: bool = False) -> None:
-        async with self._lock:
-            self.waiting_since = self._loop.time()
-            if not self.begun:
-                await self._start()
-                data = self._framing.head() + data
-            for start in range(0, len(data), PIECE):
-                piece = data[start : start + PIECE]
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-            if last:
-                if self._connection is not None:
-                    self._connection.end_stream()
-                await self._send({"type": "http.response.body", "body": b""})
-            self.waiting_since = None
-            self.last = self._loop.time()
-
-    async def _start(self) -> None:
-        self.begun = True
-        headers = [
-            (b"content-type", self._framing.content_type.encode() or OCTETS),
-            *self._framing.headers,
-            *self._outbound.headers(self._call.initial_metadata),
-        ]
-        if self._connection is not None:
-            self._connection.begin_stream()
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-
-
-class Pulse:
-    """Looks at the clock for a stream: silence, a client that does not read, a long life.
-
-    Args:
-        watch: told what is over its limit.
-        limits: seconds of each.
-        request: whose messages end the silence, if it is a stream.
-        answer: whose messages do, if it is one.
-    """
-
-    def __init__(
-        self, watch: Watch, limits: StreamLimits, request: Request, answer: Answer | None
-    ) -> None:
-        self._watch = watch
-        self._limits = limits
-        self._requests = request if isinstance(request, RequestStream) else None
-        self._answer = answer
-        self._loop = asyncio.get_running_loop()
-        self._began = self._active = self._loop.time()
-        self._seen = (0, 0)
-        self._timer = self._loop.call_later(self._interval(), self._look)
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._timer.cancel()
-
-    def _interval(self) -> float:
-        limits = self._limits
-        times = (limits.stall, limits.heartbeat, limits.idle, limits.life)
-        return min(TICK, *(seconds / 2 for seconds in times if seconds is not None))
-
-    def _look(self) -> None:
-        self._timer = self._loop.call_later(self._interval(), self._look)
-        now = self._loop.time()
-        limits, answer = self._limits, self._answer
-        if limits.life is not None and now - self._began > limits.life:
-            self._end("the stream has lasted as long as it may", 504)
-        if self._is_silent(now):
-            self._end(f"no message for {limits.idle:g} seconds", 408)
-        if answer is None:
-            return
-        if answer.waiting_since is not None:
-            if now - answer.waiting_since > limits.stall:
-                self._watch.end(Disconnected())
-                answer.cut(at_once=True)
-        elif now - max(answer.last, self._began) >= limits.heartbeat:
-            answer.beat()
-
-    def _is_silent(self, now: float) -> bool:
-        requests = self._requests
-        if requests is None or requests.complete or self._limits.idle is None:
-            return False
-        seen = requests.count, 0 if self._answer is None else self._answer.count
-        if seen != self._seen:
-            self._seen, self._active = seen, now
-        return now - self._active > self._limits.idle
-
-    def _end(self, problem: str, http: int) -> None:
-        self._watch.end(StatusError(Code.DEADLINE_EXCEEDED, problem, http=http))

@@ -1,0 +1,144 @@
+"""An answer that is sent message by message, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from google.protobuf.message import Message
+from starlette.types import Scope, Send
+
+from transcoder.asgi import connection
+from transcoder.framing import Framing
+from transcoder.outbound import Outbound
+from transcoder.response import JSON, OCTETS, Payload
+from transcoder.upstream import Call
+
+PIECE = 65_536
+"""Bytes that are handed to the server at once; it holds about as many for a client."""
+
+
+class StreamedAnswer:
+    """An answer that is sent message by message; begun with the first.
+
+    Args:
+        scope: of the request.
+        send: the ASGI channel.
+        framing: how messages are told apart.
+        call: whose metadata become headers.
+        outbound: how they do.
+    """
+
+    def __init__(
+        self, scope: Scope, send: Send, framing: Framing, call: Call, outbound: Outbound
+    ) -> None:
+        self.begun = False
+        """Whether the client has been told a status."""
+        self.count = 0
+        """How many messages were sent."""
+        self.waiting_since: float | None = None
+        """Since when the client has not read what there is; None while there is nothing."""
+        self.last = 0.0
+        """When something was sent."""
+        self._send = send
+        self._framing = framing
+        self._call = call
+        self._outbound = outbound
+        self._connection = connection(scope)
+        self._loop = asyncio.get_running_loop()
+        self._lock = asyncio.Lock()
+        self._aside: asyncio.Task[None] | None = None
+
+    @property
+    def media_type(self) -> str:
+        """What `message` takes: JSON, serialized messages, or nothing for raw bytes."""
+        return self._framing.payload
+
+    def open_soon(self) -> None:
+        """Tell the client that the call is taken, before there is a message."""
+        # The first piece of raw bytes has a header to say.
+        if not self.begun and self._aside is None and self._framing.content_type:
+            self._aside = self._loop.create_task(self._write(b""))
+
+    def beat(self) -> None:
+        """Send something that means nothing, if the framing has such a thing."""
+        frame = self._framing.heartbeat
+        if frame is not None and (self._aside is None or self._aside.done()):
+            self._aside = self._loop.create_task(self._write(frame))
+
+    async def message(self, reply: Message, printed: Payload) -> None:
+        """Send one message."""
+        if not self.begun and not self._framing.content_type:
+            self._framing = self._framing.of(printed.content_type)
+        await self._write(self._framing.message(printed.body, reply))
+        self.count += 1
+
+    async def end(self) -> None:
+        """End the answer well."""
+        await self._write(self._framing.end(), last=True)
+
+    async def fail(self, told: Payload, seconds: float) -> None:
+        """End the answer with an error; where the framing cannot tell one, cut it off.
+
+        Args:
+            told: what the client is told.
+            seconds: that it has to take it.
+        """
+        frame = self._framing.error(told.body)
+        if frame is None:
+            self.cut()
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._write(frame, last=True)
+        except TimeoutError:
+            self.cut(at_once=True)
+
+    def refused(self, told: Payload) -> Payload:
+        """Return the answer to a call that failed before its first message."""
+        if told.content_type != JSON:
+            return told
+        return replace(told, body=self._framing.refusal(told.body))
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """End the connection, so that the client sees that the answer is not whole.
+
+        Raises:
+            ConnectionAbortedError: only an exception makes this server end the connection.
+        """
+        if self._connection is not None:
+            self._connection.cut(at_once=at_once)
+        elif self.begun:
+            raise ConnectionAbortedError("the stream failed after its first message")
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._aside is not None:
+            self._aside.cancel()
+
+    async def _write(self, data: bytes, *, last: bool = False) -> None:
+        async with self._lock:
+            self.waiting_since = self._loop.time()
+            if not self.begun:
+                await self._start()
+                data = self._framing.head() + data
+            for start in range(0, len(data), PIECE):
+                piece = data[start : start + PIECE]
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            if last:
+                if self._connection is not None:
+                    self._connection.end_stream()
+                await self._send({"type": "http.response.body", "body": b""})
+            self.waiting_since = None
+            self.last = self._loop.time()
+
+    async def _start(self) -> None:
+        self.begun = True
+        headers = [
+            (b"content-type", self._framing.content_type.encode() or OCTETS),
+            *self._framing.headers,
+            *self._outbound.headers(self._call.initial_metadata),
+        ]
+        if self._connection is not None:
+            self._connection.begin_stream()
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
