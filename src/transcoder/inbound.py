@@ -123,21 +123,21 @@ class Inbound:
         self._proxies = proxies
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
 
+    def is_to_check(self, text: bytes) -> bool:
+        """Say whether headers could be what `check` refuses, in little time.
+
+        Args:
+            text: all names and values in one.
+        """
+        return len(text) > METADATA_LIMIT or b"-bin" in text or self._own
+
     def check(self, headers: RawHeaders) -> None:
-        """Refuse what could not become metadata, before the call and in little time.
+        """Refuse what could not become metadata, before the call.
 
         Raises:
             InvalidRequest: a binary header is not base64.
             StatusError: 431, the metadata would be over METADATA_LIMIT.
         """
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name[-4:] == b"-bin":
-                break
-        else:
-            if size <= METADATA_LIMIT and not self._own:
-                return
         total = size_of(self(headers))
         if total > METADATA_LIMIT:
             problem = f"the headers make {total} bytes of metadata: {METADATA_LIMIT} are allowed"
