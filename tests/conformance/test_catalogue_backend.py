@@ -253,7 +253,7 @@ def evil() -> Iterator[Backend]:
 @pytest.fixture(scope="module")
 def served(evil: Backend, start_shared: Start) -> Iterator[Served]:
     """A server before the backend."""
-    served = start_shared("remote:create")
+    served = start_shared("routed:create")
     yield served
     assert served.process.poll() is None
 
