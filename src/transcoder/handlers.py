@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -22,14 +22,21 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from transcoder.errors import StatusError
-from transcoder.metadata import checked, request_id
+from transcoder.metadata import request_id
 from transcoder.response import INTERNAL
 from transcoder.status import Status, shortened
 from transcoder.upstream import check_reply
-from transcoder.upstream.behaviours import Behaviour, Handler, Threads, behaviour_of, is_cancelled
-from transcoder.upstream.codes import number_of, status_code, to_abort
+from transcoder.upstream.behaviours import (
+    Behaviour,
+    Handler,
+    Threads,
+    behaviour_of,
+    is_cancelled,
+    offered,
+)
+from transcoder.upstream.coded import CodedContext
+from transcoder.upstream.codes import number_of, status_code
 from transcoder.upstream.current import current
-from transcoder.upstream.handoff import Handoff
 from transcoder.upstream.interceptors import Find, HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
 
@@ -75,7 +82,8 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         self._admitted = admitted
         self._threads = Threads(executor, stream_executor or executor)
         self._replies = replies
-        self._chain = chained(interceptors, inner.service)
+        self._chain = chained(interceptors, self._offered)
+        self._offers: dict[str, Handler] = {}
         self._guarded: dict[str, Handler] = {}
 
     def service_name(self) -> str:
@@ -88,7 +96,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         path = handler_call_details.method
         known = self._guarded.get(path)
         if known is None:
-            handler = self._inner.service(handler_call_details)
+            handler = self._offered(handler_call_details)
             if handler is None:
                 return None
             reply = self._replies.get(path)
@@ -96,6 +104,15 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 path, handler, self._threads, reply, self._chain, admitted=self._admitted
             )
             self._guarded[path] = known
+        return known
+
+    def _offered(self, details: Any) -> Handler | None:
+        """Return the handler that the interceptors are given, always the same one."""
+        known = self._offers.get(details.method)
+        if known is None:
+            known = self._inner.service(details)
+            if known is not None and self._chain is not None:
+                known = self._offers[details.method] = offered(known, self._threads)
         return known
 
 
@@ -153,7 +170,7 @@ class _Guard:
         async with _Telling(self, context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(received())
-            coded = _Coded(context, self, given)
+            coded = self._coded(context, given)
             reply = await behaviour.reply(given, coded, self._threads)
             return b"" if number_of(context.code()) else self.serialize(reply)
 
@@ -162,7 +179,7 @@ class _Guard:
         async with _Telling(self, context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(received())
-            coded = _Coded(context, self, given, writes=behaviour.writes)
+            coded = self._coded(context, given, writes=behaviour.writes)
             if behaviour.writes:
                 await behaviour.function(given, coded)
                 return
@@ -182,6 +199,12 @@ class _Guard:
             yield lambda: requests
         finally:
             await requests.close()
+
+    def _coded(self, context: Any, given: Any, *, writes: bool = False) -> CodedContext:
+        requests = given if isinstance(given, Requests) else None
+        coded = CodedContext(context, self, requests, writes=writes)
+        current.set(coded)
+        return coded
 
     async def _behaviour(self, context: Any) -> Behaviour:
         if self._chain is None:
@@ -230,88 +253,6 @@ class _Telling:
         if is_cancelled(error) or self._context.cancelled():
             return
         await self._context.abort(*self._guard.answer(error, self._context))
-
-
-class _Coded:
-    """The context that a servicer sees over a handler of bytes.
-
-    `read()` and `write()` speak messages, metadata may be any sequence, and what the call has come
-    to is told as in process.
-    """
-
-    __slots__ = ("_cancelled", "_context", "_guard", "_handoff", "_requests", "_task", "_writes")
-
-    def __init__(self, context: Any, guard: _Guard, given: Any, *, writes: bool = False) -> None:
-        self._context = context
-        self._guard = guard
-        self._requests = given if isinstance(given, Requests) else None
-        self._handoff: Handoff | None = None
-        self._writes = writes
-        self._task = asyncio.current_task()
-        self._cancelled = False
-        current.set(self)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def invocation_metadata(self) -> tuple[Any, ...]:
-        return self._guard.admitted(self._context)
-
-    async def read(self) -> Any:
-        if self._context.done():
-            await self._context.read()
-        return grpc.aio.EOF if self._requests is None else await self._requests.read()
-
-    async def write(self, message: Any) -> None:
-        data = self._guard.serialize(message)
-        if self._handoff is not None:
-            await self._handoff.write(message)
-        elif self._writes:
-            await self._context.write(data)
-        else:
-            raise grpc.aio.UsageError("write() is for methods that neither return nor yield")
-
-    def written(self, behaviour: Coroutine[Any, Any, object]) -> AsyncGenerator[Any, None]:
-        """Run a coroutine of the servicer; return the stream of what it writes."""
-        self._handoff = Handoff()
-        return self._handoff.replies(behaviour, self.cancel)
-
-    def cancel(self) -> None:
-        """Have the servicer see that the call is given up."""
-        self._cancelled = True
-
-    def cancelled(self) -> bool:
-        is_told = self._task is not None and self._task.cancelling() > 0
-        return self._cancelled or is_told or bool(self._context.cancelled())
-
-    def done(self) -> bool:
-        return bool(self._context.done()) or self._task is None or self._task.done()
-
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        def run(_context: object) -> None:
-            try:
-                callback(self)
-            except Exception:  # noqa: BLE001  whatever a stranger's callback raises
-                _log.exception("a callback at the end of %s failed", self._guard.path)
-
-        self._context.add_done_callback(run)
-
-    async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
-        trailing = checked(trailing_metadata)
-        await self._context.abort(to_abort(code), details, trailing)
-        raise AssertionError
-
-    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        await self.abort(status.code, status.details, status.trailing_metadata or ())
-
-    async def send_initial_metadata(self, initial_metadata: Any) -> None:
-        await self._context.send_initial_metadata(checked(initial_metadata))
-
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._context.set_trailing_metadata(checked(trailing_metadata))
-
-
-grpc.aio.ServicerContext.register(_Coded)
 
 
 def _checked(serializer: Codec, expected: type[Message]) -> Codec:

@@ -177,15 +177,72 @@ class Wrapping(grpc.aio.ServerInterceptor):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_wrapping(door: str, kind: str) -> None:
-    """An interceptor may wrap the method and change its replies; each layer does."""
+@pytest.mark.parametrize("behaviours", [BEHAVIOURS, PLAIN], ids=["async", "plain"])
+def test_wrapping(door: str, kind: str, behaviours: dict[str, Any]) -> None:
+    """An interceptor may wrap the method and change its replies; each layer does.
+
+    A plain method may be awaited, or iterated, as any other.
+    """
     first, second = Wrapping(), Wrapping()
 
-    ended = run(door, kind, first, second)
+    ended = run(door, kind, first, second, behaviour=behaviours[kind])
 
     assert ended == Ended(tuple(name + "**" for name in REPLIES[kind]), OK, "")
     assert (len(first.took), len(second.took)) == (1, 1)
     assert first.took >= second.took
+
+
+class WrappingPlainly(grpc.aio.ServerInterceptor):
+    """Wraps a plain method in a plain one."""
+
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        """Return a handler around the method's."""
+        handler = await continuation(details)
+
+        def around(request: Any, context: Any) -> Any:
+            assert isinstance(context, grpc.ServicerContext)
+            reply = handler.unary_unary(request, context)
+            return User(name=reply.name + "*")
+
+        return grpc.unary_unary_rpc_method_handler(around)
+
+
+def test_wrapping_plainly(door: str) -> None:
+    """A plain method stays plain for who calls it on a thread."""
+    ended = run(door, "unary_unary", WrappingPlainly(), behaviour=one_plainly)
+
+    assert ended == Ended(("a*",), OK, "")
+
+
+class Listening(grpc.aio.ServerInterceptor):
+    """Sees each request of a stream go by."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        """Return a handler that is given a stream of the interceptor's own."""
+        handler = await continuation(details)
+
+        async def hear(requests: AsyncIterator[User]) -> AsyncIterator[User]:
+            async for request in requests:
+                self.heard.append(request.name)
+                yield request
+
+        async def around(requests: Any, context: Any) -> Any:
+            return await handler.stream_unary(hear(requests), context)
+
+        return grpc.stream_unary_rpc_method_handler(around)
+
+
+@pytest.mark.parametrize("behaviour", [join, join_plainly])
+def test_wrapped_requests(door: str, behaviour: Callable[..., Any]) -> None:
+    """An interceptor may put a stream of its own in the place of the client's."""
+    listening = Listening()
+
+    ended = run(door, "stream_unary", listening, behaviour=behaviour)
+
+    assert (ended, listening.heard) == (Ended(("ab",), OK, ""), ["a", "b"])
 
 
 class Varying(grpc.aio.ServerInterceptor):

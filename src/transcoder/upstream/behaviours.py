@@ -113,14 +113,50 @@ class Behaviour:
         return threads.stream if self.takes_stream or self.returns_stream else threads.single
 
     def _on_thread(self, call: BlockingCall, request: Any) -> Any:
-        return call.requests(request.read) if self.takes_stream else request
+        if not self.takes_stream:
+            return request
+        # An interceptor may put a stream of its own in the place of the client's.
+        requests = request if isinstance(request, Requests) else Requests(request)
+        return call.requests(requests.read)
+
+
+class _Plain:
+    """A plain behaviour that others may await, or iterate, too; on a thread it stays plain."""
+
+    def __init__(self, behaviour: Behaviour, threads: Threads) -> None:
+        self._behaviour = behaviour
+        self._threads = threads
+
+    def __call__(self, request: Any, context: Any) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._behaviour.function(request, context)
+        if self._behaviour.returns_stream:
+            return self._behaviour.replies(request, context, self._threads)
+        return self._behaviour.reply(request, context, self._threads)
+
+
+def offered(handler: Handler, threads: Threads) -> Handler:
+    """Return a handler as interceptors get it: what they wrap in `async def` can be awaited.
+
+    Args:
+        handler: the method's.
+        threads: for its behaviour, if it is a plain one.
+    """
+    behaviour = behaviour_of(handler)
+    if behaviour.style is not Style.PLAIN:
+        return handler
+    make = getattr(grpc, f"{_kind(handler)}_rpc_method_handler")
+    plain = _Plain(behaviour, threads)
+    made: Handler = make(plain, handler.request_deserializer, handler.response_serializer)
+    return made
 
 
 def behaviour_of(handler: Handler) -> Behaviour:
     """Return what a handler does."""
+    function = getattr(handler, _kind(handler))
     takes, returns = bool(handler.request_streaming), bool(handler.response_streaming)
-    name = f"{'stream' if takes else 'unary'}_{'stream' if returns else 'unary'}"
-    function = getattr(handler, name)
     return Behaviour(function, style_of(function), takes, returns)
 
 
@@ -146,6 +182,11 @@ def is_cancelled(error: BaseException) -> bool:
     """
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _kind(handler: Handler) -> str:
+    takes = "stream" if handler.request_streaming else "unary"
+    return f"{takes}_{'stream' if handler.response_streaming else 'unary'}"
 
 
 class _Only:

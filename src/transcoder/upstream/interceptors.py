@@ -30,9 +30,7 @@ class HandlerDetails(NamedTuple):
 grpc.HandlerCallDetails.register(HandlerDetails)
 
 
-def chained(
-    interceptors: Sequence[Any], find: Callable[[Any], Handler | None]
-) -> Find | None:
+def chained(interceptors: Sequence[Any], find: Callable[[Any], Handler | None]) -> Find | None:
     """Return what finds a handler through the interceptors, the first of them first.
 
     Args:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from transcoder.errors import StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call, Request, check_reply
-from transcoder.upstream.behaviours import Behaviour, Handler, Style, Threads, behaviour_of
+from transcoder.upstream.behaviours import Behaviour, Handler, Style, Threads, behaviour_of, offered
 from transcoder.upstream.context import LocalContext
 from transcoder.upstream.current import current
 from transcoder.upstream.interceptors import HandlerDetails, chained, intercepted
@@ -68,6 +68,8 @@ class Local:
             response_class: what it must reply.
         """
         behaviour = behaviour_of(handler)
+        if self._chain is not None:
+            handler = offered(handler, self._threads)
         streams = behaviour.takes_stream or behaviour.returns_stream
         is_direct = not streams and behaviour.style is Style.AWAITED and self._chain is None
         self._methods[path] = _Method(handler, behaviour, response_class, is_direct)

@@ -1,0 +1,116 @@
+"""What a servicer is handed on the gRPC port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, NoReturn, Protocol
+
+import grpc
+import grpc.aio
+
+from transcoder.metadata import checked
+from transcoder.upstream.codes import to_abort
+from transcoder.upstream.handoff import Handoff
+from transcoder.upstream.requests import Requests
+
+_log = logging.getLogger(__name__)
+
+
+class Coding(Protocol):
+    """What is known of a method: its gRPC path, its replies, and what its clients may say."""
+
+    @property
+    def path(self) -> str: ...
+    def serialize(self, reply: Any, /) -> Any: ...
+    def admitted(self, context: Any, /) -> tuple[Any, ...]: ...
+
+
+class CodedContext:
+    """The context that a servicer sees over a handler of bytes.
+
+    `read()` and `write()` speak messages, metadata may be any sequence, and what the call has come
+    to is told as in process.
+
+    Args:
+        context: grpc.aio's.
+        coding: of the method.
+        requests: what `read()` reads; None where the method takes one request.
+        writes: whether the method's replies are those that it writes.
+    """
+
+    __slots__ = ("_cancelled", "_coding", "_context", "_handoff", "_requests", "_task", "_writes")
+
+    def __init__(
+        self, context: Any, coding: Coding, requests: Requests | None, *, writes: bool
+    ) -> None:
+        self._context = context
+        self._coding = coding
+        self._requests = requests
+        self._handoff: Handoff | None = None
+        self._writes = writes
+        self._task = asyncio.current_task()
+        self._cancelled = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def invocation_metadata(self) -> tuple[Any, ...]:
+        return self._coding.admitted(self._context)
+
+    async def read(self) -> Any:
+        if self._context.done():
+            await self._context.read()
+        return grpc.aio.EOF if self._requests is None else await self._requests.read()
+
+    async def write(self, message: Any) -> None:
+        data = self._coding.serialize(message)
+        if self._handoff is not None:
+            await self._handoff.write(message)
+        elif self._writes:
+            await self._context.write(data)
+        else:
+            raise grpc.aio.UsageError("write() is for methods that neither return nor yield")
+
+    def written(self, behaviour: Coroutine[Any, Any, object]) -> AsyncGenerator[Any, None]:
+        """Run a coroutine of the servicer; return the stream of what it writes."""
+        self._handoff = Handoff()
+        return self._handoff.replies(behaviour, self.cancel)
+
+    def cancel(self) -> None:
+        """Have the servicer see that the call is given up."""
+        self._cancelled = True
+
+    def cancelled(self) -> bool:
+        is_told = self._task is not None and self._task.cancelling() > 0
+        return self._cancelled or is_told or bool(self._context.cancelled())
+
+    def done(self) -> bool:
+        return bool(self._context.done()) or self._task is None or self._task.done()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        def run(_context: object) -> None:
+            try:
+                callback(self)
+            except Exception:  # noqa: BLE001  whatever a stranger's callback raises
+                _log.exception("a callback at the end of %s failed", self._coding.path)
+
+        self._context.add_done_callback(run)
+
+    async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
+        trailing = checked(trailing_metadata)
+        await self._context.abort(to_abort(code), details, trailing)
+        raise AssertionError
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    async def send_initial_metadata(self, initial_metadata: Any) -> None:
+        await self._context.send_initial_metadata(checked(initial_metadata))
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(checked(trailing_metadata))
+
+
+grpc.aio.ServicerContext.register(CodedContext)
