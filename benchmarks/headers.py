@@ -60,7 +60,6 @@ def cases() -> list[Case]:
     scope = {"client": PEER, "scheme": "http"}
     return [
         Case("the head, in our own server", lambda: check_head(HEADERS, "1.1", is_long=False), 2),
-        Case("check what could be no metadata", lambda: inbound.check(HEADERS), 2),
         Case("look for a timeout", lambda: timeouts.of("a.B.C", HEADERS), 1.5),
         Case("the call with all of that", lambda: calls(scope, HEADERS, "/a.B/C"), 6),
         Case("make metadata, when asked for", lambda: whole(HEADERS)),

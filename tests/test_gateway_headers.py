@@ -150,6 +150,15 @@ def test_timeouts() -> None:
     assert (answer.status_code, answer.json()["code"]) == (504, 4)
 
 
+def test_timeouts_of_no_method() -> None:
+    """A timeout of a method that is not there is refused at start."""
+    gateway = Gateway(timeouts=Timeouts(methods={"services.user.v1.UserService.GetUsr": 1}))
+    add_UserServiceServicer_to_server(Users(), gateway)  # type: ignore[arg-type]
+
+    with pytest.raises(ConfigError, match=r"timeouts: no service here has a method .*GetUser"):
+        gateway.compile()
+
+
 def test_created() -> None:
     """The servicer sets the HTTP status, and headers beside it."""
     answer = web().get("/v1/users/created")

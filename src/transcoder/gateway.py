@@ -162,6 +162,7 @@ class Gateway(Starlette):
         )
         self._form_posts = form_post.is_looked_at(profile)
         self._errors = errors
+        self._timeouts = timeouts
         offload = Offload()
         self._pool = pool or descriptor_pool.Default()
         self._handlers: dict[str, GuardedHandlers] = {}
@@ -274,8 +275,9 @@ class Gateway(Starlette):
         """Build the router and the JSON codecs now, instead of at the first requests.
 
         Raises:
-            ConfigError: two routes conflict.
+            ConfigError: two routes conflict, or there are timeouts of no method.
         """
+        self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
         self.transcoder.precompile()
 

@@ -294,15 +294,23 @@ class Transcoder:
         selected = self._config.rule(rpc)
         return None if selected is None else selected.rule
 
+    def check_names(self, option: str, names: Iterable[str]) -> None:
+        """Check what an option says by the full names of methods.
+
+        Raises:
+            ConfigError: no service here has a method of that name.
+        """
+        methods = {rpc.full_name for service in self._services for rpc in service.methods}
+        for name in names:
+            if name not in methods:
+                near = suggestion(name, methods)
+                raise ConfigError(f"{option}: no service here has a method {name}{near}")
+
     def _check_rules(self) -> None:
         if self._config is not None:
             self._config.check(self._services)
-        methods = {rpc.full_name for service in self._services for rpc in service.methods}
-        for option, names in (("rules", self._rules), ("events", self._events)):
-            for name in names:
-                if name not in methods:
-                    near = suggestion(name, methods)
-                    raise ConfigError(f"{option}: no service here has a method {name}{near}")
+        self.check_names("rules", self._rules)
+        self.check_names("events", self._events)
 
     def _endpoint(self, binding: Binding) -> Endpoint:
         rpc = binding.rpc
