@@ -1,6 +1,6 @@
 """What the headers of a request cost: checked for every call, made metadata only when asked for.
 
-    python benchmarks/headers.py
+    python benchmarks/call_headers.py
 
 CPU time of one request with the ten headers of an ordinary client, the best of many rounds: what
 else the machine does only adds. Exit code 1: a gate was missed. The gates are on what every request
