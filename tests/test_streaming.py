@@ -87,6 +87,15 @@ def test_nothing_acceptable(served: Served) -> None:
     assert "text/event-stream" in told["message"]
 
 
+def test_status(served: Served) -> None:
+    """The HTTP status that a servicer sets is that of its stream; without a body it is a defect."""
+    client = Chunked(served.http_target, request("GET", "/v1/a/told?count=1&how=status+202"))
+    with client:
+        assert client.head() == 202
+        assert client.headers["x-content-type-options"] == "nosniff"
+    assert refused(served, request("GET", "/v1/a/told?count=1&how=status+204"))[0] == 502
+
+
 def test_response_body(served: Served) -> None:
     """A field that is the whole answer is the message of the stream."""
     assert answered(served, "/v1/a/texts?count=2") == (b'["a","a"]', True)

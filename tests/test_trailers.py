@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import h2.connection
@@ -11,7 +12,12 @@ import h2.events
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from services.user.v1.user_service_pb2 import GetUserRequest, User
+from services.user.v1.user_service_pb2 import (
+    GetUserRequest,
+    User,
+    WatchUsersRequest,
+    WatchUsersResponse,
+)
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
@@ -25,13 +31,20 @@ class Users(UserServiceServicer):
         set_http_status(context, 201)
         return User(id=request.id)
 
+    async def WatchUsers(
+        self, request: WatchUsersRequest, context: Any
+    ) -> AsyncGenerator[WatchUsersResponse, None]:
+        set_http_status(context, 203)
+        yield WatchUsersResponse(sequence=1)
+        context.set_trailing_metadata([("x-cost", "4"), ("etag", '"1"')])
 
-async def answer(port: int, *headers: tuple[str, str]) -> list[Any]:
+
+async def answer(port: int, path: str, *headers: tuple[str, str]) -> list[Any]:
     """Return the events of one answer over HTTP/2."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = h2.connection.H2Connection()
     connection.initiate_connection()
-    pseudo = (":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/v1/users/7")
+    pseudo = (":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", path)
     connection.send_headers(1, [*pseudo, *headers], end_stream=True)
     events: list[Any] = []
     while not any(isinstance(event, h2.events.StreamEnded) for event in events):
@@ -44,7 +57,7 @@ async def answer(port: int, *headers: tuple[str, str]) -> list[Any]:
     return events
 
 
-async def served(*headers: tuple[str, str]) -> list[Any]:
+async def served(*headers: tuple[str, str], path: str = "/v1/users/7") -> list[Any]:
     """Return the events of one answer of a server that serves the gateway meanwhile."""
     app: Any = Gateway()
     add_UserServiceServicer_to_server(Users(), app)
@@ -55,7 +68,7 @@ async def served(*headers: tuple[str, str]) -> list[Any]:
         config.errorlog = None
         server = asyncio.create_task(serve(app, config, shutdown_trigger=over.wait))
         try:
-            return await asyncio.wait_for(answer(listening.getsockname()[1], *headers), 10)
+            return await asyncio.wait_for(answer(listening.getsockname()[1], path, *headers), 10)
         finally:
             over.set()
             await server
@@ -91,3 +104,11 @@ def test_no_trailers() -> None:
 
     assert (headers["x-cost"], headers["seal-bin"]) == ("3", "AA==")
     assert not [event for event in events if isinstance(event, h2.events.TrailersReceived)]
+
+
+def test_trailers_of_a_stream() -> None:
+    """A stream's trailing metadata come behind its last message; its status comes first."""
+    events = asyncio.run(served(("te", "trailers"), path="/v1/users:watch"))
+
+    assert of(h2.events.ResponseReceived, events)[":status"] == "203"
+    assert of(h2.events.TrailersReceived, events) == {"x-cost": "4"}

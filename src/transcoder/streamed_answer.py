@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
+from typing import Any
 
 from google.protobuf.message import Message
 from starlette.types import Scope, Send
 
-from transcoder.asgi import connection
+from transcoder.answer import WITHOUT_BODY, with_metadata
+from transcoder.asgi import NO_SNIFFING, TRAILERS, carries_trailers, connection
+from transcoder.errors import StatusError
 from transcoder.framing import Framing
-from transcoder.outbound import Outbound
+from transcoder.metadata import HTTP_CODE
+from transcoder.outbound import Outbound, split
 from transcoder.response import JSON, OCTETS, Payload
+from transcoder.status import Code
 from transcoder.upstream import Call
 
 PIECE = 65_536
@@ -45,6 +51,7 @@ class StreamedAnswer:
         self._call = call
         self._outbound = outbound
         self._connection = connection(scope)
+        self._trailers = carries_trailers(scope, call.headers)
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._aside: asyncio.Task[None] | None = None
@@ -58,13 +65,13 @@ class StreamedAnswer:
         """Tell the client that the call is taken, before there is a message."""
         # The first piece of raw bytes has a header to say.
         if not self.begun and self._aside is None and self._framing.content_type:
-            self._aside = self._loop.create_task(self._write(b""))
+            self._aside = self._loop.create_task(self._write_aside(b""))
 
     def beat(self) -> None:
         """Send something that means nothing, if the framing has such a thing."""
         frame = self._framing.heartbeat
         if frame is not None and (self._aside is None or self._aside.done()):
-            self._aside = self._loop.create_task(self._write(frame))
+            self._aside = self._loop.create_task(self._write_aside(frame))
 
     async def message(self, reply: Message, printed: Payload) -> None:
         """Send one message."""
@@ -116,6 +123,11 @@ class StreamedAnswer:
         if self._aside is not None:
             self._aside.cancel()
 
+    async def _write_aside(self, data: bytes) -> None:
+        # What keeps the answer from beginning will keep the first message from it too.
+        with contextlib.suppress(StatusError):
+            await self._write(data)
+
     async def _write(self, data: bytes, *, last: bool = False) -> None:
         async with self._lock:
             self.waiting_since = self._loop.time()
@@ -126,19 +138,32 @@ class StreamedAnswer:
                 piece = data[start : start + PIECE]
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
             if last:
-                if self._connection is not None:
-                    self._connection.end_stream()
-                await self._send({"type": "http.response.body", "body": b""})
+                await self._finish()
             self.waiting_since = None
             self.last = self._loop.time()
 
     async def _start(self) -> None:
+        content_type = self._framing.content_type.encode() or OCTETS
+        head = Payload(200, content_type, b"", self._framing.headers)
+        # Of the trailing metadata that are set by now, the status is all that comes first.
+        status = [pair for pair in self._call.trailing_metadata if pair[0] == HTTP_CODE]
+        head = with_metadata(head, self._call.initial_metadata, status, self._outbound)
+        if head.status in WITHOUT_BODY:
+            raise StatusError(Code.INTERNAL, "a stream cannot be told with this status", http=502)
         self.begun = True
-        headers = [
-            (b"content-type", self._framing.content_type.encode() or OCTETS),
-            *self._framing.headers,
-            *self._outbound.headers(self._call.initial_metadata),
-        ]
+        headers = [(b"content-type", content_type), NO_SNIFFING, *head.headers]
         if self._connection is not None:
             self._connection.begin_stream()
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        start: dict[str, Any] = {"status": head.status, "headers": headers}
+        if self._trailers:
+            start["trailers"] = True
+        await self._send({"type": "http.response.start", **start})
+
+    async def _finish(self) -> None:
+        if self._connection is not None:
+            self._connection.end_stream()
+        await self._send({"type": "http.response.body", "body": b""})
+        if self._trailers:
+            _, behind = split(self._call.trailing_metadata)
+            trailers = self._outbound.trailers(behind)
+            await self._send({"type": TRAILERS, "headers": trailers, "more_trailers": False})

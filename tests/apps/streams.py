@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from compiled import pool as compiled_pool
-from transcoder import Gateway, Pace, StreamLimits
+from transcoder import Gateway, Pace, StreamLimits, set_http_status
 
 POOL = compiled_pool()
 SERVICE = POOL.FindServiceByName("streams.v1.Streams")
@@ -45,6 +45,8 @@ class Streams:
 
     async def Tell(self, request: Any, context: Any) -> AsyncGenerator[Any, None]:
         number, text = request.after, request.topic + "." * request.size
+        if request.how.startswith("status "):
+            set_http_status(context, int(request.how.removeprefix("status ")))
         await context.send_initial_metadata([("x-topic", request.topic)])
         try:
             for number in range(request.after, request.after + request.count):
