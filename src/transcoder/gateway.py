@@ -61,6 +61,7 @@ from transcoder.websocket import NO_STREAM, Sockets
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
     from transcoder.service_config import ServiceConfig
+    from transcoder.validation import Validation
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ class Gateway(Starlette):
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
         timeouts: how long calls may take.
+        validate: check requests on both ports by the rules of protovalidate in their protos; needs
+            the extra `validate`.
         errors: makes the answer to an error, of its status and HTTP status; None for the usual
             one.
         origins: whose pages may connect by WebSocket, beside those of the same origin, as
@@ -132,6 +135,7 @@ class Gateway(Starlette):
         trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
         trusted_peers: Iterable[str] = (),
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        validate: bool = False,
         errors: ErrorShape | None = None,
         origins: Iterable[str] = (),
         websocket_token: Token = NO_TOKEN,
@@ -170,7 +174,14 @@ class Gateway(Starlette):
         self._remotes: dict[Remote, None] = {}
         self._interceptors = tuple(interceptors)
         self._local = Local(self.executor, self._stream_executor, self._interceptors)
-        read = Reader(body_limit, form_posts=self._form_posts, pace=pace, offload=offload)
+        self._validation = _validation() if validate else None
+        read = Reader(
+            body_limit,
+            form_posts=self._form_posts,
+            pace=pace,
+            offload=offload,
+            validation=self._validation,
+        )
         if not isinstance(trusted_proxies, TrustedProxies):
             trusted_proxies = TrustedProxies(trusted_proxies)
         adapted = self.transcoder.profile
@@ -217,7 +228,12 @@ class Gateway(Starlette):
             replies = {} if service is None else self._add_routes(service, handler)
             threads = self.executor, self._stream_executor
             guarded = GuardedHandlers(
-                handler, *threads, replies, self._interceptors, admitted=self._calls.admitted
+                handler,
+                *threads,
+                replies,
+                self._interceptors,
+                admitted=self._calls.admitted,
+                check=self._validation,
             )
             self._handlers[name] = guarded
 
@@ -245,14 +261,16 @@ class Gateway(Starlette):
         name = service.full_name
         if name in self._handlers:
             raise ConfigError(f"{name} is registered twice")
-        self.transcoder.add(service)
+        self._add(service)
         upstream.add(service)
         self._remotes[upstream] = None
         self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         threads = self.executor, self._stream_executor
         passing = proxy.handlers(service, upstream)
         admitted = self._calls.admitted
-        self._handlers[name] = GuardedHandlers(passing, *threads, admitted=admitted)
+        self._handlers[name] = GuardedHandlers(
+            passing, *threads, admitted=admitted, check=self._validation
+        )
 
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
@@ -275,8 +293,11 @@ class Gateway(Starlette):
         """Build the router and the JSON codecs now, instead of at the first requests.
 
         Raises:
-            ConfigError: two routes conflict, or there are timeouts of no method.
+            ConfigError: two routes conflict, there are timeouts of no method, or the validation
+                rules of a request are wrong.
         """
+        if self._validation is not None:
+            self._validation.compile()
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
         self.transcoder.precompile()
@@ -328,13 +349,18 @@ class Gateway(Starlette):
 
     def _add_routes(self, service: ServiceDescriptor, handler: Any) -> dict[str, type[Message]]:
         """Add a service's routes and methods; return what each of them replies, by path."""
-        self.transcoder.add(service)
+        self._add(service)
         replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
         for path, reply in replies.items():
             found = handler.service(HandlerDetails(path))
             if found is not None:
                 self._local.add(path, found, reply)
         return replies
+
+    def _add(self, service: ServiceDescriptor) -> None:
+        self.transcoder.add(service)
+        if self._validation is not None:
+            self._validation.add(service, self.transcoder.routes)
 
     def _upstream_of(self, method: str) -> Upstream:
         return self._upstreams.get(method, self._local)
@@ -453,3 +479,10 @@ class _Transcoded(BaseRoute):
             return Fit.NONE, {}
         # An application may have a WebSocket of its own where a method has none.
         return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
+
+
+def _validation() -> Validation:
+    # Not every installation has what it needs.
+    from transcoder.validation import Validation  # noqa: PLC0415
+
+    return Validation()

@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 Codec = Callable[[Any], Any]
 Admitted: TypeAlias = Callable[[Any], tuple[Any, ...]]
+Check: TypeAlias = Callable[[Any, int | None], None]
 
 _MOMENT = 0.001
 """Seconds in which a cancellation follows the end of a stream that it caused."""
@@ -66,6 +67,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         replies: what each method must return, by its gRPC path; methods may be left out.
         interceptors: stand before every method, inside the guard.
         admitted: what of its metadata a client may say, by grpc.aio's context.
+        check: refuses a request, given its place in a stream if it is of one.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         *,
         admitted: Admitted = metadata_of,
+        check: Check | None = None,
     ) -> None:
         self._inner = inner
+        self._check = check
         self._admitted = admitted
         self._threads = Threads(executor, stream_executor or executor)
         self._replies = replies
@@ -101,7 +105,13 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 return None
             reply = self._replies.get(path)
             known = guarded(
-                path, handler, self._threads, reply, self._chain, admitted=self._admitted
+                path,
+                handler,
+                self._threads,
+                reply,
+                self._chain,
+                admitted=self._admitted,
+                check=self._check,
             )
             self._guarded[path] = known
         return known
@@ -124,6 +134,7 @@ def guarded(
     chain: Find | None = None,
     *,
     admitted: Admitted = metadata_of,
+    check: Check | None = None,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -134,9 +145,11 @@ def guarded(
         reply: what it must return. Generated serializers take a message of any type.
         chain: the interceptors before it.
         admitted: what of its metadata a client may say.
+        check: refuses a request.
     """
     guard = _Guard(path, handler, threads, reply, chain)
     guard.admitted = admitted
+    guard.check = check
     if handler.request_streaming:
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(guard.stream)
@@ -164,6 +177,7 @@ class _Guard:
         self._threads = threads
         self._chain = chain
         self.admitted: Admitted = metadata_of
+        self.check: Check | None = None
 
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
@@ -192,7 +206,7 @@ class _Guard:
     async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Any], None]:
         """Give a call its request, or requests, and read no more of them after it."""
         if not self._own.takes_stream:
-            yield functools.partial(self.deserialize, data)
+            yield functools.partial(self._request, data)
             return
         requests = Requests(self._requests(data))
         try:
@@ -206,6 +220,12 @@ class _Guard:
         current.set(coded)
         return coded
 
+    def _request(self, data: Any, index: int | None = None) -> Any:
+        request = self.deserialize(data)
+        if self.check is not None:
+            self.check(request, index)
+        return request
+
     async def _behaviour(self, context: Any) -> Behaviour:
         if self._chain is None:
             return self._own
@@ -213,8 +233,10 @@ class _Guard:
         return await intercepted(self._chain, details, self._handler, self._own)
 
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        index = 0
         async for data in stream:
-            yield self.deserialize(data)
+            yield self._request(data, index)
+            index += 1
         # When the client cancels, grpc.aio tells of the end first: that is no end of the stream.
         await asyncio.sleep(_MOMENT)
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope
 from transcoder.asgi import header
 from transcoder.body import check_headers, read_body, read_form
 from transcoder.errors import InvalidRequest
+from transcoder.marshaler import is_any_protobuf
 from transcoder.message_stream import Cutter, numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
@@ -23,6 +24,7 @@ from transcoder.transcoder import Endpoint
 
 if TYPE_CHECKING:
     from transcoder.multipart import Multipart
+    from transcoder.validation import Validation
 
 
 class Reader:
@@ -33,13 +35,23 @@ class Reader:
         form_posts: whether a form POST may stand for the GET of its path.
         pace: at which bodies must arrive.
         offload: where large bodies are decoded.
+        validation: checks what was decoded; None to check nothing.
     """
 
-    def __init__(self, body_limit: int, *, form_posts: bool, pace: Pace, offload: Offload) -> None:
+    def __init__(
+        self,
+        body_limit: int,
+        *,
+        form_posts: bool,
+        pace: Pace,
+        offload: Offload,
+        validation: Validation | None = None,
+    ) -> None:
         self._body_limit = body_limit
         self._pace = pace
         self._form_posts = form_posts
         self._offload = offload
+        self._validation = validation
 
     async def __call__(
         self,
@@ -78,6 +90,11 @@ class Reader:
             request = await self._offload.run(endpoint.decode, *told)
         else:
             request = endpoint.decode(*told)
+        if endpoint.events is not None:
+            endpoint.events.resume(request, headers)
+        if self._validation is not None:
+            json = _json_of(body, content_type)
+            self._validation.over_http(request, endpoint.binding, more or query, json)
         return request, endpoint.presentation(query, more) if query or more else None
 
     def stream(
@@ -120,9 +137,19 @@ class Reader:
             number, kind = next(index), content_type()
             try:
                 if decode.is_heavy(data, kind):
-                    return await self._offload.run(decode.of_stream, told, data, kind)
-                return decode.of_stream(told, data, kind)
+                    request = await self._offload.run(decode.of_stream, told, data, kind)
+                else:
+                    request = decode.of_stream(told, data, kind)
             except InvalidRequest as error:
                 raise numbered(error, number) from None
+            if self._validation is not None:
+                json = _json_of(data, kind)
+                self._validation.over_http(request, endpoint.binding, query, json, number)
+            return request
 
         return RequestStream(cutter, decoded, self._pace)
+
+
+def _json_of(body: bytes | Multipart, content_type: str) -> bytes:
+    """Return a body that may show how its client spells the names of fields."""
+    return body if isinstance(body, bytes) and not is_any_protobuf(content_type) else b""

@@ -143,8 +143,6 @@ class Streaming:
             gone = functools.partial(requests.pump, receive)
             return Exchange(endpoint, scope, call, requests, gone, presentation)
         request, presentation = await self._read(match, scope, headers, receive)
-        if endpoint.events is not None:
-            endpoint.events.resume(request, headers)
         away = functools.partial(disconnected, receive)
         return Exchange(endpoint, scope, call, request, away, presentation)
 
