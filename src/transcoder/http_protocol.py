@@ -21,7 +21,7 @@ import socket
 import struct
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import httptools
@@ -29,11 +29,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from transcoder.asgi import CONNECTION, NO_SNIFFING
+from transcoder.calls import IDENTITY
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
 from transcoder.metadata import RawHeaders, request_id
+from transcoder.peer_certificate import identity
 from transcoder.response import error_payload
 from transcoder.status import Code
+from transcoder.upstream import NOBODY
 
 _log = logging.getLogger(__name__)
 
@@ -124,10 +127,14 @@ class Protocol(HttpToolsProtocol):
     _advanced = False
     _unread = 0
     _answering: Any
+    _identity: Mapping[str, Sequence[bytes]] = NOBODY
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self._identity = identity(secured.getpeercert() or {})
         self._answering = _Answering(transport, self._close)
 
     def is_busy(self) -> bool:
@@ -180,13 +187,16 @@ class Protocol(HttpToolsProtocol):
             self.url = _origin_form(self.url, self.headers)
         if self.parser.should_upgrade() and self._is_handshake():
             self._check_handshake()
+        if self._identity:
+            secured: Any = self.scope
+            secured[IDENTITY] = self._identity
         earlier = self.cycle
         super().on_headers_complete()
         if self.cycle is not earlier:
             self.cycle.transport = self._answering
             scope: Any = self.scope
             scope["extensions"] = {CONNECTION: _Hold(self, self.cycle)}
-        if self.server_state.draining and self.cycle is not earlier:
+        if getattr(self.server_state, "draining", False) and self.cycle is not earlier:
             if self.pipeline and not earlier.response_started:
                 # The last of pipelined requests closes, or those after the first would be lost.
                 earlier.keep_alive = True
