@@ -48,7 +48,11 @@ All violations of a thousand items are found in some hundredths of a second.
 _OPTION = 1159
 """The number of `buf.validate.field`, `.message` and `.oneof` among the options."""
 
-_FAILED = re.compile(r"failed to compile expression (\S+)")
+_FAILED = re.compile(
+    r"(?:failed to compile expression|error evaluating|expression) (.+?)(?:: | out)"
+)
+_NEVER = re.compile(r"no_such_field|Applying SELECT|outputs an unexpected type")
+"""How a rule fails that is wrong whatever the message holds; CEL tells of it only when it runs."""
 
 
 class _Rules(NamedTuple):
@@ -181,22 +185,21 @@ def _try(validator: Validator, message: Descriptor) -> None:
     """Have the rules of one type compiled, by an empty message.
 
     Raises:
-        ConfigError: they do not compile.
+        ConfigError: they do not compile, or never run.
     """
     if message.GetOptions().map_entry:
         return
     try:
         validator.collect_violations(GetMessageClass(message)(), fail_fast=True)
-    except EvaluationError:
-        # They compile; what an empty message makes of them is not asked.
-        return
-    except CompilationError as error:
+    except (CompilationError, EvaluationError) as error:
         problem = str(error).partition("\n")[0]
-        where = message.full_name
+        # Another rule may fail of an empty message only.
+        if isinstance(error, EvaluationError) and not _NEVER.search(problem):
+            return
         failed = _FAILED.match(problem)
-        if failed is not None:
-            where = _with_rule(message, failed[1].encode()) or where
-        raise ConfigError(f"{where}: its validation rules are wrong: {problem}") from error
+        where = _with_rule(message, failed[1].encode()) if failed else ""
+        told = f"{where or message.full_name}: its validation rules are wrong: {problem}"
+        raise ConfigError(told) from error
 
 
 def _with_rule(message: Descriptor, rule: bytes) -> str:
