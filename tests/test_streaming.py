@@ -158,6 +158,16 @@ def test_error_after_a_message(served: Served, accept: str, rest: bytes) -> None
     assert body.endswith(rest)
 
 
+def test_details_of_the_gateways_own_types(served: Served) -> None:
+    """The details of an error are of types that the gateway's pool knows, and nobody else's."""
+    detail = {"@type": "type.googleapis.com/streams.v1.Told", "number": "7"}
+    _, early = refused(served, request("GET", "/v1/a/single?fail_at=0&how=detail"))
+    body, _ = answered(served, "/v1/a/told?count=2&fail_at=1&how=detail", LINES)
+
+    assert early["details"] == [detail]
+    assert json.loads(body.splitlines()[-1])["error"]["details"] == [detail]
+
+
 @pytest.mark.parametrize(
     "target", ["/v1/a/told?count=3&fail_at=2", "/v1/a/file?count=3&fail_at=2&size=256"]
 )
@@ -167,6 +177,21 @@ def test_error_that_cannot_be_told(served: Served, target: str) -> None:
 
     assert body
     assert not whole
+
+
+def test_cut_is_quiet(start: Start) -> None:
+    """A connection that is cut is no defect of the server: its log has the error, in one line."""
+    served = start("streams:counted")
+    answered(served, "/v1/a/told?count=3&fail_at=2")
+    answered(served, "/v1/a/told?count=3&fail_at=2&how=defect")
+    served.signal()
+    log = served.ledger.with_name("log").read_text()
+
+    assert served.ended() == 0
+    assert served.errors() == ""
+    assert [line[:5] for line in log.splitlines() if "failed" in line or "ASGI" in line] == [
+        "ERROR"
+    ]
 
 
 def test_error_that_cannot_be_told_without_chunks(served: Served) -> None:
@@ -265,10 +290,12 @@ def test_others_get_their_turns(served: Served) -> None:
 
 def test_download(served: Served) -> None:
     """Raw bytes go out as they are, under the content type of the first piece."""
+    before = memory(served)
     with opened(served, "/v1/a/file?count=1600&size=65536") as client:
         body, whole = client.rest()
 
     assert whole
+    assert memory(served) - before < 8 << 20
     assert client.headers["content-type"] == "application/x-tar"
     assert body == bytes(range(256)) * 256 * 1600
 

@@ -11,7 +11,7 @@ import logging
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import grpc
 from google.api.http_pb2 import HttpRule
@@ -42,7 +42,7 @@ from transcoder.outbound import Outbound
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
-from transcoder.refusal import SHAPE, refuse
+from transcoder.refusal import POOL, SHAPE, refuse
 from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
 from transcoder.route import HEALTH, Match, Miss, health_route
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from transcoder.validation import Validation
 
 _log = logging.getLogger(__name__)
+_DEFAULT_POOL: Final[DescriptorPool] = descriptor_pool.Default()
 
 BuiltIn = Callable[[Scope], Payload]
 
@@ -168,7 +169,7 @@ class Gateway(Starlette):
         self._errors = errors
         self._timeouts = timeouts
         offload = Offload()
-        self._pool = pool or descriptor_pool.Default()
+        self._pool = pool or _DEFAULT_POOL
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._remotes: dict[Remote, None] = {}
@@ -389,8 +390,7 @@ class Gateway(Starlette):
     async def _answer(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if self._errors is not None:
-            scope[SHAPE] = self._errors
+        self._tell_how(scope)
         try:
             payload = await self._payload(found, scope, receive, send)
         except Disconnected:
@@ -435,11 +435,17 @@ class Gateway(Starlette):
             raise StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
         return Payload(200, JSON, b'{"status":"SERVING"}')
 
+    def _tell_how(self, scope: Scope) -> None:
+        """Say in a scope how its errors are told."""
+        if self._errors is not None:
+            scope[SHAPE] = self._errors
+        if self._pool is not _DEFAULT_POOL:
+            scope[POOL] = self._pool
+
     async def _shake_hands(
         self, found: Match[Any] | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if self._errors is not None:
-            scope[SHAPE] = self._errors
+        self._tell_how(scope)
         await self._sockets(found, scope, receive, send)
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:

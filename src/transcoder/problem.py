@@ -10,6 +10,8 @@ import http
 import json
 from typing import Final
 
+from google.protobuf.descriptor_pool import DescriptorPool
+
 from transcoder.marshaler import offers
 from transcoder.status import Status
 
@@ -33,19 +35,22 @@ def is_wanted(accept: str) -> bool:
     return PROBLEM in accept.lower() and _OFFER.choose(accept) is not None
 
 
-def to_problem(status: Status, http_status: int, instance: str = "") -> bytes:
+def to_problem(
+    status: Status, http_status: int, instance: str = "", pool: DescriptorPool | None = None
+) -> bytes:
     """Return a status as a problem.
 
     Args:
         status: of the call.
         http_status: of the answer.
         instance: a URI of this occurrence; empty for none.
+        pool: where the types of details are looked up first.
 
     >>> from transcoder.status import Code
     >>> to_problem(Status(Code.ABORTED, "try again"), 409)[:64]
     b'{"type":"about:blank","title":"Conflict","status":409,"detail":"'
     """
-    told = json.loads(status.to_json())
+    told = json.loads(status.to_json(pool))
     problem = {
         # Of this type it is said that the title is the HTTP status's own.
         "type": "about:blank",

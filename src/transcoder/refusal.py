@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 SHAPE: Final = "transcoder.errors"
 """The key of a scope under which the gateway says how errors are told, if not as usual."""
 
+POOL: Final = "transcoder.pool"
+"""The key of a scope under which it says where types are looked up, if not in the default pool."""
+
 
 def refuse(error: BaseException, scope: Scope) -> Payload:
     """Log an error and return what the client is told.
@@ -29,7 +32,7 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
         scope: of the request that ended with it.
     """
     accept = accept_of(scope["headers"])
-    payload = error_payload(error, accept, scope.get(SHAPE))
+    payload = error_payload(error, accept, scope.get(SHAPE), scope.get(POOL))
     name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
     # Other servers than ours let control bytes through, and logs end up in terminals.
     method, path = scope.get("method", "GET"), ascii(raw_path(scope)[:256])[1:-1]

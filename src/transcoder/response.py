@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pool import Default
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -299,7 +299,10 @@ def _media_type(text: str) -> bytes:
 
 
 def error_payload(
-    error: BaseException, accept: str = "", shape: ErrorShape | None = None
+    error: BaseException,
+    accept: str = "",
+    shape: ErrorShape | None = None,
+    pool: DescriptorPool | None = None,
 ) -> Payload:
     """Return the answer that tells a client of an error.
 
@@ -310,6 +313,7 @@ def error_payload(
         accept: what the client takes; who names `application/problem+json` gets it (RFC 9457).
         shape: asked first for the answer. What it raises, or returns and cannot be sent, is logged
             and changes nothing.
+        pool: where the types of an error's details are looked up first.
 
     >>> error_payload(StatusError(Code.NOT_FOUND, "no such user")).status
     404
@@ -324,8 +328,8 @@ def error_payload(
         rest = [header for header in headers if header[0] not in names]
         return replace(own, headers=[*own.headers, *rest])
     if accept and is_wanted(accept):
-        return Payload(told.http, _PROBLEM, to_problem(told.status, told.http), headers)
-    return Payload(told.http, JSON, told.status.to_json(), headers)
+        return Payload(told.http, _PROBLEM, to_problem(told.status, told.http, pool=pool), headers)
+    return Payload(told.http, JSON, told.status.to_json(pool), headers)
 
 
 def _shaped(told: StatusError, shape: ErrorShape) -> Payload | None:

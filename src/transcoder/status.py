@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import any_pb2, json_format
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 
 MESSAGE_LIMIT = 512
 """Bytes of an error message that a client is shown."""
@@ -96,8 +97,13 @@ class Status:
             each for each, size in zip(self.details, sizes, strict=True) if size <= DETAILS_LIMIT
         ]
 
-    def to_json(self) -> bytes:
+    def to_json(self, pool: DescriptorPool | None = None) -> bytes:
         """Return the JSON form of the status.
+
+        A detail of a type that nobody knows keeps its bytes, as base64.
+
+        Args:
+            pool: where the types of details are looked up, before the default pool.
 
         >>> Status(Code.NOT_FOUND, "no such user").to_json()
         b'{"code":5,"message":"no such user","details":[]}'
@@ -105,7 +111,7 @@ class Status:
         body = {
             "code": int(self.code),
             "message": shortened(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", self.message)),
-            "details": [_detail(packed) for packed in self.sent_details()],
+            "details": [_detail(packed, pool) for packed in self.sent_details()],
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "replace"
@@ -125,9 +131,13 @@ def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return encoded[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
-def _detail(packed: any_pb2.Any) -> dict[str, Any]:
-    try:
-        return json_format.MessageToDict(packed)
-    except Exception:  # noqa: BLE001  json_format raises anything it meets in a stranger's bytes
-        value = base64.b64encode(packed.value).decode("ascii")
-        return {"@type": packed.type_url, "value": value}
+def _detail(packed: any_pb2.Any, pool: DescriptorPool | None) -> dict[str, Any]:
+    for known in (pool, Default()):
+        if known is None:
+            continue
+        try:
+            return json_format.MessageToDict(packed, descriptor_pool=known)
+        except Exception:  # noqa: BLE001, S112  json_format raises anything at a stranger's bytes
+            continue
+    value = base64.b64encode(packed.value).decode("ascii")
+    return {"@type": packed.type_url, "value": value}

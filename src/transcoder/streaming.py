@@ -23,7 +23,7 @@ from transcoder.errors import SHUTTING_DOWN, StatusError
 from transcoder.metadata import RawHeaders
 from transcoder.pulse import Answer, Pulse
 from transcoder.reading import Reader
-from transcoder.refusal import refuse
+from transcoder.refusal import POOL, refuse
 from transcoder.response import Payload, Presentation, error_payload
 from transcoder.rest import Rest
 from transcoder.route import Match
@@ -177,7 +177,8 @@ class Streaming:
                 return answer.refused(self._rest.refused(error, exchange.scope, call))
             refuse(error, exchange.scope)
             # A framing tells errors in its own shape.
-            await answer.fail(error_payload(error), self.limits.stall)
+            told = error_payload(error, pool=exchange.scope.get(POOL))
+            await answer.fail(told, self.limits.stall)
         finally:
             answer.close()
         return None

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.any_pb2 import Any as Any_
 from google.protobuf.message_factory import GetMessageClass
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from compiled import pool as compiled_pool
-from transcoder import Gateway, Pace, StreamLimits, set_http_status
+from transcoder import Code, Gateway, Pace, StatusError, StreamLimits, set_http_status
 
 POOL = compiled_pool()
 SERVICE = POOL.FindServiceByName("streams.v1.Streams")
@@ -112,6 +113,10 @@ class Streams:
             return
         if request.how == "defect":
             raise KeyError("a secret")
+        if request.how == "detail":
+            detail = Any_()
+            detail.Pack(Told(number=7))
+            raise StatusError(Code.ABORTED, "with a detail", [detail])
         code = grpc.StatusCode.ABORTED if request.how == "abort" else grpc.StatusCode.OUT_OF_RANGE
         await context.abort(code, f"no message {number}")
 
