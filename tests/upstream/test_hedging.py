@@ -96,6 +96,24 @@ def test_last_failure() -> None:
     assert attempts.begun == 3
 
 
+def test_two_at_once() -> None:
+    """Of two outcomes at the same time the reply counts."""
+    gate = asyncio.Event()
+
+    class Together(Attempts):
+        async def __call__(self) -> str:
+            if self.begun == 1:
+                gate.set()
+            outcome = self.outcomes[self.begun]
+            self.begun += 1
+            await gate.wait()
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome or ""
+
+    assert run(Together(failure(Code.NOT_FOUND), "b"), Hedging(2, 0.01, UNAVAILABLE)) == "b"
+
+
 def test_a_failure_while_others_run() -> None:
     """A failure is not the call's while an attempt may still reply."""
 

@@ -32,16 +32,15 @@ async def hedged(attempt: Callable[[], Awaitable[T]], policy: Hedging) -> T:
             wait = policy.delay if begun < policy.attempts else None
             done, _ = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             running -= done
-            for task in done:
-                error = task.exception()
-                last = begun == policy.attempts and not running
-                if last or not _may_be_tried_again(error, policy):
+            last = begun == policy.attempts and not running
+            # Replies first; and whoever is asked for an exception does not log it as never seen.
+            for task in sorted(done, key=lambda task: task.exception() is not None):
+                if last or not _may_be_tried_again(task.exception(), policy):
                     return task.result()
     finally:
         for task in running:
             task.cancel()
-        if running:
-            await asyncio.wait(running)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _awaited(attempt: Awaitable[T]) -> T:
