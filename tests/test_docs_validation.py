@@ -1,0 +1,77 @@
+"""docs/validation.md says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from starlette.testclient import TestClient
+
+from transcoder import Gateway
+from transcoder.validation import MANY
+from transcoder.violations import TOLD
+from validated import pool_of
+
+TEXT = (Path(__file__).parent.parent / "docs" / "validation.md").read_text(encoding="utf-8")
+SESSIONS = re.findall(r"^\$ curl (.*)\n(.*)$", TEXT, re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the page's blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    """A client of the page's gateway, which answers with the book."""
+    pool = pool_of(blocks("proto")[0])
+    service = pool.FindServiceByName("shop.v1.Shop")
+
+    async def answer(request: Any, context: Any) -> Any:
+        return request.book
+
+    handlers: dict[str, Any] = {
+        rpc.name: grpc.unary_unary_rpc_method_handler(
+            answer,
+            GetMessageClass(rpc.input_type).FromString,
+            GetMessageClass(rpc.output_type).SerializeToString,
+        )
+        for rpc in service.methods
+    }
+    app = Gateway(pool=pool, validate=True)
+    generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
+    app.add_generic_rpc_handlers([generic])
+    return TestClient(app)
+
+
+@pytest.mark.parametrize(("command", "shown"), SESSIONS)
+def test_session(client: TestClient, command: str, shown: str) -> None:
+    """Each command of the page is answered as the page shows."""
+    words = shlex.split(command)
+    method = words[words.index("-X") + 1] if "-X" in words else "POST"
+    body = json.loads(words[words.index("--json") + 1])
+    answer = client.request(method, words[-1].removeprefix("localhost:8080"), json=body)
+
+    assert answer.text == shown
+
+
+def test_python() -> None:
+    """The block of Python makes a gateway."""
+    (block,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(block, names)  # noqa: S102  our own page
+
+    assert isinstance(names["app"], Gateway)
+
+
+def test_limits() -> None:
+    """The limits are the code's."""
+    assert len(SESSIONS) == 3
+    assert f"At most {TOLD} violations" in TEXT
+    assert f"more than {MANY:,} items" in TEXT
