@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -121,10 +121,13 @@ class Users(UserServiceServicer):
 
 @asynccontextmanager
 async def backend(
-    users: UserServiceServicer, credentials: grpc.ServerCredentials | None = None
+    users: UserServiceServicer,
+    credentials: grpc.ServerCredentials | None = None,
+    *,
+    options: Sequence[tuple[str, Any]] = (),
 ) -> AsyncIterator[str]:
     """Serve a servicer with grpc.aio alone; the target is the value."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=options)
     add_UserServiceServicer_to_server(users, server)
     if credentials is None:
         port = server.add_insecure_port("127.0.0.1:0")

@@ -658,3 +658,35 @@ def test_renewed_channel() -> None:
         assert len([reply async for reply in stream]) == 2
 
     run(test)
+
+
+@pytest.mark.parametrize("kind", ["unary", "proven", "requests", "replies"])
+def test_cancelled_anywhere(kind: str) -> None:
+    """Wherever a call is when it is cancelled, it leaves nothing behind, and the next one works."""
+
+    async def call(channel: Channel) -> None:
+        if kind == "requests":
+            await channel.unary(Call(IMPORT), imports("a", "b"))
+        elif kind == "replies":
+            async with contextlib.aclosing(
+                channel.stream(Call(WATCH), WatchUsersRequest())
+            ) as all_:
+                async for _ in all_:
+                    pass
+        else:
+            await get(channel)
+
+    async def test(channel: Channel, users: Users) -> None:
+        for steps in range(40):
+            if kind == "proven":
+                await get(channel)
+            task = asyncio.ensure_future(call(channel))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.wait_for(nothing_left(), 5)
+        assert await get(channel) == User(id="7")
+
+    run(test)

@@ -218,3 +218,20 @@ def test_stream_cut() -> None:
         assert caught.value.http == 503
 
     run(test)
+
+
+def test_connections_that_age() -> None:
+    """A backend that ends its connections under load, each with a GOAWAY, loses no call."""
+
+    async def running() -> None:
+        aging = [("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 1000)]
+        async with backend(Users(), options=aging) as target, Channel(target) as channel:
+            channel.add(SERVICE)
+
+            async def calls() -> list[int]:
+                return [await get(channel, f"wait-{number % 20}") for number in range(40)]
+
+            statuses = await asyncio.gather(*(calls() for _ in range(8)))
+            assert {status for each in statuses for status in each} == {200}
+
+    asyncio.run(running())
