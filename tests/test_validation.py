@@ -395,6 +395,41 @@ def test_wrong_rules(fields: str, told: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_generated_rules() -> None:
+    """Rules count also where the generated code of protovalidate's own proto is loaded."""
+    code = """
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+from transcoder.validation import Validation
+import google.api.annotations_pb2
+import validated
+
+pool = descriptor_pool.Default()
+for name in ("buf/validate/validate.proto", "api.proto"):
+    file = descriptor_pb2.FileDescriptorProto()
+    validated.POOL.FindFileByName(name).CopyToProto(file)
+    pool.AddSerializedFile(file.SerializeToString())
+found = pool.FindMessageTypeByName("validated.v1.CreateRequest")
+(option,) = (field for field, _ in found.fields_by_name["user"].GetOptions().ListFields())
+print(option.full_name)
+try:
+    Validation()(message_factory.GetMessageClass(found)())
+except Exception as error:
+    print(error)
+"""
+    folder = Path(__file__).parent / "apps"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.stdout == "buf.validate.field\nuser: value is required\n"
+
+
 def test_missing_extra() -> None:
     """Without the package, the gateway says which extra it needs."""
     code = (
