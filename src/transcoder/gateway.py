@@ -168,7 +168,7 @@ class Gateway(Starlette):
         self._form_posts = form_post.is_looked_at(profile)
         self._errors = errors
         self._timeouts = timeouts
-        offload = Offload()
+        self._offload = offload = Offload()
         self._pool = pool or _DEFAULT_POOL
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
@@ -235,6 +235,7 @@ class Gateway(Starlette):
                 self._interceptors,
                 admitted=self._calls.admitted,
                 check=self._validation,
+                offload=self._offload,
             )
             self._handlers[name] = guarded
 
@@ -270,7 +271,7 @@ class Gateway(Starlette):
         passing = proxy.handlers(service, upstream)
         admitted = self._calls.admitted
         self._handlers[name] = GuardedHandlers(
-            passing, *threads, admitted=admitted, check=self._validation
+            passing, *threads, admitted=admitted, check=self._validation, offload=self._offload
         )
 
     def register_into(self, server: grpc.aio.Server) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from grpc_status import rpc_status
 
 from transcoder.errors import StatusError
 from transcoder.metadata import request_id
+from transcoder.offload import Offload
 from transcoder.response import INTERNAL
 from transcoder.status import Status, shortened
 from transcoder.upstream import check_reply
@@ -39,6 +40,7 @@ from transcoder.upstream.codes import number_of, status_code
 from transcoder.upstream.current import current
 from transcoder.upstream.interceptors import Find, HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
+from transcoder.wire import class_read_by, is_heavy, parse
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         interceptors: stand before every method, inside the guard.
         admitted: what of its metadata a client may say, by grpc.aio's context.
         check: refuses a request, given its place in a stream if it is of one.
+        offload: where requests are read that would hold the loop.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         *,
         admitted: Admitted = metadata_of,
         check: Check | None = None,
+        offload: Offload | None = None,
     ) -> None:
         self._inner = inner
+        self._offload = offload or Offload()
         self._check = check
         self._admitted = admitted
         self._threads = Threads(executor, stream_executor or executor)
@@ -112,6 +117,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 self._chain,
                 admitted=self._admitted,
                 check=self._check,
+                offload=self._offload,
             )
             self._guarded[path] = known
         return known
@@ -135,6 +141,7 @@ def guarded(
     *,
     admitted: Admitted = metadata_of,
     check: Check | None = None,
+    offload: Offload | None = None,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -146,8 +153,10 @@ def guarded(
         chain: the interceptors before it.
         admitted: what of its metadata a client may say.
         check: refuses a request.
+        offload: where requests are read that would hold the loop.
     """
     guard = _Guard(path, handler, threads, reply, chain)
+    guard.offload = offload or Offload()
     guard.admitted = admitted
     guard.check = check
     if handler.request_streaming:
@@ -170,6 +179,7 @@ class _Guard:
     ) -> None:
         self.path = path
         self.deserialize: Codec = handler.request_deserializer or _same
+        self._request_class = class_read_by(self.deserialize)
         serializer: Codec = handler.response_serializer or _same
         self.serialize = serializer if reply is None else _checked(serializer, reply)
         self._handler = handler
@@ -178,12 +188,13 @@ class _Guard:
         self._chain = chain
         self.admitted: Admitted = metadata_of
         self.check: Check | None = None
+        self.offload: Offload
 
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
         async with _Telling(self, context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
-            given = await behaviour.requests(received())
+            given = await behaviour.requests(await received())
             coded = self._coded(context, given)
             reply = await behaviour.reply(given, coded, self._threads)
             return b"" if number_of(context.code()) else self.serialize(reply)
@@ -192,7 +203,7 @@ class _Guard:
         """Answer a call of a stream of replies."""
         async with _Telling(self, context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
-            given = await behaviour.requests(received())
+            given = await behaviour.requests(await received())
             coded = self._coded(context, given, writes=behaviour.writes)
             if behaviour.writes:
                 await behaviour.function(given, coded)
@@ -203,14 +214,18 @@ class _Guard:
                     await context.write(self.serialize(reply))
 
     @contextlib.asynccontextmanager
-    async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Any], None]:
+    async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Awaitable[Any]], None]:
         """Give a call its request, or requests, and read no more of them after it."""
         if not self._own.takes_stream:
             yield functools.partial(self._request, data)
             return
         requests = Requests(self._requests(data))
+
+        async def received() -> Any:
+            return requests
+
         try:
-            yield lambda: requests
+            yield received
         finally:
             await requests.close()
 
@@ -220,8 +235,12 @@ class _Guard:
         current.set(coded)
         return coded
 
-    def _request(self, data: Any, index: int | None = None) -> Any:
-        request = self.deserialize(data)
+    async def _request(self, data: Any, index: int | None = None) -> Any:
+        wanted = self._request_class
+        if wanted is not None and is_heavy(data, wanted):
+            request: Any = await self.offload.run(parse, data, wanted)
+        else:
+            request = self.deserialize(data)
         if self.check is not None:
             self.check(request, index)
         return request
@@ -235,7 +254,7 @@ class _Guard:
     async def _requests(self, stream: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         index = 0
         async for data in stream:
-            yield self._request(data, index)
+            yield await self._request(data, index)
             index += 1
         # When the client cancels, grpc.aio tells of the end first: that is no end of the stream.
         await asyncio.sleep(_MOMENT)

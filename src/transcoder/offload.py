@@ -36,7 +36,7 @@ class Offload:
             StatusError: UNAVAILABLE, with `Retry-After`: too much is waiting.
         """
         if self._free == 0:
-            message = "too many large requests at once"
+            message = "too many large messages at once"
             raise StatusError(Code.UNAVAILABLE, message, headers=[("retry-after", "1")])
         self._free -= 1
         loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ than `ON_LOOP` and has fields besides its key and its value, which nothing write
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -107,6 +108,40 @@ def is_heavy(data: bytes, message_class: type[Message]) -> bool:
     return len(data) - look.cheap > ON_LOOP
 
 
+def class_read_by(deserializer: Callable[..., Any]) -> type[Message] | None:
+    """Return the class of which a function is `FromString`; None for any other function.
+
+    >>> class_read_by(Empty.FromString) is Empty
+    True
+    >>> class_read_by(bytes) is None
+    True
+    """
+    owner = getattr(deserializer, "__self__", None)
+    if not isinstance(owner, type) or not issubclass(owner, Message):
+        return None
+    return owner if deserializer == owner.FromString else None
+
+
+def enclosed(piece: bytes, fields: Sequence[FieldDescriptor]) -> bytes:
+    """Return serialized fields as the content of a field, which is that of another, and so on.
+
+    Args:
+        piece: the fields.
+        fields: the innermost first.
+    """
+    before, after, size = [], [], len(piece)
+    for field in fields:
+        if field.type == FieldDescriptor.TYPE_GROUP:
+            head, tail = _number(field.number << 3 | START), _number(field.number << 3 | END)
+            after.append(tail)
+            size += len(tail)
+        else:
+            head = _number(field.number << 3 | LENGTH) + _number(size)
+        before.append(head)
+        size += len(head)
+    return b"".join((*reversed(before), piece, *after))
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where pieces belong.
@@ -155,9 +190,9 @@ class _Parsing:
                 start = run_end
 
     def _merge_piece(self, place: _Place, piece: bytes) -> None:
-        piece = _wrapped(piece, place.inside)
+        piece = enclosed(piece, place.inside)
         if place.around:
-            self._class.FromString(_wrapped(piece, place.around))
+            self._class.FromString(enclosed(piece, place.around))
         _METHODS.MergeFromString(place.message, piece)
 
     def _merge_field(self, place: _Place, large: Field) -> None:
@@ -174,7 +209,7 @@ class _Parsing:
         inner: Any = field.message_type
         inside = (field, *place.inside)
         if field.is_repeated:
-            self._merge_piece(place, _wrapped(b"", (field,)))
+            self._merge_piece(place, enclosed(b"", (field,)))
             item = _Place(place.value(field)[-1], inner, (), (*inside, *place.around))
         else:
             item = _Place(place.message, inner, inside, place.around)
@@ -198,7 +233,7 @@ class _Parsing:
             return
         around = (field, *place.inside, *place.around)
         self._check_small(around, large)
-        self._merge_piece(place, _wrapped(key + _wrapped(b"", (value,)), (field,)))
+        self._merge_piece(place, enclosed(key + enclosed(b"", (value,)), (field,)))
         parsed: Any = GetMessageClass(entry).FromString(key)
         item = place.value(field)[parsed.key]
         inner = _Place(item, value.message_type, (), (value, *around))
@@ -221,11 +256,11 @@ class _Parsing:
         start = large.body
         for run_end, field in self._walk.pieces(large.body, large.body_end):
             if run_end > start:
-                self._class.FromString(_wrapped(self._data[start:run_end], around))
+                self._class.FromString(enclosed(self._data[start:run_end], around))
             start = run_end if field is None else field.end
             if field is not None and field.tag != _VALUE:
                 whole = self._data[field.start : field.end]
-                self._class.FromString(_wrapped(whole, around))
+                self._class.FromString(enclosed(whole, around))
 
 
 class _Look:
@@ -263,21 +298,6 @@ def _message_field(type_: Any, tag: int) -> FieldDescriptor | None:
         return None
     wanted = {FieldDescriptor.TYPE_MESSAGE: LENGTH, FieldDescriptor.TYPE_GROUP: START}
     return field if wanted.get(field.type) == tag & 7 else None
-
-
-def _wrapped(piece: bytes, fields: tuple[FieldDescriptor, ...]) -> bytes:
-    """Return a piece as the content of a field that is the content of another, and so on."""
-    before, after, size = [], [], len(piece)
-    for field in fields:
-        if field.type == FieldDescriptor.TYPE_GROUP:
-            head, tail = _number(field.number << 3 | START), _number(field.number << 3 | END)
-            after.append(tail)
-            size += len(tail)
-        else:
-            head = _number(field.number << 3 | LENGTH) + _number(size)
-        before.append(head)
-        size += len(head)
-    return b"".join((*reversed(before), piece, *after))
 
 
 def _number(value: int) -> bytes:
