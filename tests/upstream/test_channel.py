@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -690,3 +690,94 @@ def test_cancelled_anywhere(kind: str) -> None:
         assert await get(channel) == User(id="7")
 
     run(test)
+
+
+def replying(
+    *messages: bytes, head: Sequence[tuple[bytes, bytes]] = (), **end: bytes
+) -> Callable[[Answer], None]:
+    """Return a script: headers, messages, and trailers under names with dashes."""
+    trailers = {"grpc_status": b"0", **end}
+
+    def script(answer: Answer) -> None:
+        answer.headers(*head)
+        for message in messages:
+            answer.message(message)
+        answer.trailers(*((key.replace("_", "-").encode(), told) for key, told in trailers.items()))
+
+    return script
+
+
+ADA = User(id="u").SerializeToString()
+TWO = replying(ADA, ADA)
+LARGE = (b"x-a", b"b" * 9_000)
+
+
+@pytest.mark.parametrize(
+    ("script", "http", "code"),
+    [
+        (replying(), 502, Code.INTERNAL),
+        (TWO, 502, Code.INTERNAL),
+        (replying(b"\xff"), 502, Code.INTERNAL),
+        (replying(ADA, head=[LARGE]), 502, Code.INTERNAL),
+        (replying(ADA, x_a=LARGE[1]), 502, Code.INTERNAL),
+        (replying(x_a=b"b" * 20_000), 502, Code.INTERNAL),
+        (replying(grpc_status=b"5", grpc_status_details_bin=b"////"), 404, Code.NOT_FOUND),
+        (replying(grpc_status=b"42"), 500, Code.UNKNOWN),
+        (lambda answer: answer.reset(7), 503, Code.UNAVAILABLE),
+        (lambda answer: answer.reset(8), 502, Code.INTERNAL),
+        (lambda answer: answer.reset(11), 503, Code.UNAVAILABLE),
+        # A proxy before the backend that refuses the client's credentials, with no body.
+        (lambda answer: answer.trailers((b":status", b"403")), 403, Code.PERMISSION_DENIED),
+        (lambda answer: answer.trailers((b":status", b"502")), 503, Code.UNAVAILABLE),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_broken_answers(
+    script: Callable[[Answer], None], http: int, code: Code, *, first: bool
+) -> None:
+    """What a backend does wrong is told as its fault, on the first call of a method and later."""
+    good = replying(ADA)
+
+    def answering(answer: Answer) -> None:
+        name = GetUserRequest.FromString(answer.request).id
+        (good if name == "good" else script)(answer)
+
+    async def running() -> None:
+        async with evil(answering) as broken, Channel(broken.target) as channel:
+            channel.add(SERVICE)
+            if not first:
+                await channel.unary(Call(GET), GetUserRequest(id="good"))
+            with pytest.raises(StatusError) as caught:
+                await get(channel, call=Call(GET, deadline=time.monotonic() + 1))
+            told = caught.value.http, caught.value.status.code
+            two = script is TWO and not first
+            assert told == ((504, Code.DEADLINE_EXCEEDED) if two else (http, code))
+
+    asyncio.run(running())
+
+
+@pytest.mark.parametrize("kind", ["reset", "odd"])
+def test_broken_streams(kind: str) -> None:
+    """A stream ends where the backend breaks it; of its metadata only what can be told is."""
+
+    def answering(answer: Answer) -> None:
+        answer.headers((b"x-odd", b"\xff"), (b"x-odd-bin", b"AA"), (b"x-fine", b"1"))
+        answer.message(b"")
+        if kind == "reset":
+            answer.reset(7)
+        else:
+            answer.message(b"\xff")
+
+    async def running() -> None:
+        async with evil(answering) as broken, Channel(broken.target) as channel:
+            channel.add(SERVICE)
+            call = Call(CHAT)
+            replies = channel.stream(call, texts("a"))
+            if kind == "odd":
+                await anext(replies)
+                assert dict(call.initial_metadata) == {"x-odd-bin": b"\x00", "x-fine": "1"}
+            with pytest.raises(StatusError):
+                [reply async for reply in replies]
+            await replies.aclose()
+
+    asyncio.run(running())

@@ -224,7 +224,7 @@ def test_connections_that_age() -> None:
     """A backend that ends its connections under load, each with a GOAWAY, loses no call."""
 
     async def running() -> None:
-        aging = [("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 1000)]
+        aging = [("grpc.max_connection_age_ms", 200), ("grpc.max_connection_age_grace_ms", 30_000)]
         async with backend(Users(), options=aging) as target, Channel(target) as channel:
             channel.add(SERVICE)
 
