@@ -112,8 +112,9 @@ def test_too_large_a_reply(caplog: pytest.LogCaptureFixture) -> None:
     assert "over 4194304 bytes, the limit of a reply" in caplog.text
 
 
-def test_too_many_messages_in_a_reply(caplog: pytest.LogCaptureFixture) -> None:
-    """So is one of too many messages, however few bytes they take."""
+@pytest.mark.parametrize("accept", ["application/json", "application/x-protobuf"])
+def test_too_many_messages_in_a_reply(caplog: pytest.LogCaptureFixture, accept: str) -> None:
+    """So is one of too many messages, however few bytes they take, and however it is told."""
     reply = User(labels={str(i): "" for i in range(100_000)})
 
     class Labelling(Users):
@@ -122,9 +123,10 @@ def test_too_many_messages_in_a_reply(caplog: pytest.LogCaptureFixture) -> None:
 
     app = Gateway()
     add_UserServiceServicer_to_server(Labelling(), app)  # type: ignore[arg-type]
-    answer = TestClient(app).get("/v1/users/1")
+    answer = TestClient(app).get("/v1/users/1", headers={"accept": accept})
 
     assert (answer.status_code, answer.json()["message"]) == (500, "internal error")
+    assert len(caplog.records) == 1
     assert "over 200000 messages, the limit of a reply" in caplog.text
 
 

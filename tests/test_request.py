@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from serialized import item, repeated
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_rule import bindings
 from transcoder.json_stream import JsonCutter
@@ -495,15 +496,50 @@ def test_query_woven_into_a_serialized_body(compiled: Compile) -> None:
     assert as_dict(message) == {"int32_value": 5, "string_value": "query"}
 
 
-def test_serialized_is_not_heavy(protos: DescriptorPool) -> None:
-    """A serialized body is read at once, whatever its bytes would be as JSON."""
+def test_query_woven_into_a_large_serialized_body(compiled: Compile) -> None:
+    """So does one that is read in pieces."""
+    decode = compiled("Everyone", HttpRule(post="/v1/x", body="*"), ENVOY)
+    query = "int32Value=6&stringValue=query&child.int32Value=7"
+    data = SERIALIZED + repeated(25, 70_000) + item(70, b"\x20\x01")
+
+    message = as_dict(decode(query=query, body=data, content_type=PROTOBUF))
+    assert len(message.pop("child_list")) == 70_000 // 3
+    child = {"int32_value": 7, "int64_value": 1}
+    assert message == {"int32_value": 5, "string_value": "query", "child": child}
+
+
+@pytest.mark.parametrize(
+    ("body", "data", "heavy"),
+    [
+        pytest.param("*", b"\xca\x01\x00" * 30_000, True, id="messages"),
+        pytest.param("child", b"\xca\x01\x00" * 30_000, True, id="messages in a field"),
+        pytest.param("time", b"\x08\x01" * 50_000, True, id="of another type"),
+        pytest.param("*", b"\xca\x01\x00" * 10_000, False, id="fewer"),
+        pytest.param("*", item(14, b"," * 100_000), False, id="a text"),
+        pytest.param("string_list", b"\x00" * 100_000, False, id="not taken"),
+    ],
+)
+def test_heavy_when_serialized(
+    protos: DescriptorPool,
+    body: str,
+    data: bytes,
+    heavy: bool,  # noqa: FBT001  a row
+) -> None:
+    """A serialized body is heavy when much is in it, whatever its bytes would be as JSON."""
+    rpc = protos.FindServiceByName("everything.v1.Bindings").methods_by_name["Everyone"]
+    (binding,) = bindings(rpc, HttpRule(post="/v1/x", body=body))
+    decoder = RequestDecoder(binding, GetMessageClass(rpc.input_type), GOOGLE)
+
+    assert decoder.is_heavy(data, PROTOBUF) is heavy
+
+
+def test_cutters(protos: DescriptorPool) -> None:
+    """A streamed body is cut by its type."""
     rpc = protos.FindServiceByName("everything.v1.Bindings").methods_by_name["Everyone"]
     (binding,) = bindings(rpc, HttpRule(post="/v1/x", body="*"))
     decoder = RequestDecoder(binding, GetMessageClass(rpc.input_type), GOOGLE)
-    body = b"," * 500_000
 
-    assert decoder.is_heavy(body, JSON)
-    assert not decoder.is_heavy(body, PROTOBUF)
+    assert decoder.is_heavy(b"," * 500_000, JSON)
     assert isinstance(decoder.cutter(PROTOBUF, 10), DelimitedCutter)
     assert isinstance(decoder.cutter(JSON, 10), JsonCutter)
 

@@ -9,6 +9,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from serialized import repeated
 from transcoder.errors import InvalidRequest, UnsupportedMedia
 from transcoder.profile import GOOGLE, GRPC_GATEWAY, STRICT, Profile
 from transcoder.request_body import body_reader
@@ -269,6 +270,34 @@ def test_not_serialized(read: Read, body: str, data: bytes) -> None:
 
     wanted = "the body is not a serialized everything.v1.Everything"
     assert refused.value.status.message == wanted
+
+
+@pytest.mark.parametrize("body", ["*", "child", "child.child"])
+def test_large_serialized(read: Read, body: str) -> None:
+    """A large message is read like a small one, wherever it belongs."""
+    data = repeated(25, 70_000) + b"\x18\x05"
+    message = read("Everything", body, data, "application/x-protobuf")
+    expected = type(message).FromString(data)
+    for _ in body.strip("*").split(".") if body != "*" else ():
+        message = message.child
+
+    assert message == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        (b"\x32\x01a" * 20_000, True),
+        (b"\x2c\x10\x01\x2b" * 20_000, False),  # ends the group, sets a number, begins it again
+    ],
+)
+def test_large_serialized_group(read: Read, data: bytes, taken: bool) -> None:  # noqa: FBT001
+    """What a group holds cannot step out of it."""
+    if taken:
+        assert read("legacy.v1.Legacy", "inner", data, "application/x-protobuf").inner.text == "a"
+        return
+    with pytest.raises(InvalidRequest):
+        read("legacy.v1.Legacy", "inner", data, "application/x-protobuf")
 
 
 @pytest.mark.parametrize(("depth", "taken"), [(30, True), (101, False), (2000, False)])

@@ -24,7 +24,7 @@ from transcoder.profile import Profile
 from transcoder.protojson.cost import LONG, ON_LOOP, json_values
 from transcoder.query import QueryBinder
 from transcoder.query_string import DEFAULT_LIMITS, Pair, QueryLimits, parameters
-from transcoder.request_body import ReadBody, body_reader, is_http_body
+from transcoder.request_body import ReadBody, body_reader, is_http_body, serialized_class
 from transcoder.system_parameters import (
     SystemParameters,
     names_system,
@@ -34,6 +34,7 @@ from transcoder.system_parameters import (
 from transcoder.update_mask import mask_field, mask_paths, said_fields
 from transcoder.values import BadValue
 from transcoder.well_known import well_known
+from transcoder.wire import PIECE, is_heavy, parse
 
 if TYPE_CHECKING:
     from transcoder.forms import FormBinder
@@ -76,6 +77,7 @@ class RequestDecoder:
         "_names",
         "_path",
         "_query",
+        "_serialized",
         "_system",
         "_weave",
     )
@@ -98,6 +100,7 @@ class RequestDecoder:
             _path_setter(descriptor, variable.name) for variable in binding.template.variables
         )
         self._body = _body_reader(binding, message_class, profile)
+        self._serialized = serialized_class(binding.body, descriptor, message_class)
         self._is_raw = _takes_raw(binding, descriptor)
         self._form = None if forms is None else _form_binder(binding, profile, forms)
         self._mask = _patch_mask(binding, descriptor)
@@ -141,7 +144,8 @@ class RequestDecoder:
             message, said = self._read(self._body, body, content_type)
         bind = self._query
         if query and self._weave and bind is not None:
-            message = self._woven(message, query, said, bind)
+            serialized = body if isinstance(body, bytes) and is_any_protobuf(content_type) else b""
+            message = self._woven(message, query, said, bind, serialized)
         for set_, value in zip(self._path, values, strict=True):
             set_(message, value)
         if form and bind is not None:
@@ -175,12 +179,12 @@ class RequestDecoder:
         return None if self._form is None else self._form.multipart(content_type)
 
     def is_heavy(self, body: bytes | Multipart, content_type: str) -> bool:
-        """Say whether a body is JSON that it would hold the event loop to read."""
+        """Say whether it would hold the event loop to read a body."""
         # A value takes two bytes, its comma included.
         if not isinstance(body, bytes) or len(body) <= 2 * ON_LOOP or self._is_raw:
             return False
         if is_any_protobuf(content_type):
-            return False
+            return self._serialized is not None and is_heavy(body, self._serialized)
         if self._form is not None and self._form.takes(content_type):
             return False
         # One value may be long, and a long one slow: base64 and masks are judged letter by letter.
@@ -229,12 +233,21 @@ class RequestDecoder:
         return parameters(form, replace(self._limits, size=len(form)), "form")
 
     def _woven(
-        self, body: Message, query: bytes, said: bytes | Sequence[str], bind: QueryBinder
+        self,
+        body: Message,
+        query: bytes,
+        said: bytes | Sequence[str],
+        bind: QueryBinder,
+        serialized: bytes,
     ) -> Message:
         message = self._message_class()
         pairs = parameters(query, self._limits)
         bind.bind(message, bind.beside(pairs, _said_fields(said, self._descriptor)))
         _clear_what_both_say(message, body)
+        if len(serialized) > PIECE:
+            # To merge messages takes as long as to read them at once.
+            before = self._message_class.SerializePartialToString(message)
+            return parse(before + serialized, self._message_class)
         self._message_class.MergeFrom(message, body)
         return message
 

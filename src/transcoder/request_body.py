@@ -18,6 +18,7 @@ from transcoder.profile import Profile
 from transcoder.protojson import from_json
 from transcoder.protojson.cost import LIMIT, json_values
 from transcoder.status import Code
+from transcoder.wire import PIECE, enclosed, parse
 
 ReadBody = Callable[[bytes, str], Message]
 """Body and Content-Type to a message with nothing but the body in it; empty without a body.
@@ -31,6 +32,24 @@ _ADVICE = "send Content-Type: application/json (with curl: --json)"
 def is_http_body(descriptor: Descriptor | None) -> bool:
     """Say whether a message is `google.api.HttpBody`: raw bytes, no JSON."""
     return descriptor is not None and descriptor.full_name == "google.api.HttpBody"
+
+
+def serialized_class(
+    body: str, descriptor: Descriptor, message_class: type[Message]
+) -> type[Message] | None:
+    """Return the class of which a serialized body is; None for a rule that takes none.
+
+    Args:
+        body: of the rule; see `body_reader`.
+        descriptor: of the request.
+        message_class: of the request.
+    """
+    if body in {"", "*"}:
+        return message_class if body else None
+    leaf = FieldPath.resolve(descriptor, body, json_names=False).leaf
+    if leaf.message_type is None or leaf.is_repeated:
+        return None
+    return GetMessageClass(leaf.message_type)
 
 
 def body_reader(
@@ -72,7 +91,7 @@ class _Decoder:
 
     def __call__(self, data: bytes, content_type: str, message_class: type[Message]) -> Message:
         if content_type != JSON and is_protobuf(content_type):
-            return _parsed(data, message_class)
+            return _parsed(data, message_class, message_class.DESCRIPTOR)
         self.check(content_type, data)
         return from_json(data, message_class, ignore_unknown=self._ignore_unknown, pool=self._pool)
 
@@ -88,12 +107,12 @@ class _Decoder:
             raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
 
 
-def _parsed(data: bytes, message_class: type[Message]) -> Message:
+def _parsed(data: bytes, message_class: type[Message], told: Any) -> Message:
     try:
-        return message_class.FromString(data)
+        return parse(data, message_class)
     except DecodeError:
         # Why is not told by all versions of protobuf in the same way.
-        problem = f"the body is not a serialized {message_class.DESCRIPTOR.full_name}"
+        problem = f"the body is not a serialized {told.full_name}"
         raise InvalidRequest(problem) from None
 
 
@@ -143,6 +162,8 @@ def _submessage(
 ) -> ReadBody:
     target_of = value_of(path)
     field_class = GetMessageClass(descriptor)
+    # Fields could step out of a group, which has an end instead of a length.
+    is_enclosed = all(field.type == field.TYPE_MESSAGE for field in path.fields)
     is_unset = _unset_by(descriptor)
 
     def read(data: bytes, content_type: str) -> Message:
@@ -153,6 +174,9 @@ def _submessage(
         if is_unset(data) and not is_protobuf(content_type):
             decode.check(content_type, data)
             return message
+        if len(data) > PIECE and is_enclosed and is_protobuf(content_type):
+            # To copy it would take as long as to read it at once.
+            return _parsed(enclosed(data, path.fields[::-1]), message_class, descriptor)
         value = decode(data, content_type, field_class)
         field_class.CopyFrom(target_of(message), value)
         return message

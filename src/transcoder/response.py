@@ -162,6 +162,8 @@ class ResponseEncoder:
 
     def _serialized(self, reply: Message, media_type: str) -> Payload:
         value = reply if self._field is None else getattr(reply, self._field.name)
+        if weight(value, pool=self._pool) > LIMIT:
+            raise self._too_large(f"over {LIMIT} messages")
         data: bytes = _METHODS.SerializePartialToString(value)
         if len(data) > REPLY_LIMIT:
             raise self._too_large(f"over {REPLY_LIMIT} bytes")

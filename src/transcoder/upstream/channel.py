@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import SHUTTING_DOWN, StatusError
+from transcoder.offload import Offload
 from transcoder.status import Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
@@ -35,6 +36,7 @@ from transcoder.upstream.method_config import MethodConfig, ServiceConfig
 from transcoder.upstream.onward import TRACE, Onward
 from transcoder.upstream.passing import incoming, outgoing, timeout
 from transcoder.upstream.tls import Tls
+from transcoder.wire import is_heavy, parse
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Channel(LazyChannel):
         super().__init__(target, trusted, told, self._onward)
         self._passed = TRACE | {key.lower() for key in identity}
         self._methods: dict[str, _Method] = {}
+        self._offload = Offload()
 
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service that the backend serves; `Gateway.route` does this."""
@@ -159,7 +162,7 @@ class Channel(LazyChannel):
             method.proven = False
             raise self._failure(error, method, call) from None
         self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
-        return self._read(method, data)
+        return await self._read(method, data)
 
     async def _replies(
         self, method: _Method, call: Call, request: Request
@@ -182,7 +185,7 @@ class Channel(LazyChannel):
                 # The servicer sent them before a reply; without any, an error may come instead.
                 call.open(call.initial_metadata)
             while (data := await remote.read()) is not grpc.aio.EOF:
-                yield self._read(method, data)
+                yield await self._read(method, data)
             self._told(method, call, initial, await remote.trailing_metadata())
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             if feeding is not None and feeding.error is not None:
@@ -193,10 +196,12 @@ class Channel(LazyChannel):
             if feeding is not None:
                 await feeding.end()
 
-    def _read(self, method: _Method, data: bytes | None) -> Message:
+    async def _read(self, method: _Method, data: bytes | None) -> Message:
         if data is None:
             raise unreadable(method.path, self.target, "OK without a reply")
         try:
+            if is_heavy(data, method.reply):
+                return await self._offload.run(parse, data, method.reply)
             return method.reply.FromString(data)
         except DecodeError as error:
             raise unreadable(method.path, self.target, str(error)) from None
