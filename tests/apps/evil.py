@@ -202,3 +202,5 @@ async def serving(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # An aborted connection closes its socket when the loop comes round to it.
+        await asyncio.sleep(0.01)
