@@ -199,6 +199,8 @@ async def serving(
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        # What was accepted just now begins to be served, and can be ended with the rest.
+        await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

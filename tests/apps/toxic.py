@@ -131,4 +131,6 @@ async def toxic(backend: str) -> AsyncIterator[ToxicProxy]:
         yield proxy
     finally:
         server.close()
+        # What was accepted just now begins to be served, and can be ended with the rest.
+        await asyncio.sleep(0.01)
         await proxy.end()
