@@ -23,7 +23,7 @@ class Toxic(enum.Enum):
     CUT = enum.auto()
     """Connections are closed as they come."""
     HALF = enum.auto()
-    """The client's side is told the end of the backend's, and heard no more."""
+    """Who is sent something hears the end of the other side instead."""
     BLACKHOLE = enum.auto()
     """Nothing passes, either way, on old connections or new ones; they stay open."""
     GARBAGE = enum.auto()
@@ -104,9 +104,7 @@ class ToxicProxy:
             if self.toxic is Toxic.BLACKHOLE:
                 continue
             if self.toxic is Toxic.HALF:
-                if back:
-                    writer.write_eof()
-                return
+                break
             if self.toxic is Toxic.GARBAGE and back:
                 data = b"\xffGARBAGE" * 20
             writer.write(data)
