@@ -285,7 +285,7 @@ def test_failure(served: Served, name: str, *, first: bool) -> None:
     """What a backend does wrong is told as its fault, in little, whenever it begins to."""
     _, http, code = CASES[name]
     if first:
-        ask(served, "dies")
+        ask(served, "nothing")
     else:
         canary(served)
         if name == "two":

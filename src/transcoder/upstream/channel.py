@@ -139,7 +139,11 @@ class Channel(LazyChannel):
 
     async def _answer(self, method: _Method, call: Call, request: Request) -> Message:
         if method.proven and isinstance(request, Message):
-            return await self._single(method, call, request)
+            try:
+                return await self._single(method, call, request)
+            except BaseException:
+                method.proven = False
+                raise
         replies: list[Message] = []
         async with contextlib.aclosing(self._replies(method, call, request)) as stream:
             async for reply in stream:
@@ -159,7 +163,6 @@ class Channel(LazyChannel):
         try:
             data = await remote
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            method.proven = False
             raise self._failure(error, method, call) from None
         self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
         return await self._read(method, data)
