@@ -15,7 +15,8 @@ from transcoder.errors import InvalidRequest, PayloadTooLarge, StatusError, Unsu
 from transcoder.multipart import FormLimits, Multipart
 
 TYPE = "multipart/form-data; boundary=b"
-Read = tuple[str, str, bool, bytes]
+Read = tuple[str, str, str, bytes]
+NAMED = b'Content-Disposition: form-data; name="a"'
 
 
 def part(headers: bytes, data: bytes = b"") -> bytes:
@@ -37,7 +38,7 @@ def fed(chunks: list[bytes], limits: FormLimits, content_type: str = TYPE) -> li
         for chunk in chunks:
             form.feed(chunk)
         form.end()
-        return [(each.name, each.content_type, each.is_file, each.read()) for each in form.parts]
+        return [(each.name, each.content_type, each.kind, each.read()) for each in form.parts]
 
 
 def whole(body: bytes) -> list[bytes]:
@@ -52,31 +53,42 @@ def with_trailing_data(body: bytes) -> list[bytes]:
     return [body, b"\r\nepilogue --b\r\n"]
 
 
+JSON = part(NAMED + b"\r\nContent-Type: application/json", b"[]")
+
+
 @pytest.mark.parametrize("cut", [whole, byte_by_byte, with_trailing_data])
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         (b"", []),
-        (field(b"a", b"1"), [("a", "", False, b"1")]),
-        (field(b"a"), [("a", "", False, b"")]),
-        (field(b"a", b"1") + field(b"a", b"2"), [("a", "", False, b"1"), ("a", "", False, b"2")]),
-        (field(b"a", b"\r\n--B\r\n-"), [("a", "", False, b"\r\n--B\r\n-")]),  # no boundary
-        (field("ü".encode(), b"1"), [("ü", "", False, b"1")]),
-        (file(b"a", b"\0\xff"), [("a", "", True, b"\0\xff")]),
-        (file(b"a"), [("a", "", True, b"")]),
-        (file(b"a", file_name=b"") + field(b"c"), [("c", "", False, b"")]),  # no file was chosen
-        (file(b"a", b"1", file_name=b""), [("a", "", True, b"1")]),
+        (field(b"a", b"1"), [("a", "", "text", b"1")]),
+        (field(b"a"), [("a", "", "text", b"")]),
+        (field(b"a", b"1") + field(b"a", b"2"), [("a", "", "text", b"1"), ("a", "", "text", b"2")]),
+        (field(b"a", b"\r\n--B\r\n-"), [("a", "", "text", b"\r\n--B\r\n-")]),  # no boundary
+        (field("ü".encode(), b"1"), [("ü", "", "text", b"1")]),
+        (file(b"a", b"\0\xff"), [("a", "", "file", b"\0\xff")]),
+        (file(b"a"), [("a", "", "file", b"")]),
+        (file(b"a", file_name=b"") + field(b"c"), [("c", "", "text", b"")]),  # no file was chosen
+        (file(b"a", b"1", file_name=b""), [("a", "", "file", b"1")]),
         (
             part(b"content-disposition:form-data;name=a\r\nContent-Type: Text/Plain;charset=x"),
-            [("a", "Text/Plain;charset=x", False, b"")],
+            [("a", "Text/Plain;charset=x", "text", b"")],
         ),
         (
             part(b'Content-Disposition: form-data; name="a"\r\nContent-Type: application/json'),
-            [("a", "application/json", True, b"")],
+            [("a", "application/json", "json", b"")],
+        ),
+        (
+            file(b"a", b"{}", b'f"\r\nContent-Type: application/json; x="'),
+            [("a", 'application/json; x=""', "file", b"{}")],
+        ),
+        (
+            part(b'Content-Disposition: form-data; name="a"\r\nContent-Type: image/png'),
+            [("a", "image/png", "file", b"")],
         ),
         (
             part(b'Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: 8Bit'),
-            [("a", "", False, b"")],
+            [("a", "", "text", b"")],
         ),
     ],
 )  # fmt: skip
@@ -138,6 +150,9 @@ def test_boundary(content_type: str) -> None:
         (FormLimits(field_size=3), field(b"a", b"1234"), "over the limit of 3 bytes", "a"),
         (FormLimits(files=1), file(b"a") + file(b"c"), "over 1 files", "c"),
         (FormLimits(files=0), file(b"a"), "over 0 files", "a"),
+        (FormLimits(files=0, fields=1), JSON + JSON, "over 1 fields", "a"),
+        (FormLimits(), part(NAMED + b"; a=b" * 16), "header has over 16 options", ""),
+        (FormLimits(), part(NAMED + b"\r\nContent-Type: a/b" + b";" * 17), "over 16 options", ""),
     ],
 )
 def test_limits(limits: FormLimits, body: bytes, problem: str, name: str) -> None:
@@ -145,7 +160,7 @@ def test_limits(limits: FormLimits, body: bytes, problem: str, name: str) -> Non
     for chunks in ([body], byte_by_byte(body)):
         with pytest.raises(StatusError, match=problem) as refused:
             fed(chunks, limits)
-        assert isinstance(refused.value, PayloadTooLarge) != bool(name)
+        assert isinstance(refused.value, PayloadTooLarge) == ("the body is" in problem)
         assert getattr(refused.value, "field", "") == name
 
 

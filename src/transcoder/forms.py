@@ -6,6 +6,8 @@ of a multipart body may be more than text:
     for a google.api.HttpBody field   any part: its bytes, and its Content-Type
     for a bytes field                 a file: its bytes
     for a field of any other kind     a part of type application/json: what `body: "field"` takes
+
+A part of type application/json without a file name is no file, for a bytes field neither.
 """
 
 from __future__ import annotations
@@ -163,7 +165,7 @@ class FormBinder:
         known = [(part, path) for part in parts if (path := self._path(part.name)) is not None]
         texts, typed = [], []
         for part, path in known:
-            if part.is_file or is_http_body(path.leaf.message_type):
+            if part.kind != "text" or is_http_body(path.leaf.message_type):
                 typed.append((part, path))
             else:
                 texts.append((part.name, "=", _text(part)))
@@ -205,7 +207,7 @@ class FormBinder:
             body = _place(target, path)
             body.content_type = part.content_type
             body.data = part.read()
-        elif leaf.type == FieldDescriptor.TYPE_BYTES:
+        elif leaf.type == FieldDescriptor.TYPE_BYTES and part.kind == "file":
             _put(target, path, part.read())
         elif is_json(part.content_type):
             data = part.read()

@@ -185,12 +185,12 @@ def is_any_json(content_type: str) -> bool:
 def is_utf8(content_type: str) -> bool:
     """Say whether a Content-Type names UTF-8 or its part ASCII, or no charset."""
     _, semicolon, rest = content_type.partition(";")
-    if not semicolon:
+    if not semicolon or "charset" not in rest.lower():
         return True
     given = _parameters(rest)
     if given is None:
-        # Not of the grammar, but what it says of charsets counts.
-        return "charset" not in rest.lower()
+        # Not of the grammar, but it does say something of charsets.
+        return False
     return given.get("charset", "utf-8").lower() in _UTF8
 
 

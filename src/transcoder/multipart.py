@@ -11,10 +11,11 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from transcoder.budget import NODES
 from transcoder.errors import NAME_LIMIT, InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from transcoder.marshaler import is_json, media_type
 
 try:
     from python_multipart.exceptions import FormParserError
@@ -29,6 +30,9 @@ _silent = logging.getLogger(f"{__name__}.parser")
 # The parser warns of what the client is told anyway.
 _silent.setLevel(logging.CRITICAL + 1)
 
+_OPTIONS = 16
+"""Options in a header of a part: clients send two, and each takes its time to read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormLimits:
@@ -37,8 +41,9 @@ class FormLimits:
     Args:
         size: bytes in all.
         fields: how many, but for files.
-        field_size: bytes of one field's value.
-        files: how many; a part with a file name is one, or with a type other than plain text.
+        field_size: bytes of one field's text.
+        files: how many; a part with a file name is one, or with a type other than plain text
+            and JSON.
         memory: bytes of one file that are kept in memory while it arrives; a larger one waits
             in a temporary file.
         nodes: JSON values, paths of field masks and nested names, in all; see `transcoder.budget`.
@@ -52,22 +57,25 @@ class FormLimits:
     nodes: int = NODES
 
 
+Kind = Literal["text", "json", "file"]
+
+
 class Part:
     """One part of a body.
 
     Args:
         name: of the field.
         content_type: as it was sent; empty when it was not.
-        is_file: whether it is a file, rather than a field.
+        kind: what it holds; a file that holds JSON is a file.
         memory: bytes that are kept in memory.
     """
 
-    __slots__ = ("_content", "content_type", "is_file", "name", "size")
+    __slots__ = ("_content", "content_type", "kind", "name", "size")
 
-    def __init__(self, name: str, content_type: str, *, is_file: bool, memory: int) -> None:
+    def __init__(self, name: str, content_type: str, *, kind: Kind, memory: int) -> None:
         self.name = name
         self.content_type = content_type
-        self.is_file = is_file
+        self.kind = kind
         self.size = 0
         # A size of 0 would stand for no limit.
         self._content = tempfile.SpooledTemporaryFile(max_size=max(memory, 1))  # noqa: SIM115
@@ -142,7 +150,9 @@ class Multipart:
     def spools(self, size: int) -> bool:
         """Say whether feeding so many bytes may write to disk, and so take its time."""
         part = self._part
-        return part is not None and part.is_file and part.size + size > self._limits.memory
+        if part is None or part.kind == "text":
+            return False
+        return part.size + size > self._limits.memory
 
     def close(self) -> None:
         """Forget all parts."""
@@ -174,6 +184,8 @@ class Multipart:
         name = self._header.lower()
         if name in self._headers:
             raise InvalidRequest("a part of the multipart body says a header twice")
+        if self._value.count(b";") > _OPTIONS:
+            raise InvalidRequest(f"a part's header has over {_OPTIONS} options")
         self._headers[name] = self._value.strip()
         self._header = self._value = b""
 
@@ -189,22 +201,21 @@ class Multipart:
         self._open(name, content_type, options.get(b"filename"))
 
     def _open(self, name: str, content_type: str, file_name: bytes | None) -> None:
-        media_type = content_type.partition(";")[0].strip().lower()
-        is_file = file_name is not None or media_type not in {"", "text/plain"}
-        self._files += is_file
+        kind = _kind(content_type, file_name)
+        self._files += kind == "file"
         limits = self._limits
         if self._files > limits.files:
             raise InvalidRequest(f"over {limits.files} files", name[:NAME_LIMIT])
         if len(self.parts) - self._files >= limits.fields:
             raise InvalidRequest(f"over {limits.fields} fields", name[:NAME_LIMIT])
-        memory = limits.memory if is_file else limits.field_size
-        self._part = Part(name, content_type, is_file=is_file, memory=memory)
+        memory = limits.field_size if kind == "text" else limits.memory
+        self._part = Part(name, content_type, kind=kind, memory=memory)
         self._unsent = file_name == b""
         self.parts.append(self._part)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self.parts[-1]
-        if not part.is_file and part.size + end - start > self._limits.field_size:
+        if part.kind == "text" and part.size + end - start > self._limits.field_size:
             problem = f"over the limit of {self._limits.field_size} bytes"
             raise InvalidRequest(problem, part.name[:NAME_LIMIT])
         part.write(data[start:end])
@@ -218,6 +229,15 @@ class Multipart:
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+def _kind(content_type: str, file_name: bytes | None) -> Kind:
+    # A browser says the type of each file that it sends: one that holds JSON is a file.
+    if file_name is not None:
+        return "file"
+    if media_type(content_type) in {"", "text/plain"}:
+        return "text"
+    return "json" if is_json(content_type) else "file"
 
 
 @contextlib.contextmanager

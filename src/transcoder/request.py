@@ -265,9 +265,15 @@ class RequestDecoder:
             (query and names_system(query)) or (form and names_system(form))
         ):
             return None
+        # Fields of a form may be long: they were decoded once, when they were bound.
+        form = b"&".join(pair for pair in form.split(b"&") if _may_be_system(pair))
         pairs = self._form_pairs(form) + parameters(query, self._limits)
         said = system_parameters(pairs, self._system)
         return None if said == SystemParameters() else said
+
+
+def _may_be_system(pair: bytes) -> bool:
+    return names_system(pair.partition(b"=")[0])
 
 
 def _body_reader(

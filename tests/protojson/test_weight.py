@@ -95,15 +95,6 @@ def test_enough() -> None:
     assert 50 < weight(message, enough=50) < weight(message)
 
 
-def test_many_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known of types is forgotten before it is too much."""
-    monkeypatch.setattr(module, "_plans", {})
-    monkeypatch.setattr(module, "_TYPES", 1)
-    for _ in range(3):
-        assert weight(Struct(fields={"a": Value()})) == 4
-        assert weight(EVERYTHING()) == OWN
-
-
 @pytest.mark.parametrize("name", PRINTED)
 def test_large_messages(name: str) -> None:
     """A message just under the limits is counted in little time."""
@@ -112,7 +103,7 @@ def test_large_messages(name: str) -> None:
 
     assert weight(message, numbers=True, pool=pool) <= LIMIT
     assert message.ByteSize() <= REPLY_LIMIT
-    assert cost(lambda: weight(message, pool=pool)) < 2 * BOUND
+    assert cost(lambda: weight(message, pool=pool), 2 * BOUND) < 2 * BOUND
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -123,4 +114,4 @@ def test_too_large_messages(name: str) -> None:
 
     weighs = weight(message, numbers=True, pool=pool)
     assert weighs > LIMIT or message.ByteSize() > REPLY_LIMIT
-    assert cost(lambda: weight(message, pool=pool)) < 2 * BOUND
+    assert cost(lambda: weight(message, pool=pool), 2 * BOUND) < 2 * BOUND
