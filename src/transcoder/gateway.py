@@ -18,24 +18,21 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
-from transcoder import form_post
-from transcoder.asgi import raw_path, send_payload
+from transcoder.asgi import send_payload
 from transcoder.body import Disconnected
 from transcoder.calls import Calls
-from transcoder.errors import SHUTTING_DOWN, ConfigError, InvalidRequest, NotFound, StatusError
+from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
-from transcoder.handlers import GuardedHandlers
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.inbound import STRIPPED, Inbound
+from transcoder.matching import Matching
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
@@ -43,6 +40,7 @@ from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
 from transcoder.refusal import POOL, SHAPE, refuse
+from transcoder.registry import Calling, Registry
 from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
 from transcoder.route import HEALTH, Match, Miss, health_route
@@ -50,11 +48,8 @@ from transcoder.status import Code
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder, method_path
-from transcoder.upstream import Upstream, proxy
+from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
 from transcoder.upstream.behaviours import Handler, is_cancelled
-from transcoder.upstream.interceptors import HandlerDetails
-from transcoder.upstream.local import Local
 from transcoder.upstream.proxy import Remote
 from transcoder.websocket import NO_STREAM, Sockets
 
@@ -67,9 +62,6 @@ _log = logging.getLogger(__name__)
 _DEFAULT_POOL: Final[DescriptorPool] = descriptor_pool.Default()
 
 BuiltIn = Callable[[Scope], Payload]
-
-PATH_LIMIT = 8192
-"""Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
 
 
 class Gateway(Starlette):
@@ -154,8 +146,6 @@ class Gateway(Starlette):
         self.router.default = self._not_found
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
-        # Apart, for a stream may wait for its client as long as it likes.
-        self._stream_executor = ThreadPoolExecutor(threads, thread_name_prefix="stream")
         self.draining = False
         self.transcoder = Transcoder(
             profile=profile,
@@ -165,36 +155,37 @@ class Gateway(Starlette):
             conflicts=conflicts,
             events=events,
         )
-        self._form_posts = form_post.is_looked_at(profile)
+        profile = self.transcoder.profile
+        self._match = Matching(self.transcoder)
         self._errors = errors
         self._timeouts = timeouts
-        self._offload = offload = Offload()
-        self._pool = pool or _DEFAULT_POOL
-        self._handlers: dict[str, GuardedHandlers] = {}
-        self._upstreams: dict[str, Upstream] = {}
-        self._remotes: dict[Remote, None] = {}
-        self._interceptors = tuple(interceptors)
-        self._local = Local(self.executor, self._stream_executor, self._interceptors)
         self._validation = _validation() if validate else None
+        inbound = Inbound(profile, matcher=incoming, strip=strip, proxies=_proxies(trusted_proxies))
+        calls = Calls(inbound, timeouts, trusted_peers)
+        offload = Offload()
+        calling = Calling(
+            self.executor,
+            ThreadPoolExecutor(threads, thread_name_prefix="stream"),
+            offload,
+            tuple(interceptors),
+            calls.admitted,
+            self._validation,
+        )
+        self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
         read = Reader(
             body_limit,
-            form_posts=self._form_posts,
+            form_posts=self._match.form_posts,
             pace=pace,
             offload=offload,
             validation=self._validation,
         )
-        if not isinstance(trusted_proxies, TrustedProxies):
-            trusted_proxies = TrustedProxies(trusted_proxies)
-        adapted = self.transcoder.profile
-        inbound = Inbound(adapted, matcher=incoming, strip=strip, proxies=trusted_proxies)
-        self._calls = Calls(inbound, timeouts, trusted_peers)
-        answering = self._upstream_of, self._calls, read
-        self._rest = Rest(*answering, offload, Outbound(adapted, matcher=outgoing))
+        answering = self._registry.upstream_of, calls, read
+        self._rest = Rest(*answering, offload, Outbound(profile, matcher=outgoing))
         self._streaming = Streaming(*answering, self._rest, streams)
         self._sockets = Sockets(
             self._match,
             streaming=self._streaming,
-            calls=answering[1],
+            calls=calls,
             read=read,
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
@@ -205,12 +196,12 @@ class Gateway(Starlette):
     @property
     def services(self) -> tuple[str, ...]:
         """Full names of the registered services."""
-        return tuple(name for name in self._handlers if not name.startswith("/"))
+        return self._registry.names
 
     @property
     def pool(self) -> DescriptorPool:
         """Where the services' descriptors are."""
-        return self._pool
+        return self._registry.pool
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """Register servicers; generated `add_…Servicer_to_server` functions call this.
@@ -221,29 +212,13 @@ class Gateway(Starlette):
             ConfigError: a rule is wrong, or the service is registered already.
         """
         for handler in generic_rpc_handlers:
-            # Handlers without a service's name answer on the gRPC port alone.
-            name = getattr(handler, "service_name", lambda: "")() or f"/{len(self._handlers)}"
-            if name in self._handlers:
-                raise ConfigError(f"{name} is registered twice")
-            service = self._service(name)
-            replies = {} if service is None else self._add_routes(service, handler)
-            threads = self.executor, self._stream_executor
-            guarded = GuardedHandlers(
-                handler,
-                *threads,
-                replies,
-                self._interceptors,
-                admitted=self._calls.admitted,
-                check=self._validation,
-                offload=self._offload,
-            )
-            self._handlers[name] = guarded
+            self._registry.add(handler)
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, Handler]
     ) -> None:
         """Register a servicer, unless `add_generic_rpc_handlers` did; generated code calls both."""
-        if service_name not in self._handlers:
+        if service_name not in self._registry:
             handlers = dict(method_handlers)
             generic = grpc.method_handlers_generic_handler(service_name, handlers)
             self.add_generic_rpc_handlers([generic])
@@ -260,19 +235,7 @@ class Gateway(Starlette):
         Raises:
             ConfigError: a rule is wrong, or the service is registered already.
         """
-        name = service.full_name
-        if name in self._handlers:
-            raise ConfigError(f"{name} is registered twice")
-        self._add(service)
-        upstream.add(service)
-        self._remotes[upstream] = None
-        self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
-        threads = self.executor, self._stream_executor
-        passing = proxy.handlers(service, upstream)
-        admitted = self._calls.admitted
-        self._handlers[name] = GuardedHandlers(
-            passing, *threads, admitted=admitted, check=self._validation, offload=self._offload
-        )
+        self._registry.route(service, upstream)
 
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
@@ -280,7 +243,7 @@ class Gateway(Starlette):
         An exception in a servicer, a deserializer or a serializer tells the client INTERNAL and
         a request id; grpc.aio alone would send the exception's text.
         """
-        server.add_generic_rpc_handlers(tuple(self._handlers.values()))
+        server.add_generic_rpc_handlers(self._registry.handlers)
 
     @property
     def streams(self) -> StreamLimits:
@@ -307,8 +270,8 @@ class Gateway(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
         kind = scope["type"]
-        if kind == "http" and self._form_posts and scope["method"] == "POST":
-            self._decide_method(scope)
+        if kind == "http" and self._match.form_posts and scope["method"] == "POST":
+            self._match.decide_method(scope)
         if kind == "http" and not self.user_middleware:
             found = self._match(scope)
             if not isinstance(found, Miss):
@@ -327,8 +290,7 @@ class Gateway(Starlette):
 
         async def sending(message: Any) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                for upstream in self._remotes:
-                    await upstream.close()
+                await self._registry.close()
             await send(message)
 
         return sending
@@ -342,51 +304,6 @@ class Gateway(Starlette):
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return False
         return True
-
-    def _service(self, name: str) -> ServiceDescriptor | None:
-        try:
-            return self._pool.FindServiceByName(name)
-        except KeyError:
-            return None
-
-    def _add_routes(self, service: ServiceDescriptor, handler: Any) -> dict[str, type[Message]]:
-        """Add a service's routes and methods; return what each of them replies, by path."""
-        self._add(service)
-        replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
-        for path, reply in replies.items():
-            found = handler.service(HandlerDetails(path))
-            if found is not None:
-                self._local.add(path, found, reply)
-        return replies
-
-    def _add(self, service: ServiceDescriptor) -> None:
-        self.transcoder.add(service)
-        if self._validation is not None:
-            self._validation.add(service, self.transcoder.routes)
-
-    def _upstream_of(self, method: str) -> Upstream:
-        return self._upstreams.get(method, self._local)
-
-    def _decide_method(self, scope: Scope) -> None:
-        """Give a POST the method it stands for, before any policy or route sees it."""
-
-        def fits(method: str) -> bool:
-            return isinstance(self._match({**scope, "method": method}), Match)
-
-        method = form_post.method_of(scope["headers"], self.transcoder.profile, fits)
-        if method != "POST":
-            scope["method"] = method
-            scope["transcoder.form"] = True
-
-    def _match(self, scope: Scope) -> Match[Any] | Miss | StatusError:
-        path = raw_path(scope)
-        if len(path) > PATH_LIMIT:
-            message = f"the path is over the limit of {PATH_LIMIT} bytes"
-            return StatusError(Code.INVALID_ARGUMENT, message, http=414)
-        try:
-            return self.transcoder.compile().match(scope["method"], path)
-        except InvalidRequest as error:
-            return error
 
     async def _answer(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
@@ -430,7 +347,7 @@ class Gateway(Starlette):
     def _health(self, scope: Scope) -> Payload:
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
         for name in query.get("service", []):
-            if name and name not in self._handlers:
+            if name and name not in self._registry:
                 raise NotFound("no such service")
         if self.draining:
             raise StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
@@ -440,8 +357,8 @@ class Gateway(Starlette):
         """Say in a scope how its errors are told."""
         if self._errors is not None:
             scope[SHAPE] = self._errors
-        if self._pool is not _DEFAULT_POOL:
-            scope[POOL] = self._pool
+        if self.pool is not _DEFAULT_POOL:
+            scope[POOL] = self.pool
 
     async def _shake_hands(
         self, found: Match[Any] | StatusError, scope: Scope, receive: Receive, send: Send
@@ -486,6 +403,10 @@ class _Transcoded(BaseRoute):
             return Fit.NONE, {}
         # An application may have a WebSocket of its own where a method has none.
         return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
+
+
+def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:
+    return trusted if isinstance(trusted, TrustedProxies) else TrustedProxies(trusted)
 
 
 def _validation() -> Validation:

@@ -1,0 +1,52 @@
+"""Which route a request is for, by the path that its client sent."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.types import Scope
+
+from transcoder import form_post
+from transcoder.asgi import raw_path
+from transcoder.errors import InvalidRequest, StatusError
+from transcoder.route import Match, Miss
+from transcoder.status import Code
+from transcoder.transcoder import Transcoder
+
+PATH_LIMIT: Final = 8192
+"""Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
+
+
+class Matching:
+    """Finds the routes of requests.
+
+    Args:
+        transcoder: has the routes.
+    """
+
+    def __init__(self, transcoder: Transcoder) -> None:
+        self._transcoder = transcoder
+        self.form_posts = form_post.is_looked_at(transcoder.profile)
+        """Whether a form POST may stand for another method."""
+
+    def __call__(self, scope: Scope) -> Match[Any] | Miss | StatusError:
+        """Return the route, or that there is none, or what is wrong with the path."""
+        path = raw_path(scope)
+        if len(path) > PATH_LIMIT:
+            message = f"the path is over the limit of {PATH_LIMIT} bytes"
+            return StatusError(Code.INVALID_ARGUMENT, message, http=414)
+        try:
+            return self._transcoder.compile().match(scope["method"], path)
+        except InvalidRequest as error:
+            return error
+
+    def decide_method(self, scope: Scope) -> None:
+        """Give a POST the method it stands for, before any policy or route sees it."""
+
+        def fits(method: str) -> bool:
+            return isinstance(self({**scope, "method": method}), Match)
+
+        method = form_post.method_of(scope["headers"], self._transcoder.profile, fits)
+        if method != "POST":
+            scope["method"] = method
+            scope["transcoder.form"] = True
