@@ -191,6 +191,9 @@ def test_http_bodies(decode: Decode) -> None:
         ([part("child", b'{"int32Value": "x"}', **JSON)], "child.int32Value", ""),
         ([part("int32_list", b'["x"]', **JSON)], "int32_list", ""),
         ([part("child", b"{", **JSON)], "child", ""),
+        ([part("any.value", b"x", "f")], "any.value", "which only a JSON body says"),
+        ([part("bytes_wrapper.value", b"x", "f")], "bytes_wrapper.value", "taken as text only"),
+        ([part("time", b"null", **JSON), part("time.seconds", b"1")], "time", "too many values"),
         ([part("string_map[k]", b"v", "f")], "string_map[k]", "taken as text only"),
         ([part("bytes_value", b"", "f")] * 2, "bytes_value", "too many values"),
         ([part("bytesValue", b"YQ"), part("bytes_value", b"", "f")], "bytes_value", "too many"),
@@ -446,6 +449,7 @@ def test_path_and_query(decode: Decode) -> None:
          ["child.class", "int32_value", "string_map"]),
         (multipart(part("int32Value", b"0"), part("child", b"{}", **JSON)), MULTIPART,
          ["child", "int32_value"]),
+        (b"time.seconds=1&time.nanos=1", URLENCODED, ["time"]),
         (b"", URLENCODED, []),
     ],
 )  # fmt: skip

@@ -121,9 +121,16 @@ def test_stream_of_requests(rpc: Rpc) -> None:
         ),
         (
             "Update",
-            HttpRule(post="/v1/{item.time}", body="item.time.seconds"),  # all of what holds it
-            ["body 'item.time.seconds' is always lost: the path sets item.time after it"],
+            HttpRule(post="/v1/{item.choice_int}", body="item.choice_child"),
+            [
+                (
+                    "body 'item.choice_child' is always lost: "
+                    "the path sets item.choice_int after it, and oneof choice holds one"
+                ),
+            ],
         ),
+        ("Update", HttpRule(post="/v1/{item.choice_int}", body="item.child"), []),
+        ("Update", HttpRule(post="/v1/{item.optional_int32}", body="item.optional_string"), []),
         (
             "Update",
             HttpRule(custom=CustomHttpPattern(kind="RESTORE", path="/v1/x")),
@@ -267,6 +274,47 @@ NESTED = HttpRule(get="/v1/x", additional_bindings=[HttpRule(get="/v1/y")])
             "Update",
             HttpRule(post="/v1/x", response_body="child.class"),
             "'/v1/x': response_body 'child.class': must be a field of the reply itself",
+        ),
+        (
+            "Update",
+            HttpRule(get="/v1/{item.choice_int}/{item.choice_string}"),
+            (
+                "'/v1/{item.choice_int}/{item.choice_string}', column 24: "
+                "item.choice_string: overwrites item.choice_int, for oneof choice holds only one"
+            ),
+        ),
+        (
+            "Update",
+            HttpRule(get="/v1/{item.choice_child.class}/{item.choice_time}"),
+            (
+                "'/v1/{item.choice_child.class}/{item.choice_time}', column 32: "
+                "item.choice_time: overwrites item.choice_child.class, "
+                "for oneof choice holds only one"
+            ),
+        ),
+        (
+            "Update",
+            HttpRule(get="/v1/{item.time.seconds}"),
+            (
+                "'/v1/{item.time.seconds}', column 11: "
+                "time: a google.protobuf.Timestamp goes as a whole, not in parts"
+            ),
+        ),
+        (
+            "Update",
+            HttpRule(get="/v1/{item.any.type_url}"),
+            (
+                "'/v1/{item.any.type_url}', column 11: "
+                "any: a google.protobuf.Any goes as a whole, not in parts"
+            ),
+        ),
+        (
+            "Update",
+            HttpRule(post="/v1/x", body="item.time.seconds"),
+            (
+                "'/v1/x': body 'item.time.seconds': "
+                "time: a google.protobuf.Timestamp goes as a whole, not in parts"
+            ),
         ),
         (
             "Update",

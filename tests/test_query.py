@@ -54,6 +54,13 @@ def refusal(message: Descriptor, query: str, **options: Any) -> tuple[str, str]:
             {"choice_child": {"int32_value": 1, "string_value": "x"}},
         ),
         ("enum_value=RED&enum_list=GREEN&enum_list=1", {"enum_value": 1, "enum_list": [2, 1]}),
+        # Parts of well-known values, in whatever order.
+        ("time.nanos=5&time.seconds=-1", {"time": {"seconds": -1, "nanos": 5}}),
+        ("duration.nanos=-1&duration.seconds=-1", {"duration": {"seconds": -1, "nanos": -1}}),
+        ("mask.paths=a_b&mask.paths=c", {"mask": {"paths": ["a_b", "c"]}}),
+        ("int32_wrapper.value=5", {"int32_wrapper": {"value": 5}}),
+        ("value.number_value=5", {"value": {"number_value": 5}}),
+        ("child.time.seconds=1", {"child": {"time": {"seconds": 1}}}),
         ("", {}),
         ("&&&", {}),
         ("=x&=", {}),
@@ -94,6 +101,67 @@ def test_binds(everything: Descriptor, query: str, expected: dict[str, Any]) -> 
 def test_refuses(everything: Descriptor, query: str, field: str, problem: str) -> None:
     """A parameter that does not fit is told by its name."""
     assert refusal(everything, query) == (field, problem)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "problem"),
+    [
+        ("value.number_value=NaN", "value.number_value", "google.protobuf.Value"),
+        ("value.number_value=-Infinity", "value.number_value", "google.protobuf.Value"),
+        ("time.seconds=999999999999999", "time.seconds", "google.protobuf.Timestamp"),
+        ("time.nanos=-1", "time.nanos", "google.protobuf.Timestamp"),
+        ("duration.seconds=1&duration.nanos=-1", "duration.nanos", "google.protobuf.Duration"),
+        ("child.duration.nanos=1000000000", "child.duration.nanos", "google.protobuf.Duration"),
+        ("mask.paths=aB&mask.paths=b", "mask.paths", "google.protobuf.FieldMask"),
+        ("choice_time.seconds=-62135596801", "choice_time.seconds", "google.protobuf.Timestamp"),
+    ],
+)
+def test_parts_that_do_not_fit(
+    everything: Descriptor, query: str, field: str, problem: str
+) -> None:
+    """A value in parts is looked at as a whole, for JSON has to have a form for it."""
+    assert refusal(everything, query) == (field, f"its parts make no {problem}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("string_wrapper", "string_wrapper.value"),
+        ("time", "time.seconds"),
+        ("mask", "mask.paths"),
+        ("child.mask", "child.mask.paths"),
+        ("struct", "struct.fields[a]"),
+        ("value", "value.struct_value.fields[a]"),
+        ("value.struct_value", "value.struct_value.fields[a]"),
+    ],
+)
+def test_whole_beside_parts(everything: Descriptor, keys: tuple[str, str]) -> None:
+    """A well-known value is said once: whole, or in parts."""
+    whole = {"time": "1970-01-01T00:00:00Z", "struct": "{}", "value": "{}"}
+    said = [f"{key}={whole.get(key, '{}' if 'struct' in key else '1')}" for key in keys]
+    for pairs in (said, said[::-1]):
+        field, problem = refusal(everything, "&".join(pairs))
+        assert (field, problem) == (
+            pairs[1].partition("=")[0],
+            "too many values: this field takes one, or its parts",
+        )
+
+
+@pytest.mark.parametrize(
+    "query", ["any.type_url=http://169.254.169.254/x", "any.value=AA==", "child.any.type_url=x"]
+)
+def test_parts_of_any(everything: Descriptor, query: str) -> None:
+    """The type of an Any is only said by JSON, where it is looked for."""
+    assert refusal(everything, query)[1] == (
+        "any holds a message of any type, which only a JSON body says"
+    )
+
+
+def test_many_parts_cost_little(everything: Descriptor) -> None:
+    """A value is looked at once, however many parts it has."""
+    query = "&".join(["mask.paths=a"] * 600)
+
+    assert cost(lambda: bind(everything, query)) < BOUND
 
 
 def test_map_in_a_oneof(everything: Descriptor) -> None:

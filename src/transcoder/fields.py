@@ -24,6 +24,8 @@ from google.protobuf.message import Message
 from transcoder.values import BadValue, scalar, suggestion
 from transcoder.well_known import is_weighed, well_known
 
+_ANY = "google.protobuf.Any"
+
 Setter = Callable[[Message, str], None]
 """Sets, or appends to, one field of a message from text; raises BadValue."""
 KeySetter = Callable[[Message, str, str], None]
@@ -153,10 +155,11 @@ def setter(path: FieldPath) -> Setter:
     """Compile the setter of a singular field, or the appender of a repeated one.
 
     Raises:
-        FieldPathError: the leaf is a map, or a message that no text says.
+        FieldPathError: the leaf is a map, a message that no text says, or within one of any type.
     """
     field = path.leaf
     depth = len(path.fields) - 1
+    refuse_any(path)
     if is_map(field):
         raise FieldPathError(f"{field.name} is a map: write {field.name}[key]=value", depth)
     if field.message_type is not None:
@@ -172,10 +175,21 @@ def setter(path: FieldPath) -> Setter:
     return _set_nested(path, read) if depth else _set(field.name, read)
 
 
+def refuse_any(path: FieldPath) -> None:
+    """Refuse a path into an Any: JSON names its type, which is looked for, and not its bytes.
+
+    Raises:
+        FieldPathError: it goes into one.
+    """
+    for depth, field in enumerate(path.fields[:-1]):
+        if field.message_type is not None and field.message_type.full_name == _ANY:
+            raise FieldPathError(_no_text(field, field.message_type), depth)
+
+
 def _no_text(field: FieldDescriptor, message: Descriptor) -> str:
     if field.is_repeated:
         return f"{field.name} holds messages: send it in the body"
-    if message.full_name == "google.protobuf.Any":
+    if message.full_name == _ANY:
         return f"{field.name} holds a message of any type, which only a JSON body says"
     if not message.fields:
         return f"{field.name} is a message without fields, which only a JSON body says"
@@ -244,6 +258,7 @@ def key_setter(path: FieldPath) -> KeySetter:
         FieldPathError: the leaf is not a map, or its values are messages that no text says.
     """
     depth = len(path.fields) - 1
+    refuse_any(path)
     entry_type = path.leaf.message_type
     if entry_type is None or not is_map(path.leaf):
         raise FieldPathError(f"{path.leaf.name} is not a map", depth)

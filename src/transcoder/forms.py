@@ -29,8 +29,10 @@ from transcoder.fields import (
     itself,
     oneof_guard,
     parent_of,
+    refuse_any,
     value_of,
 )
+from transcoder.known_parts import known_path
 from transcoder.marshaler import is_json, is_utf8, media_type
 from transcoder.multipart import FormLimits, Multipart, Part
 from transcoder.profile import Profile
@@ -170,12 +172,13 @@ class FormBinder:
             else:
                 texts.append((part.name, "=", _text(part)))
         self._set.bind(target, texts, budget)
-        counts = Counter(str(path) for _, path in known)
+        said = Counter(str(path) for _, path in known)
+        said.update({name for _, path in known for name in _above(path)})
         for part, path in typed:
             try:
-                self._check_typed(target, part, path, count=counts[str(path)])
+                self._check_typed(target, part, path, count=said[str(path)])
                 self._set_typed(target, part, path, budget)
-            except BadValue as error:
+            except (BadValue, FieldPathError) as error:
                 raise InvalidRequest(str(error), part.name[:NAME_LIMIT]) from None
         return _sorted(path for _, path in known)
 
@@ -200,6 +203,9 @@ class FormBinder:
             guard(target)
         if "[" in part.name:
             raise BadValue("an entry of a map is taken as text only")
+        refuse_any(path)
+        if _above(path):
+            raise BadValue("a part of a well-known value is taken as text only")
 
     def _set_typed(self, target: Message, part: Part, path: FieldPath, budget: Budget) -> None:
         leaf = path.leaf
@@ -255,5 +261,11 @@ def _text(part: Part) -> str:
     return text
 
 
+def _above(path: FieldPath) -> tuple[str, ...]:
+    """Return the paths of the well-known values that a path goes into."""
+    known = known_path(path)
+    return () if known is None else known.above
+
+
 def _sorted(paths: Iterable[FieldPath | None]) -> list[str]:
-    return sorted({str(path) for path in paths if path is not None})
+    return sorted({(*_above(path), str(path))[0] for path in paths if path is not None})

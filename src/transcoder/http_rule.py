@@ -19,8 +19,9 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from transcoder.errors import ConfigError, TemplateError
 from transcoder.fields import FieldPath, FieldPathError, UnknownField, is_map
 from transcoder.path_template import PathTemplate
-from transcoder.well_known import fits_path
+from transcoder.well_known import fits_path, well_known
 
+_ANY = "google.protobuf.Any"
 _HTTP: Any = annotations_pb2.http
 _HTTP_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A `token` of RFC 9110, section 5.6.2; `*` is one too."""
@@ -162,6 +163,9 @@ def notes(binding: Binding) -> Iterator[str]:
     for variable in binding.template.variables:
         if names[: len(variable.field_path)] == variable.field_path:
             yield f"body {body!r} is always lost: the path sets {variable.name} after it"
+        elif body not in {"", "*"} and (oneof := _shared_oneof(rpc, body, variable.name)):
+            told = f"the path sets {variable.name} after it, and oneof {oneof} holds one"
+            yield f"body {body!r} is always lost: {told}"
 
 
 def _is_empty(rule: HttpRule) -> bool:
@@ -198,6 +202,7 @@ def _problems(
 ) -> Iterator[str]:
     for position in range(len(template.variables)):
         yield from _variable_problems(rpc, template, position)
+    yield from _oneof_problems(rpc, template)
     where, body, response_body = repr(template.text), rule.body, rule.response_body
     if body and method in {"GET", "HEAD"}:
         yield f"{where}: {method} has no body, remove body: {body!r}"
@@ -224,9 +229,13 @@ def _pattern(rule: HttpRule) -> tuple[str, str]:
 
 def _field_problems(message: Descriptor, name: str, said: str) -> Iterator[str]:
     try:
-        FieldPath.resolve(message, name, json_names=False)
+        path = FieldPath.resolve(message, name, json_names=False)
     except FieldPathError as error:
         yield f"{said}: {_told(error)}"
+    else:
+        inside = _inside_well_known(path)
+        if inside is not None:
+            yield f"{said}: {inside[1]}"
 
 
 def _told(error: FieldPathError) -> str:
@@ -251,6 +260,9 @@ def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | Non
         path = FieldPath.resolve(rpc.input_type, name, json_names=False)
     except FieldPathError as error:
         return error.depth, _told(error)
+    inside = _inside_well_known(path)
+    if inside is not None:
+        return inside
     depth, leaf = len(path.fields) - 1, path.leaf
     if leaf.is_repeated:
         kind = "a map" if is_map(leaf) else "repeated"
@@ -258,6 +270,42 @@ def _variable_problem(rpc: MethodDescriptor, name: str) -> tuple[int, str] | Non
     if leaf.message_type is not None and not fits_path(leaf.message_type):
         return depth, f"{leaf.name}: a path variable cannot be a {leaf.message_type.full_name}"
     return None
+
+
+def _inside_well_known(path: FieldPath) -> tuple[int, str] | None:
+    """Return which name of a path is of a value that only goes as a whole, and that it does."""
+    for depth, field in enumerate(path.fields[:-1]):
+        kind = field.message_type
+        if kind is not None and (well_known(kind) is not None or kind.full_name == _ANY):
+            return depth, f"{field.name}: a {kind.full_name} goes as a whole, not in parts"
+    return None
+
+
+def _oneof_problems(rpc: MethodDescriptor, template: PathTemplate) -> Iterator[str]:
+    """Yield the variables that overwrite an earlier one, for one oneof holds both."""
+    names = [variable.name for variable in template.variables]
+    for position, name in enumerate(names):
+        for other in names[:position]:
+            if oneof := _shared_oneof(rpc, other, name):
+                problem = f"{name}: overwrites {other}, for oneof {oneof} holds only one"
+                yield str(TemplateError(template.text, _column(template.text, position), problem))
+
+
+def _shared_oneof(rpc: MethodDescriptor, one: str, other: str) -> str:
+    """Return the oneof of which two paths are through different members; nothing without one."""
+    try:
+        paths = [
+            FieldPath.resolve(rpc.input_type, name, json_names=False).fields
+            for name in (one, other)
+        ]
+    except FieldPathError:
+        return ""
+    for left, right in zip(*paths, strict=False):
+        if left.name != right.name:
+            oneof = left.containing_oneof
+            shared = oneof is not None and oneof is right.containing_oneof
+            return str(oneof.name) if oneof is not None and shared else ""
+    return ""
 
 
 def _column(text: str, position: int) -> int:

@@ -28,6 +28,7 @@ from transcoder.fields import (
     oneof_guard,
     setter,
 )
+from transcoder.known_parts import KnownPath, known_path
 from transcoder.profile import Strictness
 from transcoder.query_string import DEFAULT_LIMITS, Pair, QueryLimits, parameters
 from transcoder.system_parameters import check_system
@@ -40,6 +41,7 @@ class _Parameter:
     set: Setter
     once: bool
     weighed: bool = False
+    known: KnownPath | None = None
 
 
 class QueryBinder:
@@ -104,18 +106,26 @@ class QueryBinder:
             pairs: decoded parameters.
             budget: of what takes its time; None where there is too little for that.
         """
-        known = self._known
+        kept = self._known
         seen: set[str] = set()
+        parts: dict[str, tuple[str, KnownPath]] = {}
         key = ""
         try:
             for key, _, value in pairs:
-                parameter = known.get(key) or self._parameter(key)
+                parameter = kept.get(key) or self._parameter(key)
                 if parameter.once and parameter.name in seen:
                     _refuse_second()
                 seen.add(parameter.name)
+                known = parameter.known
+                if known is not None:
+                    known.keep_apart(seen)
+                    if known.above:
+                        parts[known.above[0]] = key, known
                 if budget is not None and parameter.weighed:
                     budget.spend(nodes(value))
                 parameter.set(message, value)
+            for key, known in parts.values():  # noqa: B007  what is refused tells it
+                known.check(message)
         except (BadValue, FieldPathError) as error:
             raise InvalidRequest(str(error), key[:NAME_LIMIT]) from None
 
@@ -150,7 +160,7 @@ class QueryBinder:
         if bracket:
             return self._map_entry(path, map_key)
         once, weighed = not path.leaf.is_repeated, is_weighed_leaf(path)
-        parameter = _Parameter(str(path), _guarded(path), once, weighed)
+        parameter = _Parameter(str(path), _guarded(path), once, weighed, known_path(path))
         if len(self._known) < self._limits.compiled:
             self._known[key] = parameter
         return parameter
@@ -177,7 +187,8 @@ class QueryBinder:
             if len(self._maps) < self._limits.compiled:
                 self._maps[name] = set_
         set_entry = _entry_setter(set_, map_key)
-        return _Parameter(name, set_entry, once=False, weighed=is_weighed_leaf(path))
+        weighed = is_weighed_leaf(path)
+        return _Parameter(name, set_entry, once=False, weighed=weighed, known=known_path(path))
 
 
 def _refuse_second() -> NoReturn:
