@@ -32,11 +32,8 @@ def everything(protos: DescriptorPool) -> Descriptor:
         ({"stringMap": {"a": "b"}, "childMap": {"a": {"class": "x"}}}, ["child_map", "string_map"]),
         ({"child": {"time": "1970-01-01T00:00:00Z"}}, ["child.time"]),
         ({"int32Wrapper": 5, "stringWrapper": None}, ["int32_wrapper", "string_wrapper"]),
-        # What is inside a Struct has no proto names.
-        (
-            {"struct": {"aB": {"c": 1, "d": []}}, "value": {"x": {}}},
-            ["struct.aB.c", "struct.aB.d", "value.x"],
-        ),
+        # What is inside a Struct has no proto names, and may have names that no path can spell.
+        ({"struct": {"aB": {"c": 1}, "a.b": [], "": 1}, "value": {"x": 1}}, ["struct", "value"]),
         ({"child": {"any": {"@type": "type.googleapis.com/x.Y", "a": 1}}}, ["child.any"]),
         ({"@custom": "x"}, ["custom_name"]),
         (None, []),
@@ -46,6 +43,14 @@ def everything(protos: DescriptorPool) -> Descriptor:
 def test_paths(everything: Descriptor, body: Any, paths: list[str]) -> None:
     """The mask has the leaves of the body, in proto names and sorted."""
     assert mask_paths(json.dumps(body).encode(), everything) == paths
+
+
+@pytest.mark.parametrize("name", ["Struct", "Value", "Any"])
+def test_free_form_body(protos: DescriptorPool, name: str) -> None:
+    """A body whose keys are no fields has no paths to say."""
+    kind = protos.FindMessageTypeByName(f"google.protobuf.{name}")
+
+    assert mask_paths(b'{"a": 1, "@type": "x"}', kind) == []
 
 
 def test_unknown_key(everything: Descriptor) -> None:

@@ -13,8 +13,13 @@ from transcoder.fields import FieldPath, FieldPathError, UnknownField
 from transcoder.well_known import well_known
 
 _FIELD_MASK = "google.protobuf.FieldMask"
-_ANY = "google.protobuf.Any"
-_FREE_FORM = {"google.protobuf.Struct", "google.protobuf.Value"}
+_WHOLE = {
+    # A path would have to name a type, or keys that no path can spell: `a.b`, none at all, `aB`
+    # which reads as a_b. `FieldMask.MergeMessage` takes none of them.
+    "google.protobuf.Any",
+    "google.protobuf.Struct",
+    "google.protobuf.Value",
+}
 
 
 def mask_field(message: Descriptor) -> FieldDescriptor | None:
@@ -30,7 +35,8 @@ def mask_field(message: Descriptor) -> FieldDescriptor | None:
 def mask_paths(body: bytes, message: Descriptor) -> list[str]:
     """Return the paths that a JSON body says, sorted, in proto names.
 
-    A list, a map and null are said as a whole; so is an empty object, but for the body itself.
+    A list, a map, a Struct or Value, an Any and null are said as a whole; so is an empty object,
+    but for the body itself. A body that has no fields says nothing.
 
     Args:
         body: a JSON document that was found to be a `message`.
@@ -45,21 +51,18 @@ def mask_paths(body: bytes, message: Descriptor) -> list[str]:
     ['name', 'options.deprecated', 'options.go_package']
     """
     document = json.loads(body)
-    if not isinstance(document, dict) or not document:
+    if not isinstance(document, dict) or not document or message.full_name in _WHOLE:
         return []
     return sorted(set(_inside(document, message, "")))
 
 
-def _inside(value: dict[str, Any], message: Descriptor | None, prefix: str) -> Iterator[str]:
-    """Yield the paths under a non-empty object; without a message, its keys are names."""
+def _inside(value: dict[str, Any], message: Descriptor, prefix: str) -> Iterator[str]:
+    """Yield the paths under a non-empty object."""
     for key, item in value.items():
-        if message is None:
-            name, below, whole = key, None, False
-        else:
-            field = _field(message, key, prefix)
-            name, below, whole = field.name, _below(field), not _is_open(field)
-        path = f"{prefix}{name}"
-        if whole or not isinstance(item, dict) or not item:
+        field = _field(message, key, prefix)
+        path = f"{prefix}{field.name}"
+        below = _below(field)
+        if below is None or not isinstance(item, dict) or not item:
             yield path
         else:
             yield from _inside(item, below, f"{path}.")
@@ -107,12 +110,9 @@ def _field(message: Descriptor, key: str, prefix: str) -> FieldDescriptor:
         raise InvalidRequest(str(error), f"{prefix}{key}") from None
 
 
-def _is_open(field: FieldDescriptor) -> bool:
-    """Say whether the paths go on inside a field."""
-    message = field.message_type
-    return message is not None and not field.is_repeated and message.full_name != _ANY
-
-
 def _below(field: FieldDescriptor) -> Descriptor | None:
+    """Return the message in which the paths go on; None if the field is said as a whole."""
     message = field.message_type
-    return None if message is None or message.full_name in _FREE_FORM else message
+    if message is None or field.is_repeated or message.full_name in _WHOLE:
+        return None
+    return message
