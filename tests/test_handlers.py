@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from services.user.v1.user_service_pb2 import User
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.handlers import GuardedHandlers
+from transcoder.offload import Offload
 from transcoder.status import Code
 
 SECRET = "dsn=postgres://user:secret@db"
@@ -26,6 +27,8 @@ async def serve(
     use: Callable[[grpc.aio.Channel], Any],
     serializer: Callable[[Any], bytes] = User.SerializeToString,
     deserializer: Callable[[bytes], Any] = User.FromString,
+    *,
+    offload: Offload | None = None,
 ) -> Any:
     """Serve one guarded behaviour on a real port and hand a channel to it."""
     make = getattr(grpc, f"{kind}_rpc_method_handler")
@@ -33,7 +36,7 @@ async def serve(
     server = grpc.aio.server()
     generic = grpc.method_handlers_generic_handler("tests.Service", handlers)
     executor = ThreadPoolExecutor(2)
-    server.add_generic_rpc_handlers([GuardedHandlers(generic, executor)])
+    server.add_generic_rpc_handlers([GuardedHandlers(generic, executor, offload=offload)])
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -421,3 +424,54 @@ def test_unknown_method() -> None:
         return code
 
     assert asyncio.run(serve("unary_unary", one_loop, use)) is grpc.StatusCode.UNIMPLEMENTED
+
+
+TAGS = 40_000
+HEAVY = User(tags=[""] * TAGS).SerializeToString()
+
+
+def counted(kind: str, *messages: bytes, waiting: int = 16) -> str | grpc.StatusCode:
+    """Return the name that the servicer answers: how many tags came, or the status."""
+
+    async def one(request: User, context: Any) -> User:
+        return User(name=str(len(request.tags)))
+
+    async def many(requests: AsyncIterator[User], context: Any) -> User:
+        return User(name=" ".join([str(len(request.tags)) async for request in requests]))
+
+    async def use(channel: grpc.aio.Channel) -> str | grpc.StatusCode:
+        stub = getattr(channel, kind)("/tests.Service/Do", response_deserializer=User.FromString)
+        try:
+            reply = await stub(iter(messages) if kind.startswith("stream") else messages[0])
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return str(reply.name)
+
+    behaviour = many if kind.startswith("stream") else one
+    offload = Offload(waiting=waiting)
+    answer: str | grpc.StatusCode = asyncio.run(serve(kind, behaviour, use, offload=offload))
+    return answer
+
+
+def test_heavy_request() -> None:
+    """A request that takes long to read is read on a thread."""
+    assert counted("unary_unary", HEAVY) == str(TAGS)
+
+
+def test_heavy_requests_of_a_stream() -> None:
+    """So is each of a stream, and they stay in their order."""
+    light = User(tags=["a"]).SerializeToString()
+
+    assert counted("stream_unary", HEAVY, light, HEAVY[:-2]) == f"{TAGS} 1 {TAGS - 1}"
+
+
+def test_too_many_heavy_requests() -> None:
+    """When too many of them come at once, the next is refused."""
+    assert counted("unary_unary", HEAVY, waiting=0) is grpc.StatusCode.UNAVAILABLE
+    assert counted("unary_unary", b"", waiting=0) == "0"
+
+
+def test_malformed_heavy_request(caplog: pytest.LogCaptureFixture) -> None:
+    """One that cannot be read is told as any other is."""
+    assert counted("unary_unary", HEAVY[:-1]) is grpc.StatusCode.INTERNAL
+    assert [record.levelname for record in caplog.records] == ["ERROR"]

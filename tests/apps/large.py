@@ -7,21 +7,17 @@ asked: CPU seconds, for those of other processes are nobody's fault here.
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from compiled import pool
+from held import Held
 from transcoder import Gateway
 from transcoder.profile import GOOGLE, Profile
 
@@ -111,36 +107,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
 REPLIES = {**ON_LOOP, **PRINTED, **REFUSED}
 
 
-class _Held:
-    """Measures how long the loop was held."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self._last = 0.0
-
-    def turn(self) -> None:
-        """Take a turn of the loop, and the next in a millisecond."""
-        now = time.process_time()
-        self.longest = max(self.longest, now - self._last)
-        self._last = now
-        asyncio.get_running_loop().call_later(0.001, self.turn)
-
-    @asynccontextmanager
-    async def lifespan(self, app: Any) -> AsyncIterator[None]:
-        """Begin."""
-        self._last = time.process_time()
-        self.turn()
-        yield
-
-    async def tell(self, request: Request) -> JSONResponse:
-        """Answer with the longest time since it was last asked."""
-        longest, self.longest = self.longest, 0.0
-        return JSONResponse(longest)
-
-
 def create(profile: Profile = GOOGLE) -> Gateway:
     """Return the gateway."""
-    held = _Held()
+    held = Held()
     replies = {name: make() for name, make in REPLIES.items()}
     # The replies are there for as long as the process, and no request's garbage.
     gc.freeze()

@@ -55,7 +55,7 @@ def heaviest(size: int) -> dict[str, tuple[str, bytes]]:
     everything, lists, maps = _KINDS
     room = size - 20
     numbers = varint(20, 1)
-    keys = [item(31, varint(1, i)) for i in range(max(room // 7, 0))]
+    entries = [item(31, varint(1, i) + varint(2, 1)) for i in range(max(room // 10, 0))]
     return {
         "children": (everything, repeated(25, size)),
         "nested": (everything, item(70, repeated(25, room))),
@@ -63,7 +63,7 @@ def heaviest(size: int) -> dict[str, tuple[str, bytes]]:
         "in-a-map": (everything, item(34, item(1, b"k") + item(2, repeated(25, room)))),
         "grandchildren": (everything, repeated(25, size, repeated(25, 120))),
         "numbers": (everything, numbers * (size // len(numbers))),
-        "map": (everything, b"".join(keys)),
+        "map": (everything, b"".join(entries)),
         "map-of-messages": (maps, repeated(16, size)),
         "lists": (lists, repeated(20, size)),
         "unknown-group": (everything, group(999, varint(1, 1) * (room // 2))),

@@ -756,6 +756,22 @@ def test_broken_answers(
     asyncio.run(running())
 
 
+@pytest.mark.parametrize(("end", "told"), [(None, 40_000), (-1, 502)])
+def test_heavy_replies(end: int | None, told: int) -> None:
+    """A reply that takes long to read is read on a thread, and refused like any other."""
+    heavy = User(tags=[""] * 40_000).SerializeToString()
+
+    async def running() -> int:
+        async with evil(replying(heavy[:end])) as backend, Channel(backend.target) as channel:
+            channel.add(SERVICE)
+            try:
+                return len((await get(channel)).tags)
+            except StatusError as error:
+                return error.http
+
+    assert asyncio.run(running()) == told
+
+
 @pytest.mark.parametrize("kind", ["reset", "odd"])
 def test_broken_streams(kind: str) -> None:
     """A stream ends where the backend breaks it; of its metadata only what can be told is."""

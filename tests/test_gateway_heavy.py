@@ -1,0 +1,215 @@
+"""Serialized messages that take protobuf long: what they may cost the event loop."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from cost import BOUND
+from heavy import EVERYTHING, SERVICE, TAKEN
+from serialized import heaviest, number
+
+if TYPE_CHECKING:
+    from tests.conftest import Served, Start
+
+PROTOBUF = "application/x-protobuf"
+SIZES = {"1MiB": (1 << 20) - 100, "4MiB": (4 << 20) - 100}
+NAMES = [name for name, (type_, _) in heaviest(1).items() if type_ == "everything.v1.Everything"]
+CASES = [(name, "1MiB") for name in NAMES]
+CASES += [(name, "4MiB") for name in ("children", "in-a-list", "grandchildren")]
+OPTIONS = [("grpc.max_receive_message_length", 8 << 20), ("grpc.max_send_message_length", 8 << 20)]
+TAKEN_DATA: bytes = TAKEN.SerializeToString()
+_PATH = f"/{SERVICE.full_name}/"
+
+
+def content(name: str, size: str) -> bytes:
+    return heaviest(SIZES[size])[name][1]
+
+
+class Backend(grpc.GenericRpcHandler):
+    """Answers any method with the message of the name in the request, or that it was taken."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        if handler_call_details.method.endswith("Watch"):
+            return grpc.unary_stream_rpc_method_handler(self._watch)
+        if handler_call_details.method.endswith("Import"):
+            return grpc.stream_unary_rpc_method_handler(self._import)
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _answer(self, request: bytes, context: Any) -> bytes:
+        if len(request) > 1000:
+            return TAKEN_DATA
+        name, _, size = EVERYTHING.FromString(request).string_value.partition("@")
+        return content(name, size)
+
+    def _watch(self, request: bytes, context: Any) -> Iterator[bytes]:
+        yield self._answer(request, context)
+
+    def _import(self, requests: Iterator[bytes], context: Any) -> bytes:
+        for _ in requests:
+            pass
+        return TAKEN_DATA
+
+
+@pytest.fixture(scope="module")
+def local(start_shared: Start) -> Served:
+    """A gateway that answers by itself."""
+    return start_shared("heavy:create")
+
+
+@pytest.fixture(scope="module")
+def routed(start_shared: Start) -> Iterator[Served]:
+    """A gateway before a backend of heavy replies."""
+    server = grpc.server(ThreadPoolExecutor(2), options=OPTIONS)
+    server.add_generic_rpc_handlers((Backend(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKEND", f"127.0.0.1:{port}")
+        yield start_shared("heavy:routed")
+    server.stop(None).wait()
+
+
+def held(served: Served, call: Callable[[], object]) -> float:
+    """Return how many CPU seconds the loop was held at once: the least of a few tries."""
+    longest: list[float] = []
+    for _ in range(5):
+        served.get("/held")
+        call()
+        longest.append(served.get("/held")[2])
+        if longest[-1] < BOUND:
+            break
+    return min(longest)
+
+
+def channel_to(served: Served) -> grpc.Channel:
+    return grpc.insecure_channel(served.grpc_target, OPTIONS)
+
+
+def post(served: Served, path: str, body: bytes, content_type: str = PROTOBUF) -> int:
+    """Send a body; return the status."""
+    connection = http.client.HTTPConnection(served.http_target, timeout=20)
+    connection.request("POST", path, body, {"content-type": content_type})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def get(served: Served, path: str, accept: str) -> int:
+    """Ask for an answer; return the status."""
+    connection = http.client.HTTPConnection(served.http_target, timeout=20)
+    connection.request("GET", path, headers={"accept": accept})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_bodies(local: Served, name: str, size: str) -> None:
+    """A serialized body keeps nobody waiting."""
+    body = content(name, size)
+    statuses = set()
+    longest = held(local, lambda: statuses.add(post(local, "/v1/put", body)))
+
+    assert statuses == {200}
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bodies_of_a_field(local: Served, size: str) -> None:
+    """Nor does one that is a field of the request."""
+    body = content("children", size)
+    longest = held(local, lambda: post(local, "/v1/child", body))
+
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_messages_of_a_stream(local: Served, size: str) -> None:
+    """Nor does a message of a stream."""
+    body = content("children", size)
+    delimited, content_type = number(len(body)) + body, f"{PROTOBUF}; delimited=true"
+    longest = held(local, lambda: post(local, "/v1/import", delimited, content_type))
+
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_requests(local: Served, name: str, size: str) -> None:
+    """Nor does a request on the gRPC port."""
+    data = content(name, size)
+    with channel_to(local) as channel:
+        put: Any = channel.unary_unary(_PATH + "Put")
+        longest = held(local, lambda: put(data, timeout=20))
+
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_requests_passed_on(routed: Served, name: str) -> None:
+    """Nor when it is passed on."""
+    data = content(name, "1MiB")
+    with channel_to(routed) as channel:
+        put: Any = channel.unary_unary(_PATH + "Put")
+        longest = held(routed, lambda: put(data, timeout=20))
+
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_streamed_requests(local: Served, size: str) -> None:
+    """Nor when it is one of many."""
+    data = content("children", size)
+    with channel_to(local) as channel:
+        import_: Any = channel.stream_unary(_PATH + "Import")
+        longest = held(local, lambda: import_(iter([data]), timeout=20))
+
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_replies(routed: Served, name: str, size: str) -> None:
+    """Nor does a backend's reply; one of too many messages is refused."""
+    statuses = set()
+    path = f"/v1/{name}@{size}"
+    longest = held(routed, lambda: statuses.add(get(routed, path, "application/json")))
+
+    assert statuses == {200 if name in {"numbers", "unknown-group"} else 500}
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_serialized_replies(routed: Served, size: str) -> None:
+    """Nor does one that the client wants serialized."""
+    statuses = set()
+    longest = held(routed, lambda: statuses.add(get(routed, f"/v1/children@{size}", PROTOBUF)))
+
+    assert statuses == {500}
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_replies_passed_on(routed: Served, name: str) -> None:
+    """Nor does one on the gRPC port."""
+    asked = EVERYTHING(string_value=f"{name}@1MiB").SerializeToString()
+    with channel_to(routed) as channel:
+        call: Any = channel.unary_unary(_PATH + "Get")
+        longest = held(routed, lambda: call(asked, timeout=20))
+
+    assert longest < 2 * BOUND
+
+
+def test_streamed_replies_passed_on(routed: Served) -> None:
+    """Nor one of many."""
+    asked = EVERYTHING(string_value="children@1MiB").SerializeToString()
+    with channel_to(routed) as channel:
+        watch: Any = channel.unary_stream(_PATH + "Watch")
+        longest = held(routed, lambda: list(watch(asked, timeout=20)))
+
+    assert longest < 2 * BOUND
