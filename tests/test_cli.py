@@ -218,7 +218,7 @@ def test_explain_options(run: Run) -> None:
 
 def test_explain_a_match(run: Run) -> None:
     """A match tells the rule, its place, what was bound, and the message."""
-    explained = run("explain", "--descriptor-set", "api.binpb", "get", "/v1/books/7?pages=3")
+    explained = run("explain", "--descriptor-set", "api.binpb", "GET", "/v1/books/7?pages=3")
 
     assert explained.exit_code == 0
     assert explained.stdout == (
@@ -265,6 +265,16 @@ def test_explain_a_miss(run: Run) -> None:
         "    segment 2 is 'book', not 'books'\n"
         "  PUT /v1/{name=books/*}  api.v1.Books.Put\n"
         "    segment 2 is 'book', not 'books'\n"
+    )
+
+
+def test_explain_a_method_in_small_letters(run: Run) -> None:
+    """A method is taken as it is written, as the server does, and the right one is told."""
+    explained = run("explain", "--descriptor-set", "api.binpb", "get", "/v1/books/7")
+
+    assert explained.exit_code == 1
+    assert explained.stdout.startswith(
+        "501 UNIMPLEMENTED: no such HTTP method: methods are case-sensitive, write GET\n"
     )
 
 

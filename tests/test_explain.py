@@ -195,6 +195,34 @@ def test_near_routes(transcoder: Transcoder) -> None:
     assert found["POST /v1/users/{string_value}:stop"] == "the path does not end with ':stop'"
 
 
+def test_far_shorter_path(protos: DescriptorPool) -> None:
+    """A route of which the path has only the beginning is near, however much is missing."""
+    names = ("int32_value", "int64_value", "bool_value", "enum_value", "bytes_value", "class")
+    rule = HttpRule(get=f"/v1/int/{'/'.join(f'{{{name}}}' for name in names)}")
+    rules = {f"{METHODS}Everyone": rule, f"{METHODS}Update": HttpRule(get="/v1/get/x")}
+    service = protos.FindServiceByName("everything.v1.Bindings")
+
+    found = near(Transcoder([service], rules=rules), "GET", "/v1/int/1/2")
+
+    assert next(iter(found.items())) == (
+        f"GET {rule.get}",
+        "the path ends where '*' should follow",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "problem"),
+    [
+        ("get", "501 no such HTTP method: methods are case-sensitive, write GET"),
+        ("FOO", "501 no such HTTP method"),
+        ("TRACE", "501 no such HTTP method"),
+    ],
+)
+def test_method_that_no_server_takes(transcoder: Transcoder, method: str, problem: str) -> None:
+    """What the HTTP port refuses before it looks for a route is told."""
+    assert told(explain(transcoder, method, "/v1/users/me").error) == problem
+
+
 def test_wrong_method(transcoder: Transcoder) -> None:
     """A route that fits under another method comes first."""
     found = near(transcoder, "DELETE", "/v1/users/7:stop")

@@ -14,12 +14,13 @@ from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
 from transcoder.fields import FieldPath, FieldPathError, is_map
-from transcoder.http_rule import Binding
+from transcoder.http_rule import Binding, is_delivered
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
 from transcoder.query_string import DEFAULT_LIMITS, parameters
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
+from transcoder.status import Code
 from transcoder.system_parameters import system_names
 from transcoder.transcoder import Transcoder
 
@@ -86,7 +87,7 @@ def explain(
 
     Args:
         transcoder: all of whose routes are methods.
-        method: the HTTP method.
+        method: the HTTP method, in the case in which the client writes it.
         target: path and query as a client sends them, percent-encoded.
         body: of the request.
         content_type: of the body.
@@ -104,6 +105,8 @@ def explain(
     """
     path, _, query = target.partition("?")
     router = transcoder.compile()
+    if not _is_heard(transcoder, method):
+        return Explanation(error=_no_method(method))
     try:
         found = router.match(method, path)
     except StatusError as error:
@@ -126,6 +129,18 @@ def explain(
     return Explanation(
         route=match.route, bound=tuple(bound), request=_json(message), candidates=others
     )
+
+
+def _is_heard(transcoder: Transcoder, method: str) -> bool:
+    # A kind of one's own is heard under servers that take any method.
+    return is_delivered(method) or any(route.method == method for route in transcoder.routes)
+
+
+def _no_method(method: str) -> StatusError:
+    """Return what the server's HTTP port answers before any route is looked for."""
+    right = method.upper()
+    hint = f": methods are case-sensitive, write {right}" if is_delivered(right) else ""
+    return StatusError(Code.UNIMPLEMENTED, f"no such HTTP method{hint}", http=501)
 
 
 def _json(message: Message) -> str:
@@ -277,7 +292,8 @@ def _likeness(template: PathTemplate, keys: Sequence[str]) -> float:
         keys = [*keys[:-1], base or keys[-1]]
     alike += sum(map(_alike, template.segments, keys))
     missing = 0 if template.deep is not None else abs(len(template.segments) - len(keys))
-    return alike - missing
+    # Where several are missing, the first tells; it shall not outweigh all that fits.
+    return alike - min(missing, 1) - missing / 10
 
 
 def _alike(segment: Segment, key: str) -> float:

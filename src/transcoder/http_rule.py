@@ -128,15 +128,24 @@ def option(rpc: MethodDescriptor) -> HttpRule | None:
     return rule
 
 
+def is_delivered(method: str) -> bool:
+    """Say whether an HTTP method passes the server's HTTP port.
+
+    >>> is_delivered("GET"), is_delivered("get"), is_delivered("TRACE")
+    (True, False, False)
+    """
+    return _DELIVERED.fullmatch(method) is not None
+
+
 def undelivered(binding: Binding) -> str:
     """Return why no request reaches a binding through the server's HTTP port; or nothing.
 
     Other ASGI servers may let other methods through.
     """
     method = binding.method
-    if method == "*" or _DELIVERED.fullmatch(method):
+    if method == "*" or is_delivered(method):
         return ""
-    if _DELIVERED.fullmatch(method.upper()):
+    if is_delivered(method.upper()):
         return f"custom kind {method!r}: HTTP methods are case-sensitive, write {method.upper()!r}"
     return f"custom kind {method!r}: the server's HTTP port does not take this method"
 

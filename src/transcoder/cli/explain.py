@@ -40,7 +40,7 @@ def explain(loaded: Loaded, *, data: str, content_type: str, method: str, target
     """
     from transcoder.explain import explain as explained
 
-    found = explained(loaded.transcoder(), method.upper(), target, data.encode(), content_type)
+    found = explained(loaded.transcoder(), method, target, data.encode(), content_type)
     if found.route is not None:
         _print_match(found.route, found.bound, loaded)
         click.echo()
