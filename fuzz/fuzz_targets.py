@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor
@@ -46,6 +46,7 @@ from transcoder.request import RequestDecoder
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
 from transcoder.timeouts import Timeouts
+from transcoder.wire import is_heavy, parse
 
 Target = Callable[[bytes], None]
 
@@ -195,6 +196,21 @@ def stream(data: bytes) -> None:
         _check_elements(rest, found)
 
 
+def wire(data: bytes) -> None:
+    """Read a message in pieces as protobuf does in one, or refuse it.
+
+    A letter before it chooses the type, and a byte after that the size of the pieces.
+    """
+    name, rest = _type_and_rest(data)
+    wanted, size, serialized = message_class(name), 1 + rest[0] if rest else 1, rest[1:]
+    expected, found = (
+        _printed(read, serialized)
+        for read in (wanted.FromString, lambda data: parse(data, wanted, size))
+    )
+    check(found == expected, f"in pieces of {size} bytes it is something else")
+    is_heavy(serialized, wanted)
+
+
 def accept(data: bytes) -> None:
     """Choose by an Accept: one of what there is, or nothing, and the same again."""
     text = data.decode("latin-1")
@@ -265,6 +281,15 @@ def _check_elements(body: bytes, found: list[bytes]) -> None:
         check(json.dumps(cut) == json.dumps(elements), "other elements than json reads")
 
 
+def _printed(read: Callable[[bytes], Any], data: bytes) -> bytes | None:
+    try:
+        message = read(data)
+    except DecodeError:
+        return None
+    printed: bytes = message.SerializePartialToString(deterministic=True)
+    return printed
+
+
 def _type_and_rest(data: bytes) -> tuple[str, bytes]:
     letter = data[0] if data else 0
     return TYPES[(letter & 31) % len(TYPES)], data[1:]
@@ -278,6 +303,7 @@ TARGETS: Final[dict[str, Target]] = {
     "read": read,
     "write": write,
     "stream": stream,
+    "wire": wire,
     "accept": accept,
     "headers": headers,
 }
