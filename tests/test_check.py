@@ -7,7 +7,7 @@ from transcoder.check import Problem, check
 from transcoder.descriptors import Descriptors, Place, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.profile import GOOGLE, GRPC_GATEWAY
-from transcoder.service_config import read_service_config
+from transcoder.service_config import check_service_config, read_service_config
 from transcoder.transcoder import Transcoder
 
 HEAD = """\
@@ -212,6 +212,35 @@ def test_service_config() -> None:
         (
             "api.yaml:6:15: selector 'api.v1.Books.M22' matches no method; "
             "did you mean api.v1.Books.M2?"
+        ),
+    ]
+
+
+def test_mistakes_of_a_service_config() -> None:
+    """What is wrong in the file itself is told with all else, and the right rules count."""
+    config, mistakes = check_service_config(
+        "type: google.api.Service\n"
+        "http:\n"
+        "  rules:\n"
+        "  - selector: api.v1.Books.M1\n"
+        "    gett: /v1/{name}\n"
+        "    bdoy: '*'\n"
+        "  - get: /v2\n"
+        "  - selector: [api.v1.Books.M2]\n"
+        "    get: /v2\n"
+        "  - selector: api.v1.Books.M2\n"
+        "    get: /v1/{nmae}\n",
+        "api.yaml",
+    )
+
+    assert told(api("", ""), config=config, mistakes=mistakes) == [
+        "api.yaml:5:5: gett: no such field; did you mean get?",
+        "api.yaml:6:5: bdoy: no such field; did you mean body?",
+        "api.yaml:7:5: the rule has no selector",
+        "api.yaml:8:15: expected text",
+        (
+            "api.yaml:11:10: api.v1.Books.M2: '/v1/{nmae}', column 6: "
+            "nmae: no such field; did you mean name?"
         ),
     ]
 

@@ -186,6 +186,25 @@ def test_service_config(run: Run, tmp_path: Path) -> None:
     assert "path  name = 'copies/a:b%2Fc' -> name (string)\n" in explained
 
 
+def test_wrong_service_config(run: Run, tmp_path: Path) -> None:
+    """`check` tells all that is wrong in a service configuration, others the first of it."""
+    (tmp_path / "api.yaml").write_text(CONFIG.replace("get:", "gett:").replace("true", "maybe"))
+    options = ("--descriptor-set", "api.binpb", "--service-config", "api.yaml")
+    checked, listed = run("check", *options), run("routes", *options)
+
+    assert (checked.exit_code, checked.stdout) == (
+        1,
+        (
+            "api.yaml:3:36: expected true or false\n"
+            "api.yaml:6:5: gett: no such field; did you mean get?\n"
+        ),
+    )
+    assert (listed.exit_code, listed.stderr) == (
+        2,
+        "Error: api.yaml:3:36: expected true or false\n",
+    )
+
+
 def test_service(run: Run, tmp_path: Path) -> None:
     """Services of imported files are left out with a word, or chosen by name."""
     text = API.replace("package", 'import "google/cloud/location/locations.proto";\npackage', 1)

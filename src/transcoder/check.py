@@ -7,7 +7,7 @@ meant: routes that several others leave nothing to, and `http_rule.notes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,7 @@ from transcoder.routing import Router
 
 if TYPE_CHECKING:
     # Who has no service configuration needs no PyYAML.
-    from transcoder.service_config import SelectedRule, ServiceConfig
+    from transcoder.service_config import Mistake, SelectedRule, ServiceConfig
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,6 +47,7 @@ def check(
     descriptors: Descriptors,
     *,
     config: ServiceConfig | None = None,
+    mistakes: Iterable[Mistake] = (),
     profile: Profile = GOOGLE,
     unbound: bool = False,
     conflicts: Literal["refuse", "warn"] = "refuse",
@@ -57,6 +58,7 @@ def check(
     Args:
         descriptors: of the services.
         config: rules in place of options.
+        mistakes: what is wrong in the configuration's file.
         profile: decides which routes are in conflict.
         unbound: methods without a rule have the route `POST /package.Service/Method`.
         conflicts: whether a route that never answers because another one does keeps a server from
@@ -66,7 +68,7 @@ def check(
     Raises:
         TemplateError: `health` is no path.
     """
-    problems: list[Problem] = []
+    problems = [Problem(place, message) for place, message in mistakes]
     selected: dict[str, SelectedRule] = {}
     if config is not None:
         found = config.unmatched(descriptors.services)

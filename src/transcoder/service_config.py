@@ -84,6 +84,16 @@ class Unmatched(NamedTuple):
     fatal: bool
 
 
+class Mistake(NamedTuple):
+    """Something wrong in a service configuration itself, and where."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """What a service configuration says about HTTP.
@@ -198,7 +208,37 @@ def read_service_config(text: str, name: str) -> ServiceConfig:
     >>> config.rules[0].selector, str(config.rules[0].place), config.rules[0].rule.get
     ('example.v1.Books.GetBook', 'books.yaml:5:17', '/v1/{name=books/*}')
     """
-    return _Reader(name).config(_composed(text, name))
+    config, mistakes = check_service_config(text, name)
+    if mistakes:
+        raise ConfigError(str(mistakes[0]))
+    return config
+
+
+def check_service_config(text: str, name: str) -> tuple[ServiceConfig, tuple[Mistake, ...]]:
+    r"""Return what is right in a service configuration, and all that is wrong, by its place.
+
+    Args:
+        text: the YAML document.
+        name: of the file.
+
+    Raises:
+        ConfigError: it is not YAML, or of another type.
+
+    >>> config, mistakes = check_service_config('''
+    ... type: google.api.Service
+    ... http:
+    ...   rules:
+    ...     - selector: a.B
+    ...       gett: /v1/b
+    ...       bdy: "*"
+    ... ''', "books.yaml")
+    >>> print(*mistakes, sep="\n")
+    books.yaml:6:7: gett: no such field; did you mean get?
+    books.yaml:7:7: bdy: no such field; did you mean body?
+    """
+    reader = _Reader(name)
+    config = reader.config(_composed(text, name))
+    return config, reader.found()
 
 
 def _composed(text: str, name: str) -> yaml.Node:
@@ -229,37 +269,48 @@ def _check_depth(text: str) -> None:
 
 
 class _Reader:
-    """Reads the nodes of one file."""
+    """Reads the nodes of one file; what is wrong is kept, and read as if it were not there."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._wrong_at: dict[Place, str] = {}
+
+    def found(self) -> tuple[Mistake, ...]:
+        """Return what is wrong so far, by its place."""
+        return tuple(sorted(Mistake(*each) for each in self._wrong_at.items()))
 
     def config(self, root: yaml.Node) -> ServiceConfig:
         top = self._mapping(root, None)
         if "type" not in top or self._text(top["type"]) != _TYPE:
-            raise self._error(top.get("type", root), f"expected type: {_TYPE}")
+            self._wrong(top.get("type", root), f"expected type: {_TYPE}")
+            # It is another file, in which all else would be wrong.
+            raise ConfigError(str(self.found()[0]))
         http = self._mapping(top["http"], _HTTP) if "http" in top else {}
         decode = http.get("fully_decode_reserved_expansion")
+        rules = (self._selected(node) for node in self._list(http.get("rules")))
         return ServiceConfig(
-            rules=tuple(self._selected(node) for node in self._list(http.get("rules"))),
+            rules=tuple(rule for rule in rules if rule is not None),
             fully_decode_reserved_expansion=decode is not None and self._flag(decode),
         )
 
-    def _selected(self, node: yaml.Node) -> SelectedRule:
+    def _selected(self, node: yaml.Node) -> SelectedRule | None:
+        """Return a rule; None for a wrong one."""
+        before = len(self._wrong_at)
         fields = self._mapping(node, _RULE)
-        if "selector" not in fields:
-            raise self._error(node, "the rule has no selector")
+        selector = fields.get("selector")
+        if selector is None:
+            self._wrong(node, "the rule has no selector")
         rule, places = self._rule(node)
         for additional in self._list(fields.get("additional_bindings")):
             binding, place = self._rule(additional)
             if "additional_bindings" in self._mapping(additional, _RULE):
-                raise self._error(additional, "additional_bindings may not be nested")
+                self._wrong(additional, "additional_bindings may not be nested")
             rule.additional_bindings.append(binding)
             places += place
-        selector = fields["selector"]
-        return SelectedRule(
-            selector=self._text(selector), place=self._place(selector), rule=rule, places=places
-        )
+        said = "" if selector is None else self._text(selector)
+        if selector is None or len(self._wrong_at) > before:
+            return None
+        return SelectedRule(selector=said, place=self._place(selector), rule=rule, places=places)
 
     def _rule(self, node: yaml.Node) -> tuple[HttpRule, tuple[Place, ...]]:
         """Return a rule without its additional bindings, and where its pattern stands."""
@@ -279,43 +330,49 @@ class _Reader:
             else:
                 setattr(rule, name, self._text(fields[name]))
         if len(patterns) > 1:
-            raise self._error(node, f"one rule has one pattern, not {' and '.join(patterns)}")
+            self._wrong(node, f"one rule has one pattern, not {' and '.join(patterns)}")
         return rule, (place,)
 
     def _mapping(self, node: yaml.Node, known: frozenset[str] | None) -> dict[str, yaml.Node]:
         """Return the values of a mapping by the proto names of their keys."""
         if not isinstance(node, yaml.MappingNode):
-            raise self._error(node, "expected a mapping, key: value")
+            self._wrong(node, "expected a mapping, key: value")
+            return {}
         fields: dict[str, yaml.Node] = {}
         for key, value in node.value:
             written = self._text(key)
             name = _JSON_NAMES.get(written, written)
             if known is not None and name not in known:
-                raise self._error(key, f"{written}: no such field{suggestion(written, known)}")
-            if name in fields:
-                raise self._error(key, f"{written} is there twice")
-            fields[name] = value
+                self._wrong(key, f"{written}: no such field{suggestion(written, known)}")
+            elif name in fields:
+                self._wrong(key, f"{written} is there twice")
+            else:
+                fields[name] = value
         return fields
 
     def _list(self, node: yaml.Node | None) -> list[yaml.Node]:
         if node is None:
             return []
         if not isinstance(node, yaml.SequenceNode):
-            raise self._error(node, "expected a list, - item")
+            self._wrong(node, "expected a list, - item")
+            return []
         return list(node.value)
 
     def _text(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
-            raise self._error(node, "expected text")
+            self._wrong(node, "expected text")
+            return ""
         return str(node.value)
 
     def _flag(self, node: yaml.Node) -> bool:
         if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":bool"):
-            raise self._error(node, "expected true or false")
+            self._wrong(node, "expected true or false")
+            return False
         return str(node.value).lower() in {"true", "yes", "on"}
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self._name, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def _error(self, node: yaml.Node, problem: str) -> ConfigError:
-        return ConfigError(f"{self._place(node)}: {problem}")
+    def _wrong(self, node: yaml.Node, problem: str) -> None:
+        # What else is wrong with a node follows from what was found first.
+        self._wrong_at.setdefault(self._place(node), problem)

@@ -34,6 +34,7 @@ def check(loaded: Loaded, *, health: str) -> None:
         problems = checked(
             loaded.descriptors,
             config=loaded.config,
+            mistakes=loaded.mistakes,
             profile=loaded.profile,
             unbound=loaded.unbound,
             conflicts=loaded.conflicts,

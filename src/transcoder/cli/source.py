@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
 
     from transcoder.descriptors import Descriptors, Place
-    from transcoder.service_config import ServiceConfig
+    from transcoder.service_config import Mistake, ServiceConfig
     from transcoder.transcoder import Transcoder
 
 
@@ -86,6 +86,7 @@ class Loaded:
 
     descriptors: Descriptors
     config: ServiceConfig | None
+    mistakes: tuple[Mistake, ...]
     profile: Profile
     unbound: bool
     conflicts: Literal["refuse", "warn"]
@@ -98,6 +99,8 @@ class Loaded:
         """
         from transcoder.transcoder import Transcoder
 
+        if self.mistakes:
+            raise Unreadable(str(self.mistakes[0]))
         services = self.descriptors.services
         with told(click.ClickException):
             made = Transcoder(
@@ -158,10 +161,11 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
             else:
                 descriptors = _reflected(reflection, tls=tls, ca=ca, certificate=cert, key=key)
             descriptors = _chosen(descriptors, service)
-            chosen, config = _configured(PROFILES[profile], service_config)
+            chosen, config, mistakes = _configured(PROFILES[profile], service_config)
         loaded = Loaded(
             descriptors=descriptors,
             config=config,
+            mistakes=mistakes,
             profile=chosen,
             unbound=unbound,
             conflicts=conflicts,
@@ -201,14 +205,16 @@ def _chosen(descriptors: Descriptors, services: tuple[str, ...]) -> Descriptors:
     return descriptors
 
 
-def _configured(profile: Profile, file: BinaryIO | None) -> tuple[Profile, ServiceConfig | None]:
-    """Return a service configuration, and the profile as it changes it."""
+def _configured(
+    profile: Profile, file: BinaryIO | None
+) -> tuple[Profile, ServiceConfig | None, tuple[Mistake, ...]]:
+    """Return the profile as a service configuration changes it, that, and what is wrong in it."""
     if file is None:
-        return profile, None
-    from transcoder.service_config import read_service_config
+        return profile, None, ()
+    from transcoder.service_config import check_service_config
 
-    config = read_service_config(_text(file), file.name)
-    return config.adapt(profile), config
+    config, mistakes = check_service_config(_text(file), file.name)
+    return config.adapt(profile), config, mistakes
 
 
 def _text(file: BinaryIO) -> str:
