@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from websockets.sync.client import connect
 
 from cost import BOUND
 from heavy import EVERYTHING, SERVICE, TAKEN
@@ -137,6 +138,24 @@ def test_messages_of_a_stream(local: Served, size: str) -> None:
     delimited, content_type = number(len(body)) + body, f"{PROTOBUF}; delimited=true"
     longest = held(local, lambda: post(local, "/v1/import", delimited, content_type))
 
+    assert longest < 2 * BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_messages_of_a_websocket(local: Served, size: str) -> None:
+    """Nor does one that comes in frames."""
+    body = content("children", size)
+
+    def call() -> None:
+        with connect(f"ws://{local.http_target}/v1/import", max_size=None) as socket:
+            socket.send(body)
+            socket.send("")
+            answers.add(socket.recv())
+
+    answers: set[str | bytes] = set()
+    longest = held(local, call)
+
+    assert answers == {'{"stringValue":"taken"}'}
     assert longest < 2 * BOUND
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiled import pool
+from compiled import descriptor_set, pool
 from cost import BOUND, cost
 from serialized import group, heaviest, item, nested, number, repeated, varint
 from transcoder import wire
@@ -196,6 +197,25 @@ def test_depth_of_groups(at: int, depth: int) -> None:
 def test_odd_messages(message_class: Any, data: bytes, size: int) -> None:
     """Where the wire format has a second meaning to offer, it is protobuf's."""
     check(data, message_class, size)
+
+
+EXTENDED = """
+syntax = "proto2";
+package extended.v1;
+message Extended { extensions 100 to 199; repeated int32 numbers = 1; }
+extend Extended { repeated Extended more = 100; optional Extended one = 101; }
+"""
+
+
+@pytest.mark.parametrize("size", [1, 3, 9])
+@pytest.mark.parametrize("path", [(100,), (101,), (101, 100), (100, 101, 100, 100)], ids=str)
+def test_extensions(path: tuple[int, ...], size: int) -> None:
+    """Messages in extensions are gone through like those in fields."""
+    made = DescriptorPool()
+    for file in FileDescriptorSet.FromString(descriptor_set(EXTENDED)).file:
+        made.Add(file)
+
+    check(nested(path, varint(1, 5) * 9) * 2, class_of("extended.v1.Extended", made), size)
 
 
 @pytest.mark.parametrize(("size", "is_read"), [(60_000, True), (70_000, False)])
