@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from google.api.http_pb2 import HttpRule
 from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from services.user.v1 import user_service_pb2
@@ -79,19 +81,25 @@ def test_rules_of_a_gateway() -> None:
     assert gateway.transcoder.match("GET", "/ops/7").route.name == GET
 
 
-def test_precompile() -> None:
+def test_precompile(monkeypatch: pytest.MonkeyPatch) -> None:
     """After it, neither a request nor an answer compiles anything."""
     users = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
     transcoder = Transcoder([users])
     transcoder.precompile()
-    compiled = len(encode._encoders), len(decode._decoders)
+    compiled: list[Descriptor] = []
+    for module, name in ((encode, "compile_encoder"), (decode, "compile_decoder")):
+        monkeypatch.setattr(module, name, lambda found, _: compiled.append(found))
     match = transcoder.match("POST", "/v1/users")
     user = user_service_pb2.User(tags=["a"], labels={"a": "b"})
     user.create_time.GetCurrentTime()
-    transcoder.response(match, user)
-    transcoder.request(match, b"", b'{"address": {"city": "Zug"}}', "application/json")
+    answer = transcoder.response(match, user)
+    request: Any = transcoder.request(
+        match, b"", b'{"address": {"city": "Zug"}}', "application/json"
+    )
 
-    assert compiled == (len(encode._encoders), len(decode._decoders))
+    assert compiled == []
+    assert json.loads(answer.body)["labels"] == {"a": "b"}
+    assert request.user.address.city == "Zug"
 
 
 def answered(

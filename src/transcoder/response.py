@@ -23,7 +23,7 @@ from transcoder.marshaler import PROTOBUF, Offers, offers
 from transcoder.metadata import RawHeaders, is_header
 from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
-from transcoder.protojson import precompile_encoder, to_json
+from transcoder.protojson import Precompiled, to_json
 from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
@@ -211,12 +211,15 @@ class ResponseEncoder:
         """Whether the answers are JSON, rather than the bytes of an HttpBody."""
         return not self._is_http_body
 
-    def precompile(self) -> None:
+    def precompile(self, ahead: Precompiled) -> None:
         """Compile what the JSON of the answers needs, before the first of them."""
+        if self._is_http_body:
+            return
+        ahead.weight(self._class, print_defaults=self._print_defaults, pool=self._pool)
         answer = self._answer
         message = answer.message_type if isinstance(answer, FieldDescriptor) else answer
-        if message is not None and not self._is_http_body:
-            precompile_encoder(
+        if message is not None:
+            ahead.encoder(
                 GetMessageClass(message), print_defaults=self._print_defaults, pool=self._pool
             )
 

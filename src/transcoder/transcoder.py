@@ -28,7 +28,7 @@ from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.marshaler import PROTOBUF, accept_of
 from transcoder.metadata import RawHeaders
 from transcoder.profile import GOOGLE, Profile
-from transcoder.protojson import precompile_decoder
+from transcoder.protojson import Precompiled
 from transcoder.request import RequestDecoder
 from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
 from transcoder.route import Match, Miss, Route
@@ -156,6 +156,7 @@ class Transcoder:
         self._services: list[ServiceDescriptor] = []
         self._routes: list[Route[Any]] = []
         self._router: Router[Any] | None = None
+        self._ahead = Precompiled()
         with _uncollected():
             for service in services:
                 self.add(service)
@@ -205,14 +206,16 @@ class Transcoder:
     def precompile(self) -> None:
         """Compile what the JSON of all routes needs, so that no request has to wait for it."""
         lenient = self.profile.unknown_body == "ignore"
-        for route in self._routes:
-            endpoint = route.endpoint
-            if isinstance(endpoint, Endpoint):
-                endpoint.encode.precompile()
+        with _uncollected():
+            for route in self._routes:
+                endpoint = route.endpoint
+                if not isinstance(endpoint, Endpoint):
+                    continue
+                endpoint.encode.precompile(self._ahead)
                 if endpoint.binding.body:
                     request = endpoint.binding.rpc.input_type
                     pool = request.file.pool
-                    precompile_decoder(
+                    self._ahead.decoder(
                         GetMessageClass(request),
                         ignore_unknown=lenient,
                         pool=None if pool is Default() else pool,

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from orjson import loads
 
 from transcoder.observe import Tally, decoded
+from transcoder.protojson.cache import RECENT, Cache, Compiled
 from transcoder.protojson.decoder import compile_decoder
 from transcoder.protojson.document import names_a_key_twice
 from transcoder.protojson.explain import explain, problem_in
@@ -25,12 +26,11 @@ from transcoder.protojson.known_decoders import known_decoder
 
 M = TypeVar("M", bound=Message)
 
-_Compiled = tuple[Decode, Tally]
 _Key = tuple[Descriptor, bool, DescriptorPool | None]
 """A type, and what `DecodeOptions` has."""
 
-_LIMIT = 10_000
-_decoders: dict[_Key, _Compiled] = {}
+_documents: dict[_Key, tuple[Decode, Tally]] = {}
+"""Of the types that were whole documents."""
 
 
 def from_json(
@@ -56,10 +56,9 @@ def from_json(
     500000000
     """
     descriptor: Any = message_class.DESCRIPTOR
-    found = _decoders.get((descriptor, ignore_unknown, pool))
-    if found is None:
-        found = _compile(descriptor, DecodeOptions(ignore_unknown, pool))
-    decode, tally = found
+    key = (descriptor, ignore_unknown, pool)
+    found = _documents.get(key)
+    decode, tally = _document(key) if found is None else found
     try:
         counts: list[int] = []
         out = decode(loads(data), counts.append, 0)
@@ -99,18 +98,22 @@ def by_json_format(
     return message
 
 
-def find_decoder(descriptor: Descriptor, options: DecodeOptions) -> Decode:
-    """Return a type's decoder, compiled at most once."""
-    found = _decoders.get((descriptor, *options))
-    return (_compile(descriptor, options) if found is None else found)[0]
+def find_decoder(descriptor: Descriptor, options: DecodeOptions) -> Compiled[Decode]:
+    """Return a type's decoder, compiled at most once while it is held."""
+    return _decoders.find((descriptor, *options))
 
 
-def _compile(descriptor: Descriptor, options: DecodeOptions) -> _Compiled:
-    of = DecoderOf(options, lambda part: find_decoder(part, options))
-    decode = known_decoder(descriptor, of) or compile_decoder(descriptor, of)
-    if len(_decoders) >= _LIMIT:
-        # Descriptors of pools that nobody uses any more would otherwise stay for ever.
-        _decoders.clear()
-    compiled = decode, decoded(descriptor.full_name)
-    _decoders[descriptor, *options] = compiled
-    return compiled
+def _compile(key: _Key) -> Decode:
+    descriptor, options = key[0], DecodeOptions(*key[1:])
+    of = DecoderOf(options, lambda part: find_decoder(part, options).value)
+    return known_decoder(descriptor, of) or compile_decoder(descriptor, of)
+
+
+_decoders: Cache[_Key, Decode] = Cache(_compile)
+
+
+def _document(key: _Key) -> tuple[Decode, Tally]:
+    if len(_documents) >= RECENT:
+        _documents.clear()
+    found = _documents[key] = _decoders.find(key).value, decoded(key[0].full_name)
+    return found

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from orjson import dumps
 
 from transcoder.observe import Tally, encoded
+from transcoder.protojson.cache import RECENT, Cache, Compiled
 from transcoder.protojson.encoder import (
     Encode,
     EncodeOptions,
@@ -26,8 +27,8 @@ from transcoder.protojson.unprintable import unprintable
 _Key = tuple[Descriptor, bool, bool, bool, bool, DescriptorPool | None, bool]
 """A type, and what `EncodeOptions` has."""
 
-_LIMIT = 10_000
-_encoders: dict[_Key, tuple[Encode, Tally]] = {}
+_documents: dict[_Key, tuple[Encode, Tally]] = {}
+"""Of the types that were whole documents."""
 
 
 def to_json(
@@ -62,10 +63,8 @@ def to_json(
     descriptor: Any = type(message).DESCRIPTOR
     compact = indent is None
     key = (descriptor, print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
-    found = _encoders.get(key)
-    if found is None:
-        found = _compile(descriptor, EncodeOptions(*key[1:]))
-    encode, tally = found
+    found = _documents.get(key)
+    encode, tally = _document(key) if found is None else found
     try:
         tree = encode(message)
         data = dumps(tree) if compact else _indented(tree, indent)
@@ -77,21 +76,25 @@ def to_json(
     return data
 
 
-def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Encode:
-    """Return a type's encoder, compiled at most once."""
-    found = _encoders.get((descriptor, *options))
-    return (_compile(descriptor, options) if found is None else found)[0]
+def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Compiled[Encode]:
+    """Return a type's encoder, compiled at most once while it is held."""
+    return _encoders.find((descriptor, *options))
 
 
-def _compile(descriptor: Descriptor, options: EncodeOptions) -> tuple[Encode, Tally]:
-    of = EncoderOf(options, lambda part: find_encoder(part, options))
-    encode = known_encoder(descriptor, of) or compile_encoder(descriptor, of)
-    if len(_encoders) >= _LIMIT:
-        # Descriptors of pools that nobody uses any more would otherwise stay for ever.
-        _encoders.clear()
-    compiled = encode, encoded(descriptor.full_name)
-    _encoders[descriptor, *options] = compiled
-    return compiled
+def _compile(key: _Key) -> Encode:
+    descriptor, options = key[0], EncodeOptions(*key[1:])
+    of = EncoderOf(options, lambda part: find_encoder(part, options).value)
+    return known_encoder(descriptor, of) or compile_encoder(descriptor, of)
+
+
+_encoders: Cache[_Key, Encode] = Cache(_compile)
+
+
+def _document(key: _Key) -> tuple[Encode, Tally]:
+    if len(_documents) >= RECENT:
+        _documents.clear()
+    found = _documents[key] = _encoders.find(key).value, encoded(key[0].full_name)
+    return found
 
 
 def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> bytes:

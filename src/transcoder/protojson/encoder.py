@@ -144,16 +144,18 @@ class _Source:
             self.lines.append(f" if len({extensions}(m)): return {other}(m)")
         if plain:
             get = self.bind(attrgetter(*(field.name for field in plain)))
-            values = ", ".join(f"v{field.number}" for field in plain)
+            values = ", ".join(f"v{index}" for index in range(len(plain)))
             self.lines.append(f" {values} = {get}(m)")
         if len(plain) < len(fields):
             self.lines.append(f" has = {self.bind(_METHODS.HasField.__get__)}(m)")
         self.lines.append(" d = {}")
         asked: set[str] = set()
+        index = 0
         for field in fields:
             oneof = field.containing_oneof
             if not field.has_presence:
-                self.plain(field)
+                self.plain(field, f"v{index}")
+                index += 1
             elif oneof is None or len(oneof.fields) == 1:
                 name = self.bind(field.name)
                 self.lines.append(f" if has({name}): {self.store(field, f'getattr(m, {name})')}")
@@ -162,9 +164,8 @@ class _Source:
                 self.oneof(oneof)
         self.lines.append(" return d")
 
-    def plain(self, field: FieldDescriptor) -> None:
+    def plain(self, field: FieldDescriptor, value: str) -> None:
         """Write the line of a field that is printed when it is not its default."""
-        value = f"v{field.number}"
         store = self.store(field, value)
         if self.of.options.print_defaults:
             self.lines.append(f" {store}")
