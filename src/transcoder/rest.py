@@ -23,7 +23,7 @@ from transcoder.response import Payload, Presentation
 from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Upstream
-from transcoder.watch import Watch, check_deadline, disconnected
+from transcoder.watch import Watch, disconnected
 
 
 class Rest:
@@ -64,7 +64,6 @@ class Rest:
         call = self._calls(scope, headers, endpoint.method)
         request, presentation = await self._read(match, scope, headers, receive)
         media_type = endpoint.media_type(headers, presentation)
-        check_deadline(call)
         upstream = self._upstream_of(call.method)
         try:
             with Watch(call, functools.partial(disconnected, receive)):

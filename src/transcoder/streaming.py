@@ -33,7 +33,7 @@ from transcoder.streamed_answer import StreamedAnswer
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Request, Upstream
 from transcoder.upstream.behaviours import is_cancelled
-from transcoder.watch import Watch, check_deadline, disconnected
+from transcoder.watch import Watch, disconnected
 
 TURN = 0.01
 """Seconds after which a stream that never waits lets others have the loop."""
@@ -136,7 +136,6 @@ class Streaming:
     ) -> Exchange:
         endpoint: Endpoint = match.route.endpoint
         call = self._calls(scope, headers, endpoint.method, streams=True)
-        check_deadline(call)
         if endpoint.binding.rpc.client_streaming:
             requests = self._read.stream(match, scope, headers, self.limits.message)
             presentation = endpoint.presentation(scope["query_string"])

@@ -8,7 +8,7 @@ watched. Even a timer for each is dear: the calls of an event loop share one.
 from __future__ import annotations
 
 import asyncio
-import weakref
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -22,6 +22,8 @@ from transcoder.upstream import Call
 PATIENCE = 0.05
 """Seconds that a call runs unwatched, at most."""
 
+PASSED = "the deadline has passed"
+
 _ROUND = PATIENCE / 2
 
 
@@ -32,6 +34,9 @@ class Watch:
         call: whose deadline counts; it learns that it is cancelled.
         gone: returns when the client has gone away.
         patience: seconds until it is looked for, at most.
+
+    Raises:
+        StatusError: DEADLINE_EXCEEDED, there is no time left for the call.
 
     Raises (on exit):
         StatusError: DEADLINE_EXCEEDED, or what `end` was told.
@@ -46,17 +51,18 @@ class Watch:
         self.ended: StatusError | Disconnected | None = None
         self._call = call
         self._gone = gone
-        self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        loop = asyncio.get_running_loop()
-        self._rounds = _rounds.get(loop) or _rounds_of(loop)
+        rounds = self._rounds = _rounds()
+        self._task = asyncio.current_task(rounds.loop)
         left = call.time_remaining()
+        if left is not None and left <= 0:
+            raise StatusError(Code.DEADLINE_EXCEEDED, PASSED)
         if patience == PATIENCE and (left is None or left > PATIENCE):
-            self._rounds.add(self, loop)
+            rounds.add(self)
         else:
             wait = patience if left is None else min(patience, left)
-            self._timer = loop.call_later(wait, self.begin)
+            self._timer = rounds.loop.call_later(wait, self.begin)
 
     def __enter__(self) -> Self:
         """Return the watch."""
@@ -85,14 +91,14 @@ class Watch:
 
     def begin(self) -> None:
         """Look for what gives the call up from now on."""
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        self._watching = self._rounds.loop.create_task(self._watch())
 
     async def _watch(self) -> None:
         try:
             async with asyncio.timeout(self._call.time_remaining()):
                 await self._gone()
         except TimeoutError:
-            self.end(StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed"))
+            self.end(StatusError(Code.DEADLINE_EXCEEDED, PASSED))
         else:
             self.end(Disconnected())
 
@@ -100,47 +106,46 @@ class Watch:
 class _Rounds:
     """Begins the watches of one event loop, each at the second round after it came."""
 
-    __slots__ = ("_is_due", "_newer", "_older")
+    __slots__ = ("_is_due", "_newer", "_older", "loop")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self._newer: dict[Watch, None] = {}
         self._older: dict[Watch, None] = {}
         self._is_due = False
 
-    def add(self, watch: Watch, loop: asyncio.AbstractEventLoop) -> None:
+    def add(self, watch: Watch) -> None:
         self._newer[watch] = None
         if not self._is_due:
             self._is_due = True
-            loop.call_later(_ROUND, self._go, loop)
+            self.loop.call_later(_ROUND, self._go)
 
     def discard(self, watch: Watch) -> None:
         self._newer.pop(watch, None)
         self._older.pop(watch, None)
 
-    def _go(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _go(self) -> None:
         for watch in self._older:
             watch.begin()
         self._older, self._newer = self._newer, {}
         self._is_due = bool(self._older)
         if self._is_due:
-            loop.call_later(_ROUND, self._go, loop)
+            self.loop.call_later(_ROUND, self._go)
 
 
-_rounds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Rounds] = weakref.WeakKeyDictionary()
+class _OfThread(threading.local):
+    rounds: _Rounds | None = None
 
 
-def _rounds_of(loop: asyncio.AbstractEventLoop) -> _Rounds:
-    return _rounds.setdefault(loop, _Rounds())
+_of_thread = _OfThread()
 
 
-def check_deadline(call: Call) -> None:
-    """Refuse a call whose deadline has passed before it begins.
-
-    Raises:
-        StatusError: DEADLINE_EXCEEDED.
-    """
-    if call.time_remaining() == 0:
-        raise StatusError(Code.DEADLINE_EXCEEDED, "the deadline has passed")
+def _rounds() -> _Rounds:
+    """Return the rounds of the running loop, without asking for it: that costs a system call."""
+    rounds = _of_thread.rounds
+    if rounds is None or not rounds.loop.is_running():
+        rounds = _of_thread.rounds = _Rounds(asyncio.get_running_loop())
+    return rounds
 
 
 async def disconnected(receive: Receive) -> None:
