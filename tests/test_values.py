@@ -36,7 +36,8 @@ def read(pool: DescriptorPool, field: str, text: str) -> Any:
         ("double_value", "1e308", 1e308),
         ("double_value", "Infinity", math.inf),
         ("double_value", "-Infinity", -math.inf),
-        ("float_value", "3.4028235e+38", 3.4028235e38),  # as Go prints the largest float
+        ("float_value", "3.4028234663852886e38", 3.4028234663852886e38),
+        ("double_value", "1.7976931348623157e308", 1.7976931348623157e308),
         ("bool_value", "true", True),
         ("bool_value", "false", False),
         ("bool_value", "1", True),

@@ -3,6 +3,7 @@
 One reading for each type of the protobuf language guide, section "ProtoJSON format", without
 the quotes that JSON puts around it; what a type takes besides is said at its reader. Text is
 read strictly: no blanks, no signs, digits or separators that `int` and `float` would let pass.
+`protojson` has readers of its own, which take what json_format takes; both know the same limits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 import difflib
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -80,19 +82,21 @@ def _integer(low: int, high: int, kind: str) -> Read:
 
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_NAMED_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FLOAT_OVERFLOW = float.fromhex("0x1.ffffffp+127")
-"""The least double that rounds to infinity as a float; 3.4028235e38 is still below it."""
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""What JSON, which has no such numbers, has in their place."""
+
+FLOAT_MAX = float.fromhex("0x1.fffffep+127")
+"""The largest float32; json_format takes no more, so 3.4028235e38, its shortest text, is none."""
 
 
 def _number(limit: float, kind: str) -> Read:
     def read(text: str) -> float:
-        if text in _NAMED_NUMBERS:
-            return _NAMED_NUMBERS[text]
+        if text in NON_FINITE:
+            return NON_FINITE[text]
         if not _NUMBER.fullmatch(text):
             raise BadValue("expected a number, NaN, Infinity or -Infinity")
         number = float(text)
-        if abs(number) < limit:
+        if abs(number) <= limit:
             return number
         raise BadValue(f"out of the range of a {kind}")
 
@@ -151,8 +155,8 @@ _SCALARS: dict[int, Read] = {
     FieldDescriptor.CPPTYPE_INT64: _integer(-(2**63), 2**63 - 1, "a 64-bit integer"),
     FieldDescriptor.CPPTYPE_UINT32: _integer(0, 2**32 - 1, "an unsigned 32-bit integer"),
     FieldDescriptor.CPPTYPE_UINT64: _integer(0, 2**64 - 1, "an unsigned 64-bit integer"),
-    FieldDescriptor.CPPTYPE_FLOAT: _number(_FLOAT_OVERFLOW, "float"),
-    FieldDescriptor.CPPTYPE_DOUBLE: _number(math.inf, "double"),
+    FieldDescriptor.CPPTYPE_FLOAT: _number(FLOAT_MAX, "float"),
+    FieldDescriptor.CPPTYPE_DOUBLE: _number(sys.float_info.max, "double"),
     FieldDescriptor.CPPTYPE_BOOL: _bool,
     FieldDescriptor.CPPTYPE_STRING: _string,
 }

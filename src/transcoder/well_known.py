@@ -1,7 +1,9 @@
 """Text of a path variable or a query parameter into a message of a well-known type.
 
 Times, durations, field masks and wrappers read as their JSON strings do without the quotes, what
-has no such string as JSON text. What a type takes besides is said at its reader.
+has no such string as JSON text. What a type takes besides is said at its reader. `protojson` has
+readers of its own, which take only what json_format does, and many values at a time; both know the
+same limits.
 """
 
 from __future__ import annotations
@@ -56,8 +58,9 @@ def _wrapper(read: Read) -> Fill:
 
 
 _EPOCH = dt.date(1970, 1, 1).toordinal()
-_FIRST_SECOND = -62_135_596_800
-_LAST_SECOND = 253_402_300_799
+FIRST_SECOND = -62_135_596_800
+LAST_SECOND = 253_402_300_799
+"""Seconds of the years 1 to 9999, counted from 1970."""
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])"
     r"(?:\.([0-9]{1,9}))?(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
@@ -80,7 +83,7 @@ def _timestamp(message: Any, text: str) -> None:
     if sign:
         offset = int(off_hours) * 3_600 + int(off_minutes) * 60
         seconds += offset if sign == "-" else -offset
-    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
         raise BadValue("out of the range of a time, year 1 to 9999")
     message.seconds = seconds
     message.nanos = int((fraction or "").ljust(9, "0"))
@@ -96,7 +99,7 @@ _NANOS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_LONGEST = 315_576_000_000
+LONGEST = 315_576_000_000
 """Whole seconds of a `google.protobuf.Duration`; any fraction may follow."""
 _DURATION_PART = re.compile(r"(?=\.?[0-9])([0-9]{0,18})(?:\.([0-9]{0,9}))?(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"-?(?:0|(?:{_DURATION_PART.pattern})+)")
@@ -114,7 +117,7 @@ def _duration(message: Any, text: str) -> None:
         nanos += int(whole or 0) * _NANOS[unit]
         nanos += int(fraction.ljust(9, "0")) * _NANOS[unit] // 1_000_000_000
     seconds, rest = divmod(nanos, 1_000_000_000)
-    if seconds > _LONGEST:
+    if seconds > LONGEST:
         raise BadValue("out of the range of a duration, 10,000 years")
     sign = -1 if text.startswith("-") else 1
     message.seconds = sign * seconds

@@ -16,7 +16,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.protojson.encoder import is_map_entry
 from transcoder.protojson.enums import custom_numbers
-from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, from_base64
+from transcoder.protojson.scalars import from_base64
+from transcoder.values import FLOAT_MAX, NON_FINITE
 
 Keys = Callable[[int], None]
 """Told of the number of keys of each object, and of `COLON` for colons within strings."""

@@ -16,8 +16,8 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from transcoder.protojson.document import Number, Pairs
 from transcoder.protojson.enums import custom_numbers
-from transcoder.protojson.scalars import FLOAT_MAX, NON_FINITE, is_base64, is_json_number
-from transcoder.values import suggestion
+from transcoder.protojson.scalars import is_base64, is_json_number
+from transcoder.values import FLOAT_MAX, NON_FINITE, suggestion
 
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),

@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64, b2a_base64
 from ctypes import c_float
-from math import copysign, inf, nan
-
-FLOAT_MAX = float.fromhex("0x1.fffffep+127")
-"""The largest float32."""
-
-NON_FINITE = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
+from math import copysign
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*+(={0,2})")
@@ -69,7 +64,7 @@ def is_negative_zero(value: float) -> bool:
 def finite(value: float) -> float | str:
     """Return a double as JSON has it: the three that are no numbers become strings.
 
-    >>> finite(1.5), finite(-inf)
+    >>> finite(1.5), finite(float("-inf"))
     (1.5, '-Infinity')
     """
     if value - value == 0.0:
@@ -97,7 +92,7 @@ def shortest(value: float) -> float | str:
 def all_finite(values: list[float]) -> list[float | str] | list[float]:
     """Return doubles as JSON has them.
 
-    >>> all_finite([1.0, nan])
+    >>> all_finite([1.0, float("nan")])
     [1.0, 'NaN']
     """
     total = sum(values)

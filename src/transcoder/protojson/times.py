@@ -12,9 +12,9 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from transcoder.well_known import FIRST_SECOND, LAST_SECOND, LONGEST
+
 _EPOCH = date(1970, 1, 1).toordinal()
-_TIMESTAMP_MIN, _TIMESTAMP_MAX = -62_135_596_800, 253_402_300_799
-_DURATION_MAX = 315_576_000_000
 _GIGA = 1_000_000_000
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -51,7 +51,7 @@ def read_timestamp(text: str) -> tuple[int, int]:
     if sign is not None:
         offset = int(hours) * 3600 + int(minutes) * 60
         seconds += offset if sign == "-" else -offset
-    if not _TIMESTAMP_MIN <= seconds <= _TIMESTAMP_MAX:
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
         raise ValueError("not a timestamp of the years 1 to 9999")
     return seconds, int(fraction.ljust(9, "0")) if fraction else 0
 
@@ -83,7 +83,7 @@ def read_duration(text: str) -> tuple[int, int]:
     sign, whole, fraction = match.groups()
     seconds = int(whole)
     nanos = int(fraction.ljust(9, "0")) if fraction else 0
-    if seconds > _DURATION_MAX:
+    if seconds > LONGEST:
         raise ValueError("not a duration of at most 10,000 years")
     return (-seconds, -nanos) if sign else (seconds, nanos)
 
@@ -127,7 +127,7 @@ def duration_text(duration: Any) -> str:
     '-1.500s'
     """
     seconds, nanos = duration.seconds, duration.nanos
-    if not (-_DURATION_MAX <= seconds <= _DURATION_MAX and -_GIGA < nanos < _GIGA):
+    if not (-LONGEST <= seconds <= LONGEST and -_GIGA < nanos < _GIGA):
         raise ValueError("a duration out of range")
     if (seconds < 0 < nanos) or (nanos < 0 < seconds):
         raise ValueError("a duration with two signs")
