@@ -130,6 +130,31 @@ def test_no_value_steps_out(read: Read, data: bytes) -> None:
         read("Everything", "int32_value", data)
 
 
+@pytest.mark.parametrize(
+    ("body", "data", "name"),
+    [
+        ("*", b'{"child":{"int32_value":"x"}}', "child.int32_value"),
+        ("child", b'{"int32Value":"x"}', "int32Value"),
+        ("child.child", b'{"child":{"int32Value":"x"}}', "child.int32Value"),
+        ("child.child", b"5", ""),
+        ("int32_value", b'"x"', "int32Value"),
+        ("child.int32_value", b'"x"', "child.int32Value"),
+        ("int32_list", b'[1,"x"]', "[1]"),
+        ("child_list", b'[{"int32Value":"x"}]', "[0].int32Value"),
+        ("child.child_list", b'[{},{"int32Value":"x"}]', "[1].int32Value"),
+        ("int32_list", b"5", "int32List"),
+        ("string_map", b'{"a":1}', "a"),
+        ("child_map", b'{"a":{"int32Value":"x"}}', "a.int32Value"),
+    ],
+)
+def test_names_in_a_body_of_a_field(read: Read, body: str, data: bytes, name: str) -> None:
+    """A place in a body is named as its JSON alone has it; all of a field, by the field."""
+    with pytest.raises(InvalidRequest) as refused:
+        read("Everything", body, data)
+
+    assert refused.value.field == name
+
+
 def test_duplicate_keys_of_a_map(read: Read) -> None:
     """A map that is the whole body may not say a key twice."""
     with pytest.raises(InvalidRequest):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from google.rpc import error_details_pb2
 
@@ -61,6 +63,21 @@ def listed(error: StatusError) -> list[error_details_pb2.BadRequest.FieldViolati
 def test_client_name(index: int, path: str, query: bytes, body: bytes, name: str) -> None:
     """Over HTTP a place has the name that the client used, else the JSON name."""
     assert client_name(CREATE[index], query, body)(violation("CreateRequest", path)) == name
+
+
+@pytest.mark.parametrize(
+    ("field", "path", "name"),
+    [
+        ("user.tags", "user.tags[1]", "[1]"),
+        ("user.tags", "user.tags", "user.tags"),
+        ("user.address", "user.address.region_code", "regionCode"),
+    ],
+)
+def test_name_in_a_body_of_a_field(field: str, path: str, name: str) -> None:
+    """In a body that is one field, a place is named from there on, and all of it by the field."""
+    binding = replace(CREATE[0], body=field)
+
+    assert client_name(binding, b"", b"[]")(violation("CreateRequest", path)) == name
 
 
 def test_path_name() -> None:

@@ -188,15 +188,25 @@ def _wrapped(path: FieldPath, message_class: type[Message], decode: _Decoder) ->
     """Read a body that is no message as the one member of the object that it stands for."""
     before = "".join(f'{{"{field.json_name}":' for field in path.fields).encode()
     after = b"}" * len(path.fields)
+    name = ".".join(field.json_name for field in path.fields)
 
     def read(data: bytes, content_type: str) -> Message:
         if not data:
             return message_class()
         decode.check(content_type, data)
         _check_one_value(data)
-        return decode(before + data + after, content_type, message_class)
+        try:
+            return decode(before + data + after, content_type, message_class)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.problem, _within(name, error.field)) from None
 
     return read
+
+
+def _within(name: str, path: str) -> str:
+    """Return a path from the field of a name on, as its JSON alone has it; that name for all."""
+    rest = path.removeprefix(name)
+    return path if rest == path or not rest else rest.removeprefix(".")
 
 
 def _check_one_value(data: bytes) -> None:

@@ -118,12 +118,28 @@ def client_name(binding: Binding, query: bytes, body: bytes) -> Name:
         if names in in_path:
             return proto_name(violation)
         if above and names[: len(above)] == above:
-            # A body that is one field has no name: its fields are those of the JSON's top level.
-            return _joined(steps[len(above) :] or steps, lambda step: _spelled(step, body, b'"'))
+            # A body that is one field has no name: what is within it is named from there on.
+            return _from_body(steps, len(above) - 1, body)
         said, quote = (body, b'"') if binding.body == "*" else (query, b"")
         return _joined(steps, lambda step: _spelled(step, said, quote))
 
     return name
+
+
+def _from_body(steps: Sequence[Step], whole: int, body: bytes) -> str:
+    """Return the place within the field that is the body, or the field's when that is all.
+
+    Args:
+        steps: of the place.
+        whole: which of them is the field.
+        body: the JSON.
+    """
+
+    def spelled(step: Step) -> str:
+        return _spelled(step, body, b'"')
+
+    within = _joined(steps[whole:], spelled).removeprefix(spelled(steps[whole]))
+    return within.removeprefix(".") or _joined(steps, spelled)
 
 
 def _joined(steps: Iterable[Step], name: Callable[[Step], str]) -> str:
