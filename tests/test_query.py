@@ -106,14 +106,14 @@ def test_refuses(everything: Descriptor, query: str, field: str, problem: str) -
 @pytest.mark.parametrize(
     ("query", "field", "problem"),
     [
-        ("value.number_value=NaN", "value.number_value", "google.protobuf.Value"),
-        ("value.number_value=-Infinity", "value.number_value", "google.protobuf.Value"),
-        ("time.seconds=999999999999999", "time.seconds", "google.protobuf.Timestamp"),
-        ("time.nanos=-1", "time.nanos", "google.protobuf.Timestamp"),
-        ("duration.seconds=1&duration.nanos=-1", "duration.nanos", "google.protobuf.Duration"),
-        ("child.duration.nanos=1000000000", "child.duration.nanos", "google.protobuf.Duration"),
-        ("mask.paths=aB&mask.paths=b", "mask.paths", "google.protobuf.FieldMask"),
-        ("choice_time.seconds=-62135596801", "choice_time.seconds", "google.protobuf.Timestamp"),
+        ("value.number_value=NaN", "value.number_value", "Value"),
+        ("value.number_value=-Infinity", "value.number_value", "Value"),
+        ("time.seconds=999999999999999", "time.seconds", "Timestamp"),
+        ("time.nanos=-1", "time.nanos", "Timestamp"),
+        ("duration.seconds=1&duration.nanos=-1", "duration.nanos", "Duration"),
+        ("child.duration.nanos=1000000000", "child.duration.nanos", "Duration"),
+        ("mask.paths=aB&mask.paths=b", "mask.paths", "FieldMask"),
+        ("choice_time.seconds=-62135596801", "choice_time.seconds", "Timestamp"),
     ],
 )
 def test_parts_that_do_not_fit(

@@ -28,7 +28,7 @@ class KnownPath:
         name: the path.
         above: the paths of the values that it goes into, the outermost first; none if it goes into
             none.
-        kind: the full name of the outermost one's type.
+        kind: the name of the outermost one's type.
         value_of: the way to that.
 
     >>> from google.protobuf import struct_pb2
@@ -78,7 +78,7 @@ def known_path(path: FieldPath) -> KnownPath | None:
         return KnownPath(
             name=str(path),
             above=tuple(".".join(names[:end]) for end in ends),
-            kind=message.full_name,
+            kind=message.name,
             value_of=value_of(FieldPath(path.fields[:depth])),
         )
     return None

@@ -8,8 +8,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,9 @@ INSIDE = re.compile(
 )
 """What only the inside knows: exceptions, files, types, lists of fields."""
 
+TRIES = 3
+"""How often a case is tried that takes longer than it may."""
+
 CANARY = "/v1/canary"
 
 
@@ -41,6 +43,16 @@ class Answer:
     def json(self) -> Any:
         """Return the body's tree."""
         return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of a request: the method that was called, the lines logged, the loop's seconds."""
+
+    answer: Answer
+    called: str
+    logged: list[str]
+    seconds: float
 
 
 class Wire:
@@ -159,19 +171,47 @@ class Catalogue:
     ) -> tuple[Answer, str]:
         """Send a request; return the answer and the method that was called, if one was.
 
-        The connection, if it is open still, and a new one work afterwards.
+        The connection, if it is open still, and a new one work afterwards. What takes too long is
+        sent again: neighbours on the same machine and a server that is traced only ever add to it.
 
         Args:
             raw: the request.
             limit: CPU seconds that it may take of the event loop.
             endless: sent after it, until there is an answer.
         """
-        with self._observed(limit) as calls:
-            wire = self.wire()
-            wire.send(raw)
-            if endless:
-                wire.send_until_answered(endless)
-            answer = wire.answer(head=raw.startswith(b"HEAD "))
+        tried = self._tried(raw, limit, endless)
+        return tried.answer, tried.called
+
+    def refused(self, raw: bytes, limit: float = LOOP_LIMIT, *, endless: bytes = b"") -> Answer:
+        """Send a request that is refused: told in little, logged once, and nothing is called."""
+        tried = self._tried(raw, limit, endless)
+        answer, logged = tried.answer, tried.logged
+        assert tried.called == ""
+        assert len(logged) == 1, logged
+        assert logged[0].isprintable()
+        assert len(logged[0]) <= 8192
+        assert answer.headers["x-request-id"] in logged[0]
+        check_status(answer, has_body=not raw.startswith(b"HEAD "))
+        return answer
+
+    def _tried(self, raw: bytes, limit: float, endless: bytes) -> _Tried:
+        taken = []
+        for _ in range(TRIES):
+            tried = self._sent(raw, endless)
+            taken.append(tried.seconds)
+            if tried.seconds < limit:
+                return tried
+        raise AssertionError(f"the loop was held for {taken} seconds")
+
+    def _sent(self, raw: bytes, endless: bytes) -> _Tried:
+        lines, noted, used = len(self.log()), len(self.served.noted()), self.loop_seconds()
+        wire = self.wire()
+        wire.send(raw)
+        if endless:
+            wire.send_until_answered(endless)
+        answer = wire.answer(head=raw.startswith(b"HEAD "))
+        seconds = self.loop_seconds() - used
+        calls = self.served.noted()[noted:]
         if not answer.closed:
             self._check_canary(wire)
         wire.close()
@@ -180,28 +220,7 @@ class Catalogue:
         fresh.close()
         assert len(calls) <= 1
         assert self.served.process.poll() is None
-        return answer, "".join(calls)
-
-    def refused(self, raw: bytes, limit: float = LOOP_LIMIT, *, endless: bytes = b"") -> Answer:
-        """Send a request that is refused: told in little, logged once, and nothing is called."""
-        lines = len(self.log())
-        answer, called = self.send(raw, limit, endless=endless)
-        logged = self.log()[lines:]
-        assert called == ""
-        assert len(logged) == 1, logged
-        assert logged[0].isprintable()
-        assert len(logged[0]) <= 8192
-        assert answer.headers["x-request-id"] in logged[0]
-        check_status(answer, has_body=not raw.startswith(b"HEAD "))
-        return answer
-
-    @contextmanager
-    def _observed(self, limit: float) -> Iterator[list[str]]:
-        calls: list[str] = []
-        noted, used = len(self.served.noted()), self.loop_seconds()
-        yield calls
-        assert self.loop_seconds() - used < limit
-        calls += self.served.noted()[noted:]
+        return _Tried(answer, "".join(calls), self.log()[lines:], seconds)
 
     def _check_canary(self, wire: Wire) -> None:
         wire.send(request("GET", CANARY))

@@ -112,7 +112,7 @@ def test_too_much(catalogue: Catalogue, query: str) -> None:
 @pytest.mark.parametrize("query", ["i=1&" * 10_000, "x" * 60_000, "string_map[k]=v&" * 4_000])
 def test_far_too_much(catalogue: Catalogue, query: str) -> None:
     """A query of 60 kB is refused by its length alone."""
-    assert refused(catalogue, query, limit=0.02).endswith("over the limit of 8192 bytes")
+    assert refused(catalogue, query, limit=0.05).endswith("over the limit of 8192 bytes")
 
 
 @pytest.mark.parametrize("pair", ["string_map[k]=v&", "i=1&", "&&&&", "a.b.c.d.e."])
@@ -135,7 +135,7 @@ def test_endless_query(catalogue: Catalogue, pair: str) -> None:
 )
 def test_too_deep(catalogue: Catalogue, key: str) -> None:
     """A key of more than 32 names is refused before a message is made for it."""
-    refused(catalogue, f"{key}=1", limit=0.02)
+    refused(catalogue, f"{key}=1", limit=0.05)
 
 
 @pytest.mark.parametrize(
@@ -354,6 +354,11 @@ def test_integer(catalogue: Catalogue, field: str, value: str) -> None:
         "any=1",
         "empty=",
         "child_list=1",
+        "value.number_value=NaN",
+        "time.seconds=999999999999999",
+        "duration.nanos=1000000000",
+        "mask.paths=aB",
+        "any.type_url=http://169.254.169.254/x",
         "int32_value=1;int64_value=2",
         "int32_value=1,2",
     ],
