@@ -152,14 +152,24 @@ def read_descriptors(data: bytes, name: str) -> Descriptors:
     Raises:
         ConfigError: it is neither, or incomplete.
     """
-    read = _read_json if data.lstrip()[:1] == b"{" else _read_binary
-    files, imported = read(data, name)
-    if not files or not all(file.name for file in files):
-        raise _not_a_set(name, "it holds no files")
+    files, imported = _read(data, name)
     own = [file for file in files if file.name not in imported]
     others = [file for file in files if file.name in imported]
     assembled = assemble(files, _service_names(own), name)
     return dataclasses.replace(assembled, imported=tuple(_service_names(others)))
+
+
+def read_files(data: bytes, name: str) -> Sequence[FileDescriptorProto]:
+    """Return the files of a descriptor set or a buf image, in the order in which they are there.
+
+    Args:
+        data: as for `read_descriptors`.
+        name: of the file, for messages.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    return _read(data, name)[0]
 
 
 def import_descriptors(name: str) -> Descriptors:
@@ -238,6 +248,14 @@ def _service_names(files: Iterable[FileDescriptorProto]) -> Iterator[str]:
 
 Read = tuple[Sequence[FileDescriptorProto], Collection[str]]
 """Files, and the names of those that are only imported by others."""
+
+
+def _read(data: bytes, name: str) -> Read:
+    read = _read_json if data.lstrip()[:1] == b"{" else _read_binary
+    files, imported = read(data, name)
+    if not files or not all(file.name for file in files):
+        raise _not_a_set(name, "it holds no files")
+    return files, imported
 
 
 def _read_binary(data: bytes, name: str) -> Read:

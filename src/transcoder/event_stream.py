@@ -74,10 +74,11 @@ class Events:
     '7'
     """
 
-    __slots__ = ("_set", "id_of", "retry")
+    __slots__ = ("_set", "id_of", "options", "retry")
 
     def __init__(self, binding: Binding, options: EventStream | None = None) -> None:
         options = options or EventStream()
+        self.options = options
         rpc = binding.rpc
         self.id_of: Callable[[Message], str] = _no_id
         """Returns the id of a reply's event; empty for none."""

@@ -170,6 +170,16 @@ class RequestDecoder:
         said = b"" if is_any_protobuf(content_type) else data
         return read(data, content_type), said
 
+    @property
+    def takes_forms(self) -> bool:
+        """Whether a body may be a form."""
+        return self._form is not None
+
+    @property
+    def filled_mask(self) -> str:
+        """The update mask that the body fills when the client gives none; empty for none."""
+        return "" if self._mask is None else self._mask[0]
+
     def multipart(self, content_type: str) -> Multipart | None:
         """Return what a multipart body is fed to as it arrives; None to have all of it at once.
 

@@ -1,0 +1,168 @@
+"""Rules of protovalidate (`buf.validate`) as keywords of JSON Schema.
+
+What JSON Schema cannot say, such as CEL or the bounds of a number that JSON holds as a string, is
+left out: a schema may be more open than the rules, never stricter.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
+
+from transcoder.openapi.options import Options
+from transcoder.openapi.scalars import Schema
+
+_OPTION = 1159
+_BOUNDS = {
+    "gt": "exclusiveMinimum",
+    "gte": "minimum",
+    "lt": "exclusiveMaximum",
+    "lte": "maximum",
+}
+_LENGTHS = {"min_len": "minLength", "max_len": "maxLength"}
+_FORMATS = {
+    "email": "email",
+    "hostname": "hostname",
+    "ipv4": "ipv4",
+    "ipv6": "ipv6",
+    "uri": "uri",
+    "uri_ref": "uri-reference",
+    "uuid": "uuid",
+}
+_ITEMS = {"min_items": "minItems", "max_items": "maxItems", "unique": "uniqueItems"}
+_PAIRS = {"min_pairs": "minProperties", "max_pairs": "maxProperties"}
+_NUMBERS = {"int32", "uint32", "sint32", "fixed32", "sfixed32", "float", "double"}
+_OF_ANOTHER_DIALECT = re.compile(r"\\[AzZQEpPC]|\(\?[^:]|\[\[:|[*+?}]\+")
+"""What RE2 takes and ECMAScript does not, or otherwise."""
+
+
+class Rules:
+    """The rules of the fields of one document's messages."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._found: dict[FieldDescriptor, Any] = {}
+
+    def of(self, field: FieldDescriptor) -> Any:
+        """Return the rules of a field that always count; None for none."""
+        if field not in self._found:
+            rules = self._options.message(field, _OPTION, "buf.validate.FieldRules")
+            ignored = rules is not None and _said(rules).get("ignore", 0) == _ALWAYS
+            ignored = ignored or self._is_disabled(field.containing_type)
+            self._found[field] = None if ignored else rules
+        return self._found[field]
+
+    def is_required(self, field: FieldDescriptor) -> bool:
+        """Say whether a request without the field breaks its rules."""
+        rules = self.of(field)
+        if rules is None:
+            return False
+        if rules.required:
+            return True
+        if field.has_presence or _said(rules).get("ignore"):
+            return False
+        said = _typed(rules)[1]
+        low = said.get("gt", said.get("gte", 0)) > 0 or ("gt" in said and said["gt"] == 0)
+        counts = ("min_len", "min_items", "min_pairs", "min_bytes", "len")
+        return low or any(said.get(name) for name in (*counts, *_FORMATS))
+
+    def needs_one(self, oneof: OneofDescriptor) -> bool:
+        """Say whether one member of a oneof must be set."""
+        rules = self._options.message(oneof, _OPTION, "buf.validate.OneofRules")
+        return rules is not None and bool(rules.required)
+
+    def _is_disabled(self, message: Descriptor | None) -> bool:
+        if message is None:
+            return False
+        rules = self._options.message(message, _OPTION, "buf.validate.MessageRules")
+        return bool(rules is not None and _said(rules).get("disabled"))
+
+    def keywords(self, field: FieldDescriptor) -> Schema:
+        """Return what the rules of a field add to its schema."""
+        rules = self.of(field)
+        return {} if rules is None else _keywords(rules, field.enum_type)
+
+
+_ALWAYS = 3
+"""`buf.validate.IGNORE_ALWAYS`."""
+
+
+def _said(rules: Any) -> dict[str, Any]:
+    return {field.name: value for field, value in type(rules).ListFields(rules)}
+
+
+def _typed(rules: Any) -> tuple[str, dict[str, Any]]:
+    kind = type(rules).WhichOneof(rules, "type")
+    return (kind, _said(getattr(rules, kind))) if kind else ("", {})
+
+
+def _keywords(rules: Any, enum: EnumDescriptor | None = None) -> Schema:
+    kind, said = _typed(rules)
+    if kind == "string":
+        return _of_string(said)
+    if kind in _NUMBERS:
+        return _of_number(said)
+    if kind == "repeated":
+        found = _renamed(said, _ITEMS)
+        return {**found, "items": _keywords(said["items"], enum)} if "items" in said else found
+    if kind == "map":
+        return _of_map(said)
+    if kind == "enum" and enum is not None:
+        return _of_enum(said, enum)
+    return {"const": said["const"]} if kind == "bool" and "const" in said else {}
+
+
+def _renamed(said: dict[str, Any], names: dict[str, str]) -> Schema:
+    return {keyword: said[name] for name, keyword in names.items() if name in said}
+
+
+def _of_string(said: dict[str, Any]) -> Schema:
+    found = _renamed(said, _LENGTHS)
+    if "len" in said:
+        found |= {"minLength": said["len"], "maxLength": said["len"]}
+    for name in _FORMATS.keys() & {name for name, value in said.items() if value}:
+        found["format"] = _FORMATS[name]
+    pattern = said.get("pattern", "")
+    if not pattern:
+        start, end = re.escape(said.get("prefix", "")), re.escape(said.get("suffix", ""))
+        if start or end:
+            pattern = f"^{start}.*{end}$" if start and end else f"^{start}" if start else f"{end}$"
+    if pattern and not _OF_ANOTHER_DIALECT.search(pattern):
+        found["pattern"] = pattern
+    return found | _choice(said)
+
+
+def _of_number(said: dict[str, Any]) -> Schema:
+    low, high = said.get("gt", said.get("gte")), said.get("lt", said.get("lte"))
+    if low is not None and high is not None and low > high:
+        # The rule means what lies outside of both.
+        return _choice(said)
+    return _renamed(said, _BOUNDS) | _choice(said)
+
+
+def _choice(said: dict[str, Any]) -> Schema:
+    if "const" in said:
+        return {"const": said["const"]}
+    found: Schema = {"enum": list(said["in"])} if "in" in said else {}
+    return found | ({"not": {"enum": list(said["not_in"])}} if "not_in" in said else {})
+
+
+def _of_enum(said: dict[str, Any], enum: EnumDescriptor) -> Schema:
+    def names(numbers: Any) -> list[str]:
+        return [value.name for value in enum.values if value.number in set(numbers)]
+
+    if "const" in said:
+        return {"enum": names([said["const"]])}
+    found: Schema = {"enum": names(said["in"])} if "in" in said else {}
+    return found | ({"not": {"enum": names(said["not_in"])}} if "not_in" in said else {})
+
+
+def _of_map(said: dict[str, Any]) -> Schema:
+    found = _renamed(said, _PAIRS)
+    if "keys" in said and _typed(said["keys"])[0] == "string":
+        found["propertyNames"] = _keywords(said["keys"])
+    if "values" in said:
+        found["additionalProperties"] = _keywords(said["values"])
+    return found

@@ -1,0 +1,310 @@
+"""Schemas of messages, fields and enums, as the JSON of the running routes has them.
+
+A request's schema is closed where the profile refuses unknown keys, and asks for what the proto
+says is REQUIRED. An answer's schema is open, for a server may learn new fields, and promises what
+is printed whatever the message holds. The body of a PATCH asks for nothing: it says what changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    FieldDescriptor,
+    OneofDescriptor,
+)
+
+from transcoder.fields import is_map
+from transcoder.openapi.components import Components
+from transcoder.openapi.examples import fits_text
+from transcoder.openapi.openapiv2 import Annotations
+from transcoder.openapi.options import Options
+from transcoder.openapi.rules import Rules
+from transcoder.openapi.scalars import Schema, View, is_wrapper, key_names, scalar, well_known
+from transcoder.protojson.enums import json_names
+
+Path = tuple[str, ...]
+_EXAMPLE = re.compile(r"(?:for example|for instance|e\.g\.|such as),?\s+`([^`]+)`")
+_NULL = "google.protobuf.NullValue"
+_PATTERN_PART = re.compile(r"\{[^}=]*(?P<deep>=\*\*)?[^}]*\}")
+
+
+class Schemas:
+    """Makes the schemas of one document.
+
+    Args:
+        options: of the protos.
+        closed: whether a request may hold known keys only.
+        prints_defaults: whether an answer holds the fields without presence, whatever they hold.
+    """
+
+    def __init__(self, options: Options, *, closed: bool, prints_defaults: bool) -> None:
+        self.options = options
+        self.annotations = Annotations(options)
+        self.rules = Rules(options)
+        self.components = Components()
+        self._closed = closed
+        self._prints_defaults = prints_defaults
+
+    def of_message(self, message: Descriptor, view: View, without: Collection[Path] = ()) -> Schema:
+        """Return the schema of a message, or a reference to it.
+
+        Args:
+            message: its type.
+            view: from where it is looked at.
+            without: paths of fields that it does not hold; such a schema has no name.
+        """
+        known = well_known(message, view)
+        if known is not None:
+            return known
+        if without:
+            return self.components.inline(self._object(message, view, without), view)
+        return self.components.ref(message.full_name, view, lambda: self._object(message, view, ()))
+
+    def of_field(
+        self, field: FieldDescriptor, view: View, without: Collection[Path] = ()
+    ) -> Schema:
+        """Return the schema of all that a field holds, without what is said of the field itself."""
+        if is_map(field):
+            return self._map(field, view)
+        if field.is_repeated:
+            return {"type": "array", "items": self.of_value(field, view)}
+        value = self.of_value(field, view, without)
+        message = field.message_type
+        if message is not None and is_wrapper(message) and view is not View.ANSWER:
+            value["type"] = [value["type"], "null"]
+        return value
+
+    def of_value(
+        self, field: FieldDescriptor, view: View, without: Collection[Path] = ()
+    ) -> Schema:
+        """Return the schema of one value of a field."""
+        if field.message_type is not None:
+            return self.of_message(field.message_type, view, without)
+        enum = field.enum_type
+        if enum is None:
+            return scalar(field, view)
+        if enum.full_name == _NULL:
+            return {"type": "null"}
+        return self.components.ref(enum.full_name, view, lambda: self._enum(enum, view))
+
+    def said(self, field: FieldDescriptor, view: View) -> Schema:
+        """Return what is said of a field itself: its description, and how it may be used."""
+        options, behaviors = self.options, self.options.behaviors(field)
+        found: Schema = {}
+        description = self.description(field)
+        if description:
+            found["description"] = description
+        if "OUTPUT_ONLY" in behaviors:
+            found["readOnly"] = True
+        if "INPUT_ONLY" in behaviors:
+            found["writeOnly"] = True
+        if options.is_deprecated(field):
+            found["deprecated"] = True
+        if field.has_default_value and field.message_type is None:
+            default = _default(field)
+            if default is not None and view is not View.CHANGE:
+                found["default"] = default
+        annotated = self.annotations.field(field)
+        annotated.pop("required", None)
+        return found | annotated
+
+    def shown(self, field: FieldDescriptor, schema: Schema) -> Schema:
+        """Return a schema of a text with the example that the field's comment has, if it fits."""
+        if field.type != FieldDescriptor.TYPE_STRING or field.is_repeated or "examples" in schema:
+            return schema
+        for text in _EXAMPLE.findall(self.options.comment(field)):
+            if fits_text(schema, text):
+                return {**schema, "examples": [text]}
+        return schema
+
+    def description(self, field: FieldDescriptor) -> str:
+        """Return the comment of a field, and what its options say in words."""
+        parts = [self.options.comment(field)]
+        if "IMMUTABLE" in self.options.behaviors(field):
+            parts.append("Cannot be changed once it is set.")
+        forms = " or ".join(f"`{form}`" for form in self.options.patterns(field))
+        reference = self.options.reference(field)
+        if reference.type and reference.type != "*":
+            named = f"The name of a `{reference.type}`"
+            parts.append(f"{named}, of the form {forms}." if forms else f"{named}.")
+        elif reference.child_type:
+            parts.append(f"The name of a parent of `{reference.child_type}`.")
+        elif forms:
+            parts.append(f"Of the form {forms}.")
+        return "\n\n".join(part for part in parts if part)
+
+    def limits(self, field: FieldDescriptor, view: View) -> Schema:
+        """Return what a request's value must be beyond its type."""
+        if view is View.ANSWER:
+            return {}
+        found = self.rules.keywords(field)
+        forms = self.options.patterns(field) if self.options.reference(field).type else ()
+        if forms and "pattern" not in found and not field.is_repeated:
+            found["pattern"] = _pattern(forms)
+            found["examples"] = [_PATTERN_PART.sub("1", forms[0])]
+        return found
+
+    def is_required(self, field: FieldDescriptor) -> bool:
+        """Say whether a request must hold a field."""
+        behaviors = self.options.behaviors(field)
+        if "OUTPUT_ONLY" in behaviors:
+            return False
+        said = self.annotations.field(field).get("required", ())
+        return (
+            "REQUIRED" in behaviors
+            or field.is_required
+            or field.name in said
+            or field.json_name in said
+            or self.rules.is_required(field)
+        )
+
+    def visible(self, message: Descriptor) -> Iterator[FieldDescriptor]:
+        """Yield the fields of a message that readers may see."""
+        return (field for field in message.fields if not self.options.is_hidden(field))
+
+    def _object(self, message: Descriptor, view: View, without: Collection[Path]) -> Schema:
+        found: Schema = {"type": "object"}
+        comment = self.options.comment(message)
+        if comment:
+            found["description"] = comment
+        if self.options.is_deprecated(message):
+            found["deprecated"] = True
+        gone = {path[0] for path in without if len(path) == 1}
+        fields = [
+            field
+            for field in self.visible(message)
+            # What the path says goes before all other members of its oneof.
+            if not gone & {field.name, *(each.name for each in members(field))}
+        ]
+        properties = {
+            field.json_name: self._property(field, view, _below(without, field)) for field in fields
+        }
+        if properties:
+            found["properties"] = properties
+        annotated = self.annotations.schema(message)
+        said = set(annotated.pop("required", ()))
+        required = [field.json_name for field in fields if self._is_always(field, view, said)]
+        if required:
+            found["required"] = required
+        found |= self._oneofs(message, fields, view)
+        if message.is_extendable:
+            found["patternProperties"] = {r"^\[": {}}
+        if self._closed and view is not View.ANSWER:
+            found["additionalProperties"] = False
+        return found | annotated
+
+    def _is_always(self, field: FieldDescriptor, view: View, said: Collection[str]) -> bool:
+        if view is View.ANSWER:
+            return self._prints_defaults and not field.has_presence
+        if view is View.CHANGE:
+            return False
+        return self.is_required(field) or field.name in said or field.json_name in said
+
+    def _property(self, field: FieldDescriptor, view: View, without: Collection[Path]) -> Schema:
+        value = self.of_field(field, view, without)
+        schema = _joined(value, self.limits(field, view)) | self.said(field, view)
+        return self.shown(field, schema)
+
+    def _map(self, field: FieldDescriptor, view: View) -> Schema:
+        entry: Any = field.message_type
+        value = entry.fields_by_name["value"]
+        found: Schema = {"type": "object", "additionalProperties": self.of_value(value, view)}
+        names = key_names(entry.fields_by_name["key"], view)
+        return found if names is None else {**found, "propertyNames": names}
+
+    def _oneofs(self, message: Descriptor, fields: Sequence[FieldDescriptor], view: View) -> Schema:
+        shown = {field.name for field in fields}
+        found = []
+        for oneof in message.oneofs:
+            names = [field.json_name for field in oneof.fields if field.name in shown]
+            if len(names) > 1:
+                found.append({"oneOf": self._alternatives(oneof, names, view)})
+        if len(found) == 1:
+            return dict(found[0])
+        return {"allOf": found} if found else {}
+
+    def _alternatives(self, oneof: OneofDescriptor, names: Sequence[str], view: View) -> list[Any]:
+        each: list[Any] = [{"required": [name]} for name in names]
+        if view is View.REQUEST and self.rules.needs_one(oneof):
+            return each
+        return [*each, {"not": {"anyOf": [dict(one) for one in each]}}]
+
+    def _enum(self, enum: EnumDescriptor, view: View) -> Schema:
+        printed = json_names(enum)
+        values = [value for value in enum.values if not self.options.is_hidden(value)]
+        names = dict.fromkeys(printed[value.number] for value in values)
+        if view is not View.ANSWER:
+            names |= dict.fromkeys(value.name for value in values)
+        found: Schema = {"type": "string"}
+        if names:
+            found["enum"] = list(names)
+        description = self._enum_description(enum, values)
+        if description:
+            found["description"] = description
+        if self.options.is_deprecated(enum):
+            found["deprecated"] = True
+        return found | self.annotations.enum(enum)
+
+    def _enum_description(self, enum: EnumDescriptor, values: Sequence[Any]) -> str:
+        lines = []
+        for value in values:
+            words = [self.options.comment(value).replace("\n", " ")]
+            words += ["Deprecated."] if self.options.is_deprecated(value) else []
+            told = " ".join(word for word in words if word)
+            lines += [f"- `{value.name}`: {told}"] if told else []
+        return "\n\n".join(part for part in (self.options.comment(enum), "\n".join(lines)) if part)
+
+
+def members(field: FieldDescriptor) -> Sequence[FieldDescriptor]:
+    """Return the members of a field's oneof; none for a field that is alone in it, or in none."""
+    oneof = field.containing_oneof
+    return oneof.fields if oneof is not None and len(oneof.fields) > 1 else ()
+
+
+def _below(without: Collection[Path], field: FieldDescriptor) -> list[Path]:
+    return [path[1:] for path in without if len(path) > 1 and path[0] == field.name]
+
+
+def _joined(schema: Schema, limits: Schema) -> Schema:
+    """Return a schema with further keywords; those of items and of values are joined as well."""
+    found = {**schema, **limits}
+    for inner in ("items", "additionalProperties", "propertyNames"):
+        if inner in schema and inner in limits:
+            found[inner] = {**schema[inner], **limits[inner]}
+    return found
+
+
+def _default(field: FieldDescriptor) -> Any:
+    value = field.default_value
+    if field.enum_type is not None:
+        return json_names(field.enum_type).get(value)
+    if isinstance(value, bytes):
+        return None
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):  # noqa: PLR0124
+        return None
+    is_long = field.cpp_type in {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
+    return str(value) if is_long else value
+
+
+def _pattern(forms: Sequence[str]) -> str:
+    """Return the regular expression of resource names of some forms.
+
+    >>> _pattern(["shelves/{shelf}/books/{book}"])
+    '^shelves/[^/]+/books/[^/]+$'
+    """
+    if "*" in forms:
+        return ""
+    texts = []
+    for form in forms:
+        literals = _PATTERN_PART.split(form)[::2]
+        parts = [".+" if found["deep"] else "[^/]+" for found in _PATTERN_PART.finditer(form)]
+        escaped = [re.sub(r"([.+*?()|\[\]^$\\])", r"\\\1", literal) for literal in literals]
+        texts.append(
+            "".join(text for pair in zip(escaped, [*parts, ""], strict=False) for text in pair)
+        )
+    return f"^{texts[0]}$" if len(texts) == 1 else f"^(?:{'|'.join(texts)})$"
