@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pb2
+from google.protobuf import any_pb2, descriptor_pb2, json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -111,3 +111,18 @@ def test_names_of_enum_values_by_option() -> None:
     assert wanted(mode=1) == from_json(b'{"mode": 1}', wanted)
     with pytest.raises(InvalidRequest, match="did you mean"):
         from_json(b'{"mode": "on"}', wanted)
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+@pytest.mark.parametrize("print_defaults", [True, False])
+def test_json_name_of_the_type_url(text: str, *, print_defaults: bool) -> None:
+    """In an Any, a field whose JSON name is that of the URL is printed as json_format does."""
+    wanted: Any = message_class(Field(name="a", json_name="@type", type=Field.TYPE_STRING))
+    pool = wanted.DESCRIPTOR.file.pool
+    message = any_pb2.Any()
+    message.Pack(wanted(a=text))
+    data = to_json(message, print_defaults=print_defaults, pool=pool)
+
+    assert json.loads(data) == json_format.MessageToDict(
+        message, always_print_fields_with_no_presence=print_defaults, descriptor_pool=pool
+    )

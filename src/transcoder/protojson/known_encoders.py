@@ -57,6 +57,8 @@ def _any(of: EncoderOf) -> Encode:
         content = of.find(descriptor)(GetMessageClass(descriptor).FromString(message.value))
         if is_known(descriptor):
             return {"@type": url, "value": content}
+        if "@type" in content:
+            raise ValueError("a field has the name of the URL")
         return {"@type": url, **content}
 
     return encode
