@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from transcoder.http_rule import bindings
-from transcoder.profile import GOOGLE
+from transcoder.profile import GOOGLE, Unescape
 from transcoder.request import RequestDecoder
 from transcoder.route import Match, Route
 from transcoder.routing import Router
@@ -31,9 +31,11 @@ FLATTEN: Any = rest_helpers.flatten_query_params
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 SEGMENT = TEXT.filter(lambda text: text not in {"", ".", ".."} and "/" not in text)
-# Reserved characters of RFC 6570 stay encoded in a variable of several segments.
+# Reserved characters of RFC 6570 stay encoded in a variable of several segments, by default.
+RESERVED = "!#$&'()*+,:;=?@[]"
 PLAIN = st.text("aZ09-_~ %äж", min_size=1, max_size=8)
 DEEP = st.lists(PLAIN, min_size=1, max_size=3).map("/".join)
+ANY_DEEP = st.lists(SEGMENT, min_size=1, max_size=3).map("/".join)
 
 
 def integers(bits: int) -> st.SearchStrategy[int]:
@@ -80,8 +82,22 @@ TREE = ITEM.flatmap(
 )
 
 
-def check(pool: DescriptorPool, name: str, rule: HttpRule, fields: dict[str, Any]) -> None:
+def check(
+    pool: DescriptorPool,
+    name: str,
+    rule: HttpRule,
+    fields: dict[str, Any],
+    unescape: Unescape = GOOGLE.unescape,
+) -> None:
     """Send a message by the client library, decode it, and compare."""
+    message, received = sent_and_received(pool, name, rule, fields, unescape)
+    assert received == message
+
+
+def sent_and_received(
+    pool: DescriptorPool, name: str, rule: HttpRule, fields: dict[str, Any], unescape: Unescape
+) -> tuple[Any, Any]:
+    """Return a message, and what comes of it on the way from the client library to a servicer."""
     rpc = pool.FindServiceByName("everything.v1.Bindings").methods_by_name[name]
     message_class = GetMessageClass(rpc.input_type)
     message = message_class(**fields)
@@ -89,11 +105,11 @@ def check(pool: DescriptorPool, name: str, rule: HttpRule, fields: dict[str, Any
     method, target, body = sent(message, rule)
     path, _, query = target.partition("?")
 
-    match = Router([Route(method, binding.template, rpc.full_name, binding)]).match(method, path)
-
+    route = Route(method, binding.template, rpc.full_name, binding)
+    match = Router([route], unescape=unescape).match(method, path)
     assert isinstance(match, Match)
     decode = RequestDecoder(binding, message_class, GOOGLE)
-    assert decode(match.values, query.encode(), body, "application/json") == message
+    return message, decode(match.values, query.encode(), body, "application/json")
 
 
 def sent(message: Message, rule: HttpRule) -> tuple[str, str, bytes]:
@@ -140,6 +156,27 @@ def test_whole_body(protos: DescriptorPool, fields: dict[str, Any], path: str) -
     rule = HttpRule(post="/v1/{string_value=shelves/**}:go", body="*")
 
     check(protos, "Everyone", rule, {**fields, "string_value": f"shelves/{path}"})
+
+
+@EVERY
+@given(ANY_DEEP)
+def test_any_name(protos: DescriptorPool, path: str) -> None:
+    """All but the slash comes through a variable of several segments, where that is asked for."""
+    rule = HttpRule(get="/v1/{string_value=shelves/**}:go")
+
+    check(protos, "Everyone", rule, {"string_value": f"shelves/{path}"}, "except-slash")
+
+
+@pytest.mark.parametrize("character", RESERVED)
+@pytest.mark.parametrize("template", ["{string_value=shelves/*}", "{string_value=shelves/**}"])
+def test_reserved_character(protos: DescriptorPool, template: str, character: str) -> None:
+    """By default a reserved character stays as the client encoded it."""
+    rule, fields = HttpRule(get=f"/v1/{template}"), {"string_value": f"shelves/a{character}b"}
+
+    _, received = sent_and_received(protos, "Everyone", rule, fields, "except-reserved")
+
+    assert received.string_value == f"shelves/a%{ord(character):02X}b"
+    check(protos, "Everyone", rule, fields, "except-slash")
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
