@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from typing import Any
@@ -19,6 +20,7 @@ import streams
 from sockets import Door, Ended, Telling, rest, run, texts
 from streams import POOL, Ask, Streams, Told
 from transcoder import Gateway
+from transcoder.asgi import CONNECTION
 from transcoder.errors import StatusError
 from transcoder.handshake import Token
 from transcoder.profile import STRICT
@@ -259,6 +261,60 @@ def test_a_long_reason() -> None:
 
     assert 120 <= len(reason.encode()) <= 123
     assert reason == f"NOT_FOUND: {'ü' * ((123 - 11 - 3) // 2)}…"
+
+
+class Hold:
+    """Notes whether a connection was cut, and how."""
+
+    def __init__(self) -> None:
+        self.cuts: list[bool] = []
+
+    def begin_stream(self) -> None:
+        pass
+
+    def end_stream(self) -> None:
+        pass
+
+    def cut(self, *, at_once: bool = False) -> None:
+        self.cuts.append(at_once)
+
+
+def test_a_close_that_nobody_reads() -> None:
+    """A client that does not take the close of its stream is cut off."""
+    hold = Hold()
+
+    async def send(event: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def fact() -> None:
+        scope = {"type": "websocket", "extensions": {CONNECTION: hold}}
+        await SocketAnswer(scope, send, binary=False).close(1000, "", 0.01)
+
+    asyncio.run(fact())
+
+    assert hold.cuts == [True]
+
+
+def test_a_server_that_cancels() -> None:
+    """A server that cancels the application at its own end ends the call too."""
+    raw, notes, hold = b"/v1/a/echo", list[str](), Hold()
+    app = Gateway(pool=POOL)
+    streams.register(Streams(notes.append), app)
+
+    async def fact() -> None:
+        extensions = {CONNECTION: hold}
+        given = {"path": raw.decode(), "raw_path": raw, "extensions": extensions}
+        task = asyncio.create_task(
+            events(app, {"type": "websocket.receive", "text": "{}"}, **given)
+        )
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(fact())
+
+    assert (notes, hold.cuts) == (["cancelled 1"], [False])
 
 
 REFUSALS = [

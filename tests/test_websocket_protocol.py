@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -155,12 +156,16 @@ def test_a_handshake_behind_a_request() -> None:
     assert b"200 OK" in answers
 
 
-def test_a_server_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without the library for it a handshake is answered 501, and the log says what is missing."""
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     status, body = refusal(handshake("/v1/a/told"))
 
     assert (status, body["message"]) == (501, "this server takes no WebSockets")
+    assert caplog.text.count("they need the extra transcoder[websocket]") == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar, Final
 
 from google.protobuf.message import Message
@@ -40,9 +40,7 @@ from transcoder.route import Match, Miss
 from transcoder.status import Code, shortened
 from transcoder.streaming import Exchange, Streaming
 from transcoder.transcoder import Endpoint
-from transcoder.upstream import Request
 from transcoder.upstream.behaviours import is_cancelled
-from transcoder.watch import check_deadline
 
 TEXT: Final = "text/plain; charset=utf-8"
 OCTETS: Final = "application/octet-stream"
@@ -150,7 +148,6 @@ class Sockets:
         endpoint: Endpoint = match.route.endpoint
         headers = [pair for pair in scope["headers"] if not pair[0].startswith(b"sec-websocket-")]
         call = self._calls(scope, headers, endpoint.method, streams=True)
-        check_deadline(call)
         query: bytes = scope["query_string"]
         binding = endpoint.binding
         # What is wrong with path and query is told as an HTTP status.
@@ -188,8 +185,8 @@ class Sockets:
         rpc = exchange.endpoint.binding.rpc
         upstream = self._streaming.upstream_of(exchange.call.method)
         request = exchange.request
-        if not rpc.client_streaming:
-            request = await _only(request)
+        if not rpc.client_streaming and not isinstance(request, Message):
+            request = await _first(request)
         if rpc.server_streaming:
             async with contextlib.aclosing(upstream.stream(exchange.call, request)) as replies:
                 await self._streaming.relay(replies, exchange, answer)
@@ -369,10 +366,7 @@ async def deny(payload: Payload, scope: Scope, send: Send) -> None:
     await send({"type": "websocket.http.response.body", "body": payload.body})
 
 
-async def _only(requests: Request) -> Message:
-    """Return the one message of a method that takes no more."""
-    if isinstance(requests, Message):
-        return requests
+async def _first(requests: AsyncIterator[Message]) -> Message:
     async for request in requests:
         return request
     raise InvalidRequest("the messages end before the first, which is the request")
