@@ -4,13 +4,15 @@
     python scripts/generate.py --check    compare with a temporary folder; 1 if anything differs
 
 This is the one generator: protoc as grpcio-tools ships it, with the plugins for messages, their
-types, servicers and their types. buf.gen.yaml names the same four.
+types, servicers and their types. buf.gen.yaml names the same four. Generated code has none of the
+protos' comments, which the API's documentation needs: they are kept beside it, as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
+import json
 import subprocess
 import sys
 import sysconfig
@@ -18,10 +20,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from transcoder.comments import SUFFIX, comments_of
+
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "proto"
 SOURCES = ROOT / "src"
-SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
+GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi", SUFFIX)
 # Concrete: a servicer may leave methods to the base class, which answers UNIMPLEMENTED.
 STUBS = "quiet,generate_concrete_servicer_stubs"
 
@@ -36,7 +42,13 @@ def generate(out: Path) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
     command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
     command += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out={STUBS}:{out}"]
+    described = out / "described.binpb"
+    command += ["--include_source_info", f"--descriptor_set_out={described}"]
     subprocess.run([*command, *protos], check=True)
+    for file in FileDescriptorSet.FromString(described.read_bytes()).file:
+        text = json.dumps(comments_of([file]), indent=2, ensure_ascii=False, sort_keys=True)
+        (out / file.name.replace(".proto", SUFFIX)).write_text(f"{text}\n")
+    described.unlink()
 
 
 def differences(fresh: Path, committed: Path) -> Iterator[str]:
@@ -52,7 +64,7 @@ def differences(fresh: Path, committed: Path) -> Iterator[str]:
 def _generated(folder: Path) -> set[str]:
     return {
         path.relative_to(folder).as_posix()
-        for suffix in SUFFIXES
+        for suffix in GENERATED
         for path in folder.rglob(f"*{suffix}")
     }
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -25,6 +28,9 @@ Comments: TypeAlias = Mapping[str, str]
 """Texts by full names, such as `services.user.v1.User.name`."""
 
 NO_COMMENTS: Final[Comments] = {}
+
+SUFFIX: Final = "_comments.json"
+"""How the file of a proto's comments is called, behind the name of the proto."""
 
 _Path: TypeAlias = tuple[int, ...]
 _Named: TypeAlias = Iterator[tuple[_Path, str]]
@@ -92,6 +98,36 @@ def read_comments(data: bytes, name: str) -> dict[str, str]:
                 raise ConfigError(f"{name}: expected an object of full names and their comments")
             return dict(tree)
     return comments_of(read_files(data, name))
+
+
+def kept_comments(files: Iterable[FileDescriptor]) -> dict[str, str]:
+    """Return the comments that are kept beside the generated modules of files, imports included.
+
+    Those of `services/user/v1/user_service.proto` are in `user_service_comments.json`, in the
+    folder of the module `services.user.v1.user_service_pb2`. Without either there are none.
+
+    Raises:
+        ConfigError: what is there is not of this kind.
+    """
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        if file.name in seen:
+            continue
+        seen.add(file.name)
+        waiting += file.dependencies
+        kept = _kept(file.name.removesuffix(".proto"))
+        if kept is not None and kept.is_file():
+            found |= read_comments(kept.read_bytes(), kept.name)
+    return found
+
+
+def _kept(stem: str) -> Path | None:
+    name = f"{stem.replace('-', '_').replace('/', '.')}_pb2"
+    place = getattr(sys.modules.get(name), "__file__", None)
+    return Path(place).with_name(f"{Path(stem).name}{SUFFIX}") if place else None
 
 
 def _text(comment: str) -> str:

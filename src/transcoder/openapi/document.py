@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
-from transcoder.comments import NO_COMMENTS, Comments
+from transcoder.comments import Comments, kept_comments
 from transcoder.openapi.bodies import ERRORS, Serving
 from transcoder.openapi.operations import Operations, SecurityScheme
 from transcoder.openapi.options import Options
@@ -38,7 +38,7 @@ def document(
     version: str = "",
     description: str = "",
     servers: Sequence[str] = (),
-    comments: Comments = NO_COMMENTS,
+    comments: Comments | None = None,
     labels: Collection[str] = frozenset(),
     serving: Serving = _KNOWN_NOTHING,
     security: Mapping[str, SecurityScheme] = _NO_SECURITY,
@@ -51,13 +51,13 @@ def document(
         version: of the API; the default is the one that the package's name ends in.
         description: of the API.
         servers: URLs of the API; none is where the document comes from.
-        comments: of the protos; generated code does not have them, see `transcoder.comments`.
+        comments: of the protos; None for those that are kept beside generated code.
         labels: of `google.api` visibility; what is restricted to others is not in the document.
         serving: what whoever serves the transcoder does.
         security: any of these is enough for a client, by name.
 
     Raises:
-        ConfigError: two routes conflict.
+        ConfigError: two routes conflict, or the comments that are kept cannot be read.
 
     >>> from google.longrunning import operations_pb2
     >>> service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
@@ -65,6 +65,8 @@ def document(
     >>> sorted(made["paths"]["/v1/operations"])
     ['get']
     """
+    if comments is None:
+        comments = kept_comments(_files(transcoder))
     options = Options(comments, labels)
     profile = transcoder.profile
     schemas = Schemas(
@@ -126,11 +128,28 @@ def to_yaml(made: Document) -> bytes:
         ) from error
     # What is there twice is to be written twice, for people to read; JSON has no references.
     plain = json.loads(json.dumps(made))
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper: Any = type("Dumper", (base,), {})
+    dumper.add_representer(str, _represented)
     text: bytes = yaml.dump(
         plain, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, encoding="utf-8"
     )
     return text
+
+
+def _represented(dumper: Any, text: str) -> Any:
+    """Write texts of several lines as such."""
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _files(transcoder: Transcoder) -> list[FileDescriptor]:
+    endpoints = (route.endpoint for route in transcoder.routes)
+    return [
+        endpoint.binding.rpc.containing_service.file
+        for endpoint in endpoints
+        if isinstance(endpoint, Endpoint)
+    ]
 
 
 def _endpoints(transcoder: Transcoder, options: Options) -> Iterator[Endpoint]:
