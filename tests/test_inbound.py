@@ -224,12 +224,12 @@ def test_origin() -> None:
     ]
     inbound = Inbound(proxies=TrustedProxies(["10.0.0.1"]))
 
-    assert inbound.of(("10.0.0.1", 1), "http")(headers) == (
+    assert inbound.of(headers, ("10.0.0.1", 1), "http") == (
         ("x-forwarded-for", "192.0.2.1, 10.0.0.1"),
         ("x-forwarded-host", "example.com"),
         ("x-forwarded-proto", "https"),
     )
-    assert inbound.of(("10.0.0.2", 1), "http")(headers) == (
+    assert inbound.of(headers, ("10.0.0.2", 1), "http") == (
         ("x-forwarded-for", "10.0.0.2"),
         ("x-forwarded-host", "inside"),
         ("x-forwarded-proto", "http"),
@@ -238,4 +238,4 @@ def test_origin() -> None:
 
 def test_origin_of_a_unix_socket() -> None:
     """The peer of a Unix socket has no address to tell of."""
-    assert Inbound().of(None, "http")([]) == (("x-forwarded-proto", "http"),)
+    assert Inbound().of([], None, "http") == (("x-forwarded-proto", "http"),)

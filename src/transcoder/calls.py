@@ -72,17 +72,19 @@ class Calls:
             seconds = self._timeouts.of(full_name, headers, streams=streams)
         else:
             seconds = self._unasked[streams]
-        identity = scope.get(IDENTITY, NOBODY)
-        trusted = bool(self._trusted) and self._trusts(identity)
-        peer = scope.get("client")
         return Call(
             method,
             headers,
-            peer,
+            scope.get("client"),
             deadline=None if seconds is None else time.monotonic() + seconds,
-            inbound=self._inbound.of(peer, scope.get("scheme", "http"), trusted=trusted),
-            identity=identity,
+            inbound=self._told,
+            identity=scope.get(IDENTITY, NOBODY),
+            scheme=scope.get("scheme", "http"),
         )
+
+    def _told(self, call: Call) -> tuple[Metadatum, ...]:
+        trusted = bool(self._trusted) and self._trusts(call.identity)
+        return self._inbound.of(call.headers, call.peer, call.scheme, trusted=trusted)
 
     def admitted(self, context: Any) -> tuple[Metadatum, ...]:
         """Return what of its metadata a client of the gRPC port may say.

@@ -144,16 +144,23 @@ class Inbound:
             raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=431)
 
     def of(
-        self, peer: tuple[str, int] | None, scheme: str, *, trusted: bool = False
-    ) -> Callable[[RawHeaders], tuple[Metadatum, ...]]:
-        """Return how the headers of one request become metadata.
+        self,
+        headers: RawHeaders,
+        peer: tuple[str, int] | None,
+        scheme: str,
+        *,
+        trusted: bool = False,
+    ) -> tuple[Metadatum, ...]:
+        """Return the metadata that the headers of one request become.
 
         Args:
+            headers: of the request.
             peer: who is at the other end of the connection.
             scheme: of the connection.
             trusted: whether the peer may send what is on the strip list.
         """
-        return functools.partial(self._told, peer, scheme, trusted=trusted)
+        origin = self._proxies(headers, peer, scheme)
+        return (*self(headers, trusted=trusted), *_of_origin(origin))
 
     def __call__(self, headers: RawHeaders, *, trusted: bool = False) -> tuple[Metadatum, ...]:
         """Return the metadata that headers become, without those about the client's address.
@@ -195,12 +202,6 @@ class Inbound:
         if not self._proxies.trusts(peer):
             denied |= _OURS
         return tuple(Metadatum(key, value) for key, value in metadata if _folded(key) not in denied)
-
-    def _told(
-        self, peer: tuple[str, int] | None, scheme: str, headers: RawHeaders, *, trusted: bool
-    ) -> tuple[Metadatum, ...]:
-        origin = self._proxies(headers, peer, scheme)
-        return (*self(headers, trusted=trusted), *_of_origin(origin))
 
     def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[tuple[str, bool], ...]:
         """Return the keys that a header becomes, and whether each is binary."""

@@ -52,6 +52,7 @@ class Reader:
         self._form_posts = form_posts
         self._offload = offload
         self._validation = validation
+        self._looks_at_all = form_posts or validation is not None
 
     async def __call__(
         self,
@@ -96,6 +97,17 @@ class Reader:
             json = _json_of(body, content_type)
             self._validation.over_http(request, endpoint.binding, more or query, json)
         return request, endpoint.presentation(query, more) if query or more else None
+
+    def at_once(self, match: Match[Any], scope: Scope) -> Message | None:
+        """Return the request message that the path alone makes; None where there is more to read.
+
+        Raises:
+            StatusError: the path is not valid.
+        """
+        endpoint: Endpoint = match.route.endpoint
+        if endpoint.reads or scope["query_string"] or self._looks_at_all:
+            return None
+        return endpoint.decode(match.values, b"", b"", "")
 
     def stream(
         self, match: Match[Any], scope: Scope, headers: RawHeaders, limit: int

@@ -59,10 +59,16 @@ class Rest:
             Disconnected: the client went away.
         """
         endpoint: Endpoint = match.route.endpoint
-        # A copy: the server may append trailers to the list while the body is read.
-        headers: RawHeaders = list(scope["headers"])
-        call = self._calls(scope, headers, endpoint.method)
-        request, presentation = await self._read(match, scope, headers, receive)
+        headers: RawHeaders = scope["headers"]
+        presentation = None
+        request = self._read.at_once(match, scope)
+        if request is not None:
+            call = self._calls(scope, headers, endpoint.method)
+        else:
+            # A copy: the server may append trailers to the list while the body is read.
+            headers = list(headers)
+            call = self._calls(scope, headers, endpoint.method)
+            request, presentation = await self._read(match, scope, headers, receive)
         media_type = endpoint.media_type(headers, presentation)
         upstream = self._upstream_of(call.method)
         try:

@@ -16,11 +16,15 @@ from google.protobuf.message import Message
 from transcoder.inbound import to_metadata
 from transcoder.metadata import Metadatum, RawHeaders
 
-Inbound: TypeAlias = "Callable[[RawHeaders], tuple[Metadatum, ...]]"
+Inbound: TypeAlias = "Callable[[Call], tuple[Metadatum, ...]]"
 Request: TypeAlias = "Message | AsyncIterator[Message]"
 
 NOBODY: Final[Mapping[str, Sequence[bytes]]] = MappingProxyType({})
 """The identity of a client without a certificate."""
+
+
+def _from_headers(call: Call) -> tuple[Metadatum, ...]:
+    return to_metadata(call.headers)
 
 
 class Call:
@@ -31,8 +35,9 @@ class Call:
         headers: of the HTTP request; they become metadata when somebody asks for them.
         peer: host and port of the client, or None when the transport has none.
         deadline: when the call must be over, on the clock of `time.monotonic`; None for never.
-        inbound: how headers become metadata.
+        inbound: returns the metadata of a call, from what came with it.
         identity: what is known of the client's certificate, as `auth_context()` returns it.
+        scheme: of the client's connection, `http` or `https`.
     """
 
     __slots__ = (
@@ -46,6 +51,7 @@ class Call:
         "method",
         "on_open",
         "peer",
+        "scheme",
         "trailing_metadata",
     )
 
@@ -56,14 +62,16 @@ class Call:
         peer: tuple[str, int] | None = None,
         *,
         deadline: float | None = None,
-        inbound: Inbound = to_metadata,
+        inbound: Inbound = _from_headers,
         identity: Mapping[str, Sequence[bytes]] = NOBODY,
+        scheme: str = "http",
     ) -> None:
         self.method = method
         self.headers = headers
         self.peer = peer
         self.deadline = deadline
         self.identity = identity
+        self.scheme = scheme
         self.cancelled = False
         """Whether the gateway gave the call up: its client is gone, or its deadline has passed."""
         self.initial_metadata: tuple[Metadatum, ...] = ()
@@ -77,7 +85,7 @@ class Call:
     def metadata(self) -> tuple[Metadatum, ...]:
         """What the client sent beside the requests."""
         if self._metadata is None:
-            self._metadata = self._inbound(self.headers)
+            self._metadata = self._inbound(self)
         return self._metadata
 
     def open(self, metadata: tuple[Metadatum, ...]) -> None:
