@@ -56,6 +56,8 @@ class Endpoint:
     response_class: type[Message]
     streams: bool
     """Whether the method takes or returns a stream."""
+    reads: bool
+    """Whether more than path and query may make a request: a body, or the id of an event."""
     framings: Framings | None = None
     """Of a method with a stream of replies."""
     events: Events | None = None
@@ -335,6 +337,7 @@ class Transcoder:
             encode=encode,
             response_class=GetMessageClass(rpc.output_type),
             streams=bool(rpc.client_streaming or rpc.server_streaming),
+            reads=bool(binding.body) or events is not None,
             framings=framings,
             events=events,
         )
