@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chunked import Chunked
 from transcoder.errors import Unprintable
 from transcoder.protojson import to_json
 from unprintable import SECRET, pool, reply_of
+from wire import request
 
 if TYPE_CHECKING:
     from tests.conftest import Served, Start
@@ -80,6 +83,43 @@ def test_unprintable_reply_of_a_peer(remote: Served, name: str, told: str) -> No
     (line,) = logged
     assert line.endswith(f": unprintable.v1.Reply has no JSON form: {told}")
     assert remote.get("/v1/fine")[2]["texts"] == ["a"]
+
+
+@pytest.mark.parametrize("size", [0, 50_000], ids=["on the loop", "off the loop"])
+@pytest.mark.parametrize(
+    ("accept", "end"),
+    [
+        ("application/x-ndjson", b'{"error":%b}\n'),
+        ("text/event-stream", b"event: error\ndata: %b\n\n"),
+        ("application/json", None),
+    ],
+)
+@pytest.mark.parametrize("case", CASES)
+def test_unprintable_reply_of_a_stream(
+    served: Served, case: tuple[str, str], accept: str, end: bytes | None, size: int
+) -> None:
+    """Within a stream the framing tells it, or ends the answer in its midst; nothing comes after.
+
+    The log has one line without a value, and the next stream works.
+    """
+    name, told = case
+    before = len(lines(served))
+    raw = request("GET", f"/v1/{name}/list?size={size}", f"Accept: {accept}")
+    with Chunked(served.http_target, raw) as client:
+        status = client.head()
+        body, whole = client.rest()
+    logged = lines(served)[before:]
+
+    assert (status, whole) == (200, end is not None)
+    assert body.count(b'"texts":["a"]') == 2
+    assert end is None or body.endswith(end % json.dumps(BODY, separators=(",", ":")).encode())
+    assert SECRET.encode() not in body
+    (line,) = logged
+    assert line.endswith(f"unprintable.v1.Reply has no JSON form: {told}")
+    with Chunked(served.http_target, request("GET", "/v1/fine/list")) as fine:
+        assert fine.head() == 200
+        assert len(json.loads(fine.rest()[0])) == 4
+    assert len(lines(served)) == before + 1
 
 
 @pytest.mark.parametrize("print_defaults", [False, True])

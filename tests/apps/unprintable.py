@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ PROTO = """
       extensions 100 to 200;
     }
     extend Reply { optional Reply more = 100; }
-    service Replies { rpc Get(Request) returns (Reply); }
+    service Replies {
+      rpc Get(Request) returns (Reply);
+      rpc List(Request) returns (stream Reply);
+    }
 """
 HOST = "type.googleapis.com"
 REPLIES: dict[str, Any] = {
@@ -115,6 +119,14 @@ async def get(request: Any, context: Any) -> Any:
     return reply
 
 
+async def list_(request: Any, context: Any) -> AsyncIterator[Any]:
+    """Answer with two fine replies, the one that the request names, and a fine one."""
+    for name in ("fine", "fine", request.name, "fine"):
+        reply = reply_of(name)
+        reply.filler = b"x" * request.size
+        yield reply
+
+
 def empty(log: str) -> Gateway:
     """Return a gateway without a service, which logs to a file of that name."""
     logging.basicConfig(
@@ -122,7 +134,11 @@ def empty(log: str) -> Gateway:
         level=logging.INFO,
         format="%(name)s %(levelname)s %(message)s",
     )
-    return Gateway(pool=pool(), rules={f"{SERVICE}.Get": HttpRule(get="/v1/{name}")})
+    rules = {
+        f"{SERVICE}.Get": HttpRule(get="/v1/{name}"),
+        f"{SERVICE}.List": HttpRule(get="/v1/{name}/list"),
+    }
+    return Gateway(pool=pool(), rules=rules)
 
 
 def remote() -> Gateway:
@@ -137,8 +153,9 @@ def create() -> Gateway:
     """Return the gateway."""
     gateway = empty("log")
     request = GetMessageClass(pool().FindMessageTypeByName("unprintable.v1.Request"))
-    handler = grpc.unary_unary_rpc_method_handler(get, request.FromString, bytes_of)
-    gateway.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(SERVICE, {"Get": handler})]
-    )
+    handlers = {
+        "Get": grpc.unary_unary_rpc_method_handler(get, request.FromString, bytes_of),
+        "List": grpc.unary_stream_rpc_method_handler(list_, request.FromString, bytes_of),
+    }
+    gateway.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     return gateway

@@ -26,23 +26,23 @@ def post(document: bytes | str, *headers: str) -> bytes:
     return request("POST", "/v1/items", *(headers or (JSON,)), body=body)
 
 
-def read(catalogue: Catalogue, document: bytes | str, limit: float = 0.1) -> Any:
+def read(catalogue: Catalogue, document: bytes | str) -> Any:
     """Send a document that is read; return what the message was."""
-    answer, called = catalogue.send(post(document), limit)
+    answer, called = catalogue.send(post(document))
     assert (answer.status, called) == (200, "Create")
     return answer.json()
 
 
-def refused(catalogue: Catalogue, document: bytes | str, limit: float = 0.05) -> str:
+def refused(catalogue: Catalogue, document: bytes | str) -> str:
     """Send a document that is refused with 400; return what the client is told."""
-    answer = catalogue.refused(post(document), limit)
+    answer = catalogue.refused(post(document))
     assert answer.status == 400
     return str(answer.json()["message"])
 
 
-def too_large(catalogue: Catalogue, document: bytes, limit: float = 0.1) -> str:
+def too_large(catalogue: Catalogue, document: bytes) -> str:
     """Send a document that is refused with 413; return what the client is told."""
-    answer = catalogue.refused(post(document), limit)
+    answer = catalogue.refused(post(document))
     assert answer.status == 413
     return str(answer.json()["message"])
 
@@ -91,7 +91,7 @@ def anys(depth: int) -> str:
 )
 def test_deep(catalogue: Catalogue, document: str) -> None:
     """100 messages nest, of which a Value counts each object and each array twice."""
-    assert read(catalogue, document, limit=0.05) is not None
+    assert read(catalogue, document) is not None
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_too_many_values(catalogue: Catalogue, document: bytes) -> None:
 )
 def test_many_values_and_one_wrong(catalogue: Catalogue, document: bytes, told: str | None) -> None:
     """One wrong value among many costs no more than they do, wherever it is."""
-    message = refused(catalogue, document, limit=0.1)
+    message = refused(catalogue, document)
 
     assert told is None or message == told
 
@@ -265,7 +265,7 @@ def test_one_long_value(catalogue: Catalogue, document: bytes) -> None:
 )
 def test_one_long_wrong_value(catalogue: Catalogue, before: str, long: str, after: str) -> None:
     """One that is wrong does not either, and is not repeated to the client."""
-    assert long[:200] not in refused(catalogue, before + long + after, limit=0.1)
+    assert long[:200] not in refused(catalogue, before + long + after)
 
 
 # The body on the wire
@@ -306,7 +306,7 @@ def test_body_of_the_limit(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize("expects", [(), ("Expect: 100-continue",)])
 def test_length_over_the_limit(catalogue: Catalogue, length: int, expects: tuple[str, ...]) -> None:
     """A Content-Length over the limit is refused without a byte of the body."""
-    check_too_large(catalogue.refused(head(f"Content-Length: {length}", *expects), limit=0.05))
+    check_too_large(catalogue.refused(head(f"Content-Length: {length}", *expects)))
 
 
 def test_body_over_the_limit(catalogue: Catalogue) -> None:
@@ -430,7 +430,7 @@ def test_length_too_large(catalogue: Catalogue) -> None:
 )
 def test_what_is_read(catalogue: Catalogue, document: str, expected: Any) -> None:
     """JSON is read as the mapping has it; no body and `null` are an empty message."""
-    assert read(catalogue, document, limit=0.05) == expected
+    assert read(catalogue, document) == expected
 
 
 FLOATING = ["1e400", "-1e400", "NaN", "Infinity", "-Infinity", '"1e400"', '"inf"', '" 1"', "true"]
@@ -752,7 +752,7 @@ def test_no_json(catalogue: Catalogue, document: str) -> None:
 )
 def test_no_utf8(catalogue: Catalogue, document: bytes) -> None:
     """JSON is in UTF-8; the first byte that is not is told by its place."""
-    told = refused(catalogue, document, limit=0.1)
+    told = refused(catalogue, document)
 
     assert told.startswith("the JSON is not UTF-8: bad byte at offset ")
 
@@ -823,7 +823,7 @@ BOMB = gzip.compress(gzip.compress(b" " * 10_000_000) * 10)
 @pytest.mark.parametrize("document", [b"{}", gzip.compress(b"{}"), BOMB])
 def test_compressed(catalogue: Catalogue, coding: str, document: bytes) -> None:
     """A compressed body is refused without a look, and what would be taken is told."""
-    answer = catalogue.refused(post(document, JSON, f"Content-Encoding: {coding}"), limit=0.05)
+    answer = catalogue.refused(post(document, JSON, f"Content-Encoding: {coding}"))
 
     assert answer.status == 415
     assert answer.headers["accept-encoding"] == "identity"
