@@ -14,7 +14,6 @@ from transcoder.observe import Tally, decoded
 from transcoder.protojson.cache import RECENT, Cache, Compiled
 from transcoder.protojson.decoder import compile_decoder
 from transcoder.protojson.document import names_a_key_twice
-from transcoder.protojson.explain import explain, problem_in
 from transcoder.protojson.field_decoders import (
     COLON,
     Decode,
@@ -23,6 +22,7 @@ from transcoder.protojson.field_decoders import (
     Unexpected,
 )
 from transcoder.protojson.known_decoders import known_decoder
+from transcoder.protojson.refusal import problem_in, refusal
 
 M = TypeVar("M", bound=Message)
 
@@ -94,7 +94,7 @@ def by_json_format(
         )
     except Exception:  # noqa: BLE001  json_format lets TypeError, AttributeError and more through
         # Its own texts list all fields and repeat the value; the client is told less, and better.
-        raise explain(data, message_class, ignore_unknown=ignore_unknown, pool=pool) from None
+        raise refusal(data, message_class, ignore_unknown=ignore_unknown, pool=pool) from None
     return message
 
 

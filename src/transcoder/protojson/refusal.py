@@ -19,7 +19,7 @@ from transcoder.protojson.members import Problem
 from transcoder.protojson.walk import DEPTH, Walk
 
 
-def explain(
+def refusal(
     data: bytes,
     message_class: type[Message],
     *,

@@ -4,7 +4,7 @@ from google.logging.type import http_request_pb2
 from google.protobuf import type_pb2, wrappers_pb2
 from google.protobuf.message import Message
 
-from transcoder.protojson.explain import explain
+from transcoder.protojson.refusal import refusal
 
 RULE = http_pb2.HttpRule
 DISTRIBUTION = distribution_pb2.Distribution
@@ -121,7 +121,7 @@ METADATA = monitored_resource_pb2.MonitoredResourceMetadata
 )
 def test_problem(message_class: type[Message], data: bytes, field: str, problem: str) -> None:
     """The first place that does not fit is named, with what was expected there."""
-    error = explain(data, message_class)
+    error = refusal(data, message_class)
 
     assert (field, problem) == (error.field, error.problem)
 
@@ -139,14 +139,14 @@ def test_problem(message_class: type[Message], data: bytes, field: str, problem:
 )
 def test_not_json(data: bytes, problem: str) -> None:
     """What is no JSON document is told by line and column, or by offset."""
-    assert problem == explain(data, RULE).problem
+    assert problem == refusal(data, RULE).problem
 
 
 def test_values_are_not_echoed() -> None:
     """However long and secret a value is, the error does not hold it."""
     data = b'{"count": "' + b"secret" * 100_000 + b'"}'
 
-    error = explain(data, DISTRIBUTION)
+    error = refusal(data, DISTRIBUTION)
 
     assert "secret" not in error.status.message
     assert len(error.status.to_json()) < 2048
@@ -154,13 +154,13 @@ def test_values_are_not_echoed() -> None:
 
 def test_fields_are_not_listed() -> None:
     """An unknown field does not tell the names of the others."""
-    message = explain(b'{"xyz": 1}', RULE).status.message
+    message = refusal(b'{"xyz": 1}', RULE).status.message
 
     assert message == "xyz: no such field"
 
 
 def test_ignored_unknown_fields() -> None:
     """When unknown fields are ignored, the next problem is told."""
-    error = explain(b'{"xyz": 1, "get": 2}', RULE, ignore_unknown=True)
+    error = refusal(b'{"xyz": 1, "get": 2}', RULE, ignore_unknown=True)
 
     assert error.field == "get"
