@@ -33,7 +33,7 @@ from transcoder.handshake import PROTOBUF, Handshakes, asked_method, subprotocol
 from transcoder.marshaler import JSON
 from transcoder.marshaler import PROTOBUF as PROTOBUF_TYPES
 from transcoder.reading import Reader
-from transcoder.refusal import refuse
+from transcoder.refusal import POOL, refuse
 from transcoder.response import INTERNAL, Payload
 from transcoder.rest import Rest
 from transcoder.route import Match, Miss
@@ -291,6 +291,7 @@ class SocketAnswer:
         self.last = 0.0
         self._send = send
         self._binary = binary
+        self._pool = scope.get(POOL)
         self._connection = connection(scope)
         self._loop = asyncio.get_running_loop()
 
@@ -334,7 +335,8 @@ class SocketAnswer:
 
     async def fail(self, error: StatusError, seconds: float) -> None:
         """End the connection with an error."""
-        told = {"type": "websocket.send", "text": f'{{"error":{error.status.to_json().decode()}}}'}
+        status = error.status.to_json(self._pool).decode()
+        told = {"type": "websocket.send", "text": f'{{"error":{status}}}'}
         reason = f"{error.status.code.name}: {error.status.message}"
         await self.close(_close_code(error), reason, seconds, told)
 
