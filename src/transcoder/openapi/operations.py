@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -41,7 +41,7 @@ class SecurityScheme:
     """
 
     definition: Mapping[str, Any]
-    scopes: Mapping[str, Sequence[str]]
+    scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     public: frozenset[str] = frozenset()
 
 
