@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transcoder.event_stream import EventStream
     from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
+    from transcoder.http_route import HttpRoute
     from transcoder.listeners import Listening
     from transcoder.metadata import set_http_status
     from transcoder.pace import Pace
@@ -43,6 +44,7 @@ _HOME = {
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
+    "HttpRoute": "http_route",
     "InvalidRequest": "errors",
     "Listening": "listeners",
     "Pace": "pace",
@@ -72,6 +74,7 @@ __all__ = [
     "ConfigError",
     "EventStream",
     "Gateway",
+    "HttpRoute",
     "InvalidRequest",
     "Listening",
     "Pace",

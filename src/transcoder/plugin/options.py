@@ -1,0 +1,90 @@
+"""The plugin's options, as protoc hands them over: `--transcoder_opt=unbound,conflicts=warn`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from transcoder.errors import ConfigError
+from transcoder.profile import GOOGLE, PROFILES, Profile
+from transcoder.route import HEALTH
+from transcoder.values import suggestion
+
+KNOWN: Final[Mapping[str, str]] = {
+    "conflicts": "refuse or warn: whether a route that never answers is an error",
+    "health": "the path of the gateway's health; nothing for none",
+    "profile": f"the system to behave like: {', '.join(PROFILES)}",
+    "service_config": "a file with rules in place of options, the YAML of google.api.Service",
+    "unbound": "methods without a rule have the route POST /package.Service/Method",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the gateway of the generated modules will be told, so that it is checked alike.
+
+    Args:
+        conflicts, health, profile, unbound: as `Gateway` takes them.
+        service_config: the file of a service configuration, whose rules `Gateway(rules=...)` has.
+    """
+
+    conflicts: Literal["refuse", "warn"] = "refuse"
+    health: str | None = HEALTH
+    profile: Profile = GOOGLE
+    service_config: str = ""
+    unbound: bool = False
+
+
+def parse(parameter: str) -> Options:
+    """Return the options of a request to the plugin.
+
+    Args:
+        parameter: names and values, joined by commas. A flag goes without a value.
+
+    Raises:
+        ConfigError: there is no such option, or it does not take that value.
+
+    >>> options = parse("unbound,conflicts=warn,health=")
+    >>> options.unbound, options.conflicts, options.health
+    (True, 'warn', None)
+    >>> parse("conflict=warn")
+    Traceback (most recent call last):
+    ...
+    transcoder.errors.ConfigError: there is no option conflict; did you mean conflicts? \
+There are conflicts, health, profile, service_config, unbound
+    """
+    said: dict[str, Any] = {}
+    for part in filter(None, parameter.split(",")):
+        name, given, value = part.partition("=")
+        if name not in KNOWN:
+            raise ConfigError(_unknown(name))
+        if name in said:
+            raise ConfigError(f"option {name} is given twice")
+        said[name] = _value(name, value if given else None)
+    return Options(**said)
+
+
+def _unknown(name: str) -> str:
+    near = suggestion(name, KNOWN)
+    return f"there is no option {name}{near or '.'} There are {', '.join(KNOWN)}"
+
+
+def _value(name: str, value: str | None) -> Any:
+    if name == "unbound":
+        return _chosen(name, "true" if value is None else value, {"true": True, "false": False})
+    if value is None:
+        raise ConfigError(f"option {name} needs a value: {name}=...")
+    if name == "conflicts":
+        return _chosen(name, value, {"refuse": "refuse", "warn": "warn"})
+    if name == "profile":
+        return _chosen(name, value, PROFILES)
+    if name == "service_config" and not value:
+        raise ConfigError("option service_config needs the name of a file")
+    return (value or None) if name == "health" else value
+
+
+def _chosen(name: str, value: str, choices: Mapping[str, Any]) -> Any:
+    if value not in choices:
+        raise ConfigError(f"option {name} is one of {', '.join(choices)}, not {value}")
+    return choices[value]
