@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from compiled import descriptor_set
@@ -51,9 +51,11 @@ def method(rule: str, request: str = "Ask", reply: str = "Ask", options: str = "
     )
 
 
-def transcoder_of(text: str, *, profile: Profile = GOOGLE, **options: Any) -> Transcoder:
+def transcoder_of(
+    text: str, *, profile: Profile = GOOGLE, package: str = "api.v1", **options: Any
+) -> Transcoder:
     """Return a transcoder of all services of a text behind `HEAD`."""
-    return _transcoder(_files(text), profile, options)
+    return _transcoder(_files(text, package), profile, options)
 
 
 def described(
@@ -86,10 +88,11 @@ def answer_schema(text: str, **options: Any) -> Any:
     return made["components"]["schemas"]["api.v1.Ask"]
 
 
-def _files(text: str) -> FileDescriptorSet:
+def _files(text: str, package: str = "api.v1") -> FileDescriptorSet:
+    head = HEAD.replace("api.v1", package)
     if "buf.validate" not in text:
-        return FileDescriptorSet.FromString(descriptor_set(HEAD + text))
-    text = f'{HEAD}import "buf/validate/validate.proto";\n{text}'
+        return FileDescriptorSet.FromString(descriptor_set(head + text))
+    text = f'{head}import "buf/validate/validate.proto";\n{text}'
     with tempfile.NamedTemporaryFile() as rules:
         Path(rules.name).write_bytes(FileDescriptorSet(file=[rules_file()]).SerializeToString())
         options = (f"--descriptor_set_in={rules.name}", "--include_imports")
@@ -130,7 +133,7 @@ def shown(tree: Any) -> Iterator[dict[str, Any]]:
 def validator(made: Any, schema: Any) -> Draft202012Validator:
     """Return the validator of a schema of a document."""
     registry: Registry[Any] = Registry().with_resource(
-        "urn:made", Resource(contents=made, specification=DRAFT202012)
+        "urn:made", DRAFT202012.create_resource(made)
     )
     return Draft202012Validator(
         _absolute(schema), registry=registry, format_checker=FormatChecker()

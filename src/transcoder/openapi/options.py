@@ -16,6 +16,7 @@ from google.protobuf.descriptor import (
     FieldDescriptor,
     FileDescriptor,
     MethodDescriptor,
+    OneofDescriptor,
 )
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.empty_pb2 import Empty
@@ -200,5 +201,7 @@ def _file(descriptor: Any) -> FileDescriptor:
         inside = descriptor.type
     elif isinstance(descriptor, MethodDescriptor):
         inside = descriptor.containing_service
+    elif isinstance(descriptor, OneofDescriptor):
+        inside = descriptor.containing_type
     file: FileDescriptor = inside.file
     return file

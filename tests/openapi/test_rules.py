@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from described import answer_schema, request_schema
+
+RULES = "(buf.validate.field)"
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (f"string f = 1 [{RULES}.string = {{max_len: 7}}]", {"maxLength": 7}),
+        (f"string f = 1 [{RULES}.string = {{len: 2}}]", {"minLength": 2, "maxLength": 2}),
+        (f"string f = 1 [{RULES}.string.email = true]", {"format": "email"}),
+        (f"string f = 1 [{RULES}.string.pattern = '^[a-z]+$']", {"pattern": "^[a-z]+$"}),
+        # RE2 and ECMAScript do not agree on what this means.
+        (f"string f = 1 [{RULES}.string.pattern = '\\\\Aa']", {}),
+        (f"string f = 1 [{RULES}.string.prefix = 'a.']", {"pattern": r"^a\."}),
+        (f"string f = 1 [{RULES}.string = {{in: ['a', 'b']}}]", {"enum": ["a", "b"]}),
+        (f"string f = 1 [{RULES}.string.const = 'a']", {"const": "a"}),
+        (f"uint32 f = 1 [{RULES}.uint32 = {{gt: 1, lte: 9}}]",
+         {"exclusiveMinimum": 1, "maximum": 9}),
+        # What lies outside of both bounds.
+        (f"uint32 f = 1 [{RULES}.uint32 = {{gt: 9, lt: 1}}]", {"maximum": 2**32 - 1}),
+        (f"double f = 1 [{RULES}.double.gte = 0.5]", {"minimum": 0.5}),
+        (f"repeated string f = 1 [{RULES}.repeated = {{max_items: 3, unique: true}}]",
+         {"maxItems": 3, "uniqueItems": True}),
+        (f"repeated string f = 1 [{RULES}.repeated.items.string.max_len = 3]",
+         {"items": {"type": "string", "maxLength": 3}}),
+        (f"map<string, string> f = 1 [{RULES}.map = {{max_pairs: 3}}]", {"maxProperties": 3}),
+        (f"map<string, string> f = 1 [{RULES}.map.keys.string.max_len = 3]",
+         {"propertyNames": {"maxLength": 3}}),
+        (f"map<string, int32> f = 1 [{RULES}.map.values.int32.gt = 3]",
+         {"additionalProperties": {"type": "integer", "format": "int32", "minimum": -(2**31),
+                                   "maximum": 2**31 - 1, "exclusiveMinimum": 3}}),
+        (f"bool f = 1 [{RULES}.bool.const = true]", {"const": True}),
+        (f"Color f = 1 [{RULES}.enum = {{not_in: [0]}}]", {"not": {"enum": ["COLOR_UNSPECIFIED"]}}),
+    ],
+)  # fmt: skip
+def test_rules_are_keywords(declared: str, expected: Any) -> None:
+    """What JSON Schema can say of a field's rules, the schema of a request says."""
+    text = f"enum Color {{ COLOR_UNSPECIFIED = 0; RED = 1; }} message Ask {{ {declared}; }}"
+    found = request_schema(text)["properties"]["f"]
+
+    assert expected.items() <= found.items()
+    assert ("pattern" in found) == ("pattern" in expected)
+
+
+@pytest.mark.parametrize(
+    ("declared", "required"),
+    [
+        (f"string f = 1 [{RULES}.required = true]", True),
+        (f"string f = 1 [{RULES}.string.min_len = 1]", True),
+        (f"string f = 1 [{RULES}.string.uuid = true]", True),
+        (f"int32 f = 1 [{RULES}.int32.gt = 0]", True),
+        (f"int32 f = 1 [{RULES}.int32.lt = 9]", False),
+        # What is not there is not checked.
+        (f"optional string f = 1 [{RULES}.string.min_len = 1]", False),
+        (f"string f = 1 [{RULES} = {{ignore: IGNORE_IF_ZERO_VALUE, string: {{len: 1}}}}]", False),
+        (f"string f = 1 [{RULES} = {{ignore: IGNORE_ALWAYS, string: {{min_len: 1}}}}]", False),
+    ],
+)  # fmt: skip
+def test_rules_that_nothing_breaks_make_a_field_required(declared: str, *, required: bool) -> None:
+    """A field that must not be empty must be there."""
+    found = request_schema(f"message Ask {{ {declared}; }}")
+
+    assert found.get("required", []) == (["f"] if required else [])
+
+
+def test_a_oneof_may_need_a_member() -> None:
+    """Where a oneof is required, none of its members is no choice."""
+    found = request_schema(
+        "message Ask { oneof one { option (buf.validate.oneof).required = true;"
+        "string a = 1; string b = 2; } }"
+    )
+
+    assert found["oneOf"] == [{"required": ["a"]}, {"required": ["b"]}]
+
+
+def test_answers_are_not_held_to_rules() -> None:
+    """Nobody checks answers, so their schemas do not say rules."""
+    found = answer_schema(f"message Ask {{ string f = 1 [{RULES}.string.max_len = 7]; }}")
+
+    assert found["properties"]["f"] == {"type": "string"}
