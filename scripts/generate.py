@@ -4,8 +4,8 @@
     python scripts/generate.py --check    compare with a temporary folder; 1 if anything differs
 
 This is the one generator: protoc as grpcio-tools ships it, with the plugins for messages, their
-types, servicers and their types. buf.gen.yaml names the same four. Generated code has none of the
-protos' comments, which the API's documentation needs: they are kept beside it, as JSON.
+types, servicers, their types, and routes. buf.gen.yaml names the same five. Generated code has few
+of the protos' comments, which the API's documentation needs: they are kept beside it, as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from transcoder.comments import SUFFIX, comments_of
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "proto"
 SOURCES = ROOT / "src"
-GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi", SUFFIX)
+GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi", "_transcoder.py", SUFFIX)
 # Concrete: a servicer may leave methods to the base class, which answers UNIMPLEMENTED.
 STUBS = "quiet,generate_concrete_servicer_stubs"
 
@@ -38,10 +38,13 @@ def generate(out: Path) -> None:
     if not protos:
         return
     site_packages = sysconfig.get_path("purelib")
-    plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+    types, routes = (
+        Path(sys.executable).with_name(f"protoc-gen-{name}") for name in ("mypy_grpc", "transcoder")
+    )
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
     command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
-    command += [f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out={STUBS}:{out}"]
+    command += [f"--plugin=protoc-gen-mypy_grpc={types}", f"--mypy_grpc_out={STUBS}:{out}"]
+    command += [f"--plugin=protoc-gen-transcoder={routes}", f"--transcoder_out={out}"]
     described = out / "described.binpb"
     command += ["--include_source_info", f"--descriptor_set_out={described}"]
     subprocess.run([*command, *protos], check=True)

@@ -11,7 +11,7 @@ from services.user.database import Database, Unavailable
 from services.user.feed import SqlFeed
 from services.user.service import UserService
 from services.user.store import SqlStore
-from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from services.user.v1.user_service_transcoder import register_user_service
 from transcoder import ConfigError, EventStream, Gateway
 
 DATABASE = "sqlite:///users.db"
@@ -51,7 +51,5 @@ def create_app(database: str = "") -> Gateway:
             await opened.close()
 
     app = Gateway(lifespan=lifespan, events=EVENTS)
-    servicer = UserService(SqlStore(opened), SqlFeed(opened))
-    # A Gateway has what the generated function calls, and is none of the types that it names.
-    add_UserServiceServicer_to_server(servicer, app)  # type: ignore[arg-type]
+    register_user_service(app, UserService(SqlStore(opened), SqlFeed(opened)))
     return app

@@ -43,9 +43,18 @@ def call(opening: str, items: Sequence[str], closing: str, indent: int = 0) -> l
     if len(whole) <= _COLUMNS:
         return [whole]
     lines = [f"{margin}{_INDENT}{inside}"]
-    if len(lines[0]) > _COLUMNS:
+    # A list has its items in one line with its brackets, or each in a line of its own.
+    if len(lines[0]) > _COLUMNS or opening.endswith("["):
         lines = [f"{margin}{_INDENT}{item}," for item in items]
     return [f"{margin}{opening}", *lines, f"{margin}{closing}"]
+
+
+def imported(package: str, name: str) -> list[str]:
+    """Return the lines that import one name."""
+    whole = f"from {package} import {name}"
+    if len(whole) <= _COLUMNS:
+        return [whole]
+    return [f"from {package} import (", f"{_INDENT}{name},", ")"]
 
 
 def assignment(name: str, value: str, indent: int = 0) -> list[str]:

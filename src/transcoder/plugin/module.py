@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, Service
 
 from transcoder.comments import Comments
 from transcoder.http_rule import Binding
-from transcoder.plugin.layout import assignment, call, comment, docstring, literal
+from transcoder.plugin.layout import assignment, call, comment, docstring, imported, literal
 
 Bound = Callable[[MethodDescriptor], Sequence[Binding]]
 """Tells the bindings of a method."""
@@ -59,7 +59,7 @@ def module(file: FileDescriptor, bound: Bound, comments: Comments) -> str:
 
 
 def _told(file: FileDescriptor, comments: Comments) -> str:
-    head = f"The HTTP routes of {file.name}, and how its servicers are registered."
+    head = "The HTTP routes of this proto's services, and how their servicers are registered."
     return f"{head}\n\n{comments.get(file.name, '')}"
 
 
@@ -90,12 +90,8 @@ def _stubs(proto: str) -> tuple[str, str]:
 
 def _imports(proto: str) -> list[str]:
     package, stubs = _stubs(proto)
-    ours = "from transcoder import Gateway, HttpRoute"
-    if package == ".":
-        return [ours, "", f"from . import {stubs}"]
-    if not package:
-        return [f"import {stubs}", ours]
-    return sorted([f"from {package} import {stubs}", ours])
+    theirs = imported(package, stubs) if package else [f"import {stubs}"]
+    return ["from transcoder import Gateway, HttpRoute", "", *theirs]
 
 
 def _table(
