@@ -22,7 +22,14 @@ def test_unknown_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["transcoder", "transcoder.protojson", "transcoder.transcoder", "transcoder.check"]
+    "module",
+    [
+        "transcoder",
+        "transcoder.protojson",
+        "transcoder.transcoder",
+        "transcoder.check",
+        "transcoder.plugin",
+    ],
 )
 def test_core_is_light(module: str) -> None:
     """The core is imported without grpc, starlette and asyncio."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -84,8 +83,7 @@ def _kind(name: str) -> tuple[bool, str]:
 def _stubs(proto: str) -> tuple[str, str]:
     """Return the package and the name of the module that grpc generates for a proto."""
     *folders, name = path_of(proto, "_pb2_grpc").removesuffix(".py").split("/")
-    # No statement can name a folder like `import`, but the generated module is beside this one.
-    return "." if any(map(keyword.iskeyword, folders)) else ".".join(folders), name
+    return ".".join(folders), name
 
 
 def _imports(proto: str) -> list[str]:
