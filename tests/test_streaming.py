@@ -224,6 +224,20 @@ def test_head(served: Served) -> None:
     wire.close()
 
 
+@pytest.mark.parametrize("how", ["return", "go+on"])
+@pytest.mark.parametrize(("accept", "told"), [("", b"["), (LINES, b'{"error":%b}\n')])
+def test_servicer_that_does_not_heed_the_deadline(
+    served: Served, how: str, accept: str, told: bytes
+) -> None:
+    """A stream whose deadline has passed ends with that, whatever its servicer makes of it."""
+    late = b'{"code":4,"message":"the deadline has passed","details":[]}'
+    headers = [accept] if accept else []
+    target = f"/v1/a/told?count=3&pause=0.3&how={how}"
+    expected = (told, False) if told == b"[" else (told % late, True)
+
+    assert answered(served, target, "X-Request-Timeout: 0.1", *headers) == expected
+
+
 def test_client_goes_away(served: Served) -> None:
     """The servicer is cancelled soon after its client has gone, at whichever message."""
     with opened(served, "/v1/a/told?count=1000000&pause=0.02&after=5000", LINES) as client:

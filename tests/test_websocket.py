@@ -428,6 +428,19 @@ def test_a_deadline(said: str) -> None:
     assert notes == ["cancelled 0"]
 
 
+@pytest.mark.parametrize("how", ["return", "go+on"])
+def test_a_servicer_that_does_not_heed_the_deadline(how: str) -> None:
+    """A stream whose deadline has passed ends with that, whatever its servicer makes of it."""
+
+    async def fact(door: Door) -> Ended:
+        return await door.exchange(f"/v1/a/told?count=3&pause=0.3&how={how}&$timeout=0.1")
+
+    ended = run(fact)
+
+    assert ended.code == 4004
+    assert [json.loads(message)["error"]["code"] for message in ended.messages] == [4]
+
+
 def test_the_number_of_streams() -> None:
     """More streams than there may be at once are refused, over HTTP and WebSocket together."""
 

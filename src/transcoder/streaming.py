@@ -162,9 +162,9 @@ class Streaming:
         call = exchange.call
         call.on_open = answer.open_soon
         try:
-            with self.watched(exchange, answer):
+            with self.watched(exchange, answer) as watch:
                 async with contextlib.aclosing(upstream.stream(call, exchange.request)) as replies:
-                    await self.relay(replies, exchange, answer)
+                    await self.relay(replies, exchange, answer, watch)
                 await answer.end()
         except Disconnected:
             raise
@@ -183,12 +183,21 @@ class Streaming:
         return None
 
     async def relay(
-        self, replies: AsyncGenerator[Message, None], exchange: Exchange, answer: Answer
+        self,
+        replies: AsyncGenerator[Message, None],
+        exchange: Exchange,
+        answer: Answer,
+        watch: Watch,
     ) -> None:
-        """Send the replies as they come, as fast as the client reads them."""
+        """Send the replies as they come, as fast as the client reads them.
+
+        Raises:
+            StatusError, Disconnected: the call was given up, whatever its servicer still says.
+        """
         now = asyncio.get_running_loop().time
         turn = now()
         async for reply in replies:
+            watch.check()
             payload = await self._rest.printed(
                 exchange.endpoint, reply, exchange.presentation, answer.media_type
             )
@@ -196,6 +205,7 @@ class Streaming:
             if now() - turn > TURN:
                 await asyncio.sleep(0)
                 turn = now()
+        watch.check()
 
     @contextlib.contextmanager
     def watched(self, exchange: Exchange, answer: Answer | None = None) -> Iterator[Watch]:

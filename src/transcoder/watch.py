@@ -89,6 +89,15 @@ class Watch:
             if self._task is not None:
                 self._task.cancel()
 
+    def check(self) -> None:
+        """Refuse to go on with a call that was given up: its servicer may not heed it.
+
+        Raises:
+            StatusError, Disconnected: why it was.
+        """
+        if self.ended is not None:
+            raise self.ended
+
     def begin(self) -> None:
         """Look for what gives the call up from now on."""
         self._watching = self._rounds.loop.create_task(self._watch())

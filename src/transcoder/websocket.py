@@ -41,6 +41,7 @@ from transcoder.status import Code, shortened
 from transcoder.streaming import Exchange, Streaming
 from transcoder.transcoder import Endpoint
 from transcoder.upstream.behaviours import is_cancelled
+from transcoder.watch import Watch
 
 TEXT: Final = "text/plain; charset=utf-8"
 OCTETS: Final = "application/octet-stream"
@@ -168,8 +169,8 @@ class Sockets:
     async def _serve(self, exchange: Exchange, answer: SocketAnswer) -> None:
         stall = self._streaming.limits.stall
         try:
-            with self._streaming.watched(exchange, answer):
-                await self._call(exchange, answer)
+            with self._streaming.watched(exchange, answer) as watch:
+                await self._call(exchange, answer, watch)
         except Disconnected:
             raise
         except BaseException as error:
@@ -181,7 +182,7 @@ class Sockets:
         else:
             await answer.close(WELL, "", stall)
 
-    async def _call(self, exchange: Exchange, answer: SocketAnswer) -> None:
+    async def _call(self, exchange: Exchange, answer: SocketAnswer, watch: Watch) -> None:
         rpc = exchange.endpoint.binding.rpc
         upstream = self._streaming.upstream_of(exchange.call.method)
         request = exchange.request
@@ -189,9 +190,10 @@ class Sockets:
             request = await _first(request)
         if rpc.server_streaming:
             async with contextlib.aclosing(upstream.stream(exchange.call, request)) as replies:
-                await self._streaming.relay(replies, exchange, answer)
+                await self._streaming.relay(replies, exchange, answer, watch)
         else:
             reply = await upstream.unary(exchange.call, request)
+            watch.check()
             printed = await self._rest.printed(
                 exchange.endpoint, reply, exchange.presentation, answer.media_type
             )

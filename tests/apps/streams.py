@@ -53,7 +53,13 @@ class Streams:
             for number in range(request.after, request.after + request.count):
                 await self._fail(request, context, number)
                 if request.pause:
-                    await asyncio.sleep(request.pause)
+                    try:
+                        await asyncio.sleep(request.pause)
+                    except asyncio.CancelledError:
+                        if request.how == "return":
+                            return
+                        if request.how != "go on":
+                            raise
                 yield Told(number=number, text=text)
             await self._fail(request, context, number + 1)
         except (asyncio.CancelledError, GeneratorExit):
