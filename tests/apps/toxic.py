@@ -130,5 +130,6 @@ async def toxic(backend: str) -> AsyncIterator[ToxicProxy]:
     finally:
         server.close()
         # What was accepted just now begins to be served, and can be ended with the rest.
-        await asyncio.sleep(0.01)
-        await proxy.end()
+        for _ in range(5):
+            await asyncio.sleep(0.02)
+            await proxy.end()
