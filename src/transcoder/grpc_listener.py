@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -177,23 +174,20 @@ class _Calls(grpc.aio.ServerInterceptor):
             task.cancel()
 
     def _followed(self, handler: Handler) -> Handler:
+        # A guarded one, and so a coroutine function: a cancellation arrives even in mid-write.
+        make: Any
+        behaviour: Any
         make, behaviour = (
             (grpc.stream_stream_rpc_method_handler, handler.stream_stream)
             if handler.request_streaming
             else (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
         )
-        if inspect.isasyncgenfunction(behaviour):
-            run: Callable[..., Awaitable[None]] = functools.partial(_write_all, behaviour)
-        elif inspect.iscoroutinefunction(behaviour):
-            run = behaviour
-        else:
-            return handler
 
         async def followed(request: Any, context: Any) -> None:
             task = asyncio.current_task()
             self._streams.add(task)
             try:
-                await run(request, context)
+                await behaviour(request, context)
             except asyncio.CancelledError:
                 if task is None or not self._ending or context.cancelled():
                     raise
@@ -202,7 +196,8 @@ class _Calls(grpc.aio.ServerInterceptor):
             finally:
                 self._streams.discard(task)
 
-        return make(followed, handler.request_deserializer, handler.response_serializer)
+        made: Handler = make(followed, handler.request_deserializer, handler.response_serializer)
+        return made
 
 
 def _health_handler(servicer: health.aio.HealthServicer) -> grpc.GenericRpcHandler:
@@ -213,13 +208,6 @@ def _health_handler(servicer: health.aio.HealthServicer) -> grpc.GenericRpcHandl
         "Watch": grpc.unary_stream_rpc_method_handler(servicer.Watch, read, write),
     }
     return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
-
-
-async def _write_all(behaviour: Callable[..., Any], request: Any, context: Any) -> None:
-    # Not handed to grpc.aio as a generator: a cancellation must arrive here even in mid-write.
-    async with contextlib.aclosing(behaviour(request, context)) as replies:
-        async for reply in replies:
-            await context.write(reply)
 
 
 async def _refuse(_requests: Any, context: Any) -> None:

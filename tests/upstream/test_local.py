@@ -1,7 +1,9 @@
 import asyncio
 import contextlib
 import contextvars
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +21,7 @@ from transcoder.status import Code
 from transcoder.upstream import Call
 from transcoder.upstream.blocking import ThreadContext
 from transcoder.upstream.context import LocalContext
+from transcoder.upstream.current import current
 from transcoder.upstream.local import Local
 
 PATH = "/services.user.v1.UserService/GetUser"
@@ -258,6 +261,37 @@ def test_metadata_have_names() -> None:
         return User(name=f"{first.key}={first.value}")
 
     assert call(behaviour, Call(PATH, [(b"x-tenant", b"acme")])).name == "x-tenant=acme"
+
+
+async def fail(request: GetUserRequest, context: Any) -> User:
+    raise KeyError
+
+
+@pytest.mark.parametrize("behaviour", [abort, raise_status, set_code_and_raise, fail])
+def test_errors_are_freed(behaviour: Callable[..., Any]) -> None:
+    """What a failed call held is free at once, and does not wait for the garbage collector."""
+
+    class Noted(Call):
+        __slots__ = ("__weakref__",)
+
+    async def once(local: Local) -> weakref.ref[Call]:
+        sent = Noted(PATH)
+        with contextlib.suppress(StatusError, KeyError):
+            await local.unary(sent, GetUserRequest())
+        current.set(None)
+        return weakref.ref(sent)
+
+    async def run(local: Local) -> None:
+        gc.disable()
+        try:
+            assert (await once(local))() is None
+        finally:
+            gc.enable()
+
+    with ThreadPoolExecutor(1) as executor:
+        local = Local(executor)
+        local.add(PATH, grpc.unary_unary_rpc_method_handler(behaviour), User)
+        asyncio.run(run(local))
 
 
 def test_done_callbacks() -> None:

@@ -133,10 +133,16 @@ class BlockingCall:
         """Run one step on a thread; all steps of a call share its context variables."""
         running = self._step = self._executor.submit(self._variables.run, _step, step, *arguments)
         try:
-            return await asyncio.wrap_future(running)
-        finally:
-            if self.context.aborted is not None and self.active:
-                await self.inner.abort(*self.context.aborted)
+            result: R = await asyncio.wrap_future(running)
+        except Exception:
+            await self._abort()
+            raise
+        await self._abort()
+        return result
+
+    async def _abort(self) -> None:
+        if self.context.aborted is not None:
+            await self.inner.abort(*self.context.aborted)
 
     async def _end(self) -> None:
         """Free the thread from what it waits for, and close the replies that it still yields."""

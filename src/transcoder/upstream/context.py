@@ -59,7 +59,7 @@ class LocalContext:
         requests: Requests | None = None,
         reply: type[Message] | None = None,
     ) -> None:
-        self.aborted: grpc.aio.AbortError | None = None
+        self.aborted = False
         self._call = call
         self._requests = requests
         self._reply = reply
@@ -176,7 +176,7 @@ class LocalContext:
         return self._call.cancelled or is_being_cancelled()
 
     def done(self) -> bool:
-        return self._ended or self.aborted is not None
+        return self._ended or self.aborted
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         if self._callbacks is None:
@@ -206,25 +206,25 @@ class LocalContext:
         details: str = "",
         trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
     ) -> NoReturn:
-        if self.aborted is not None:
+        if self.aborted:
             raise grpc.aio.UsageError("abort() was called before")
         code = to_abort(code)
         trailing = checked(trailing_metadata)
-        self.aborted = grpc.aio.AbortError(details)
+        self.aborted = True
         self._code = code
         # What was set before stands, unless there is something in its place.
         self._details = details or self._details
         if trailing:
             self._call.trailing_metadata = trailing
-        raise self.aborted
+        raise grpc.aio.AbortError(self._details)
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     def raise_if_aborted(self) -> None:
         """Refuse to go on, as gRPC does when a servicer swallows its abort."""
-        if self.aborted is not None:
-            raise self.aborted
+        if self.aborted:
+            raise grpc.aio.AbortError(self._details)
 
     def _packed_details(self) -> tuple[Any, ...]:
         for key, value in self._call.trailing_metadata:

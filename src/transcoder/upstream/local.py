@@ -174,10 +174,14 @@ def _fail(error: BaseException, context: LocalContext) -> NoReturn:
     """Raise what a call ends with when its servicer raised an error."""
     failure = context.failure()
     is_final = isinstance(error, StatusError) or not isinstance(error, Exception)
-    if failure is None or is_final:
-        context.finish(error)
-        raise error
-    # A status set before an exception stands, as it does in grpc.aio.
-    context.finish(failure)
-    is_told = isinstance(error, grpc.aio.AbortError | NotImplementedError)
-    raise failure from None if is_told else error
+    try:
+        if failure is None or is_final:
+            context.finish(error)
+            raise error
+        # A status set before an exception stands, as it does in grpc.aio.
+        context.finish(failure)
+        is_told = isinstance(error, grpc.aio.AbortError | NotImplementedError)
+        raise failure from None if is_told else error
+    finally:
+        # What is raised holds this frame: it may not hold what is raised.
+        del error, failure
