@@ -364,6 +364,24 @@ def test_requests(served: Served, body: bytes) -> None:
     assert (status, told) == (200, {"topic": "a", "count": "2"})
 
 
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/x-ndjson", 200),
+        ("application/jsonl; charset=utf-8", 200),
+        ("application/x-ndjson; charset=utf-16", 415),
+        ("text/plain", 415),
+    ],
+)
+def test_type_of_requests(served: Served, content_type: str, status: int) -> None:
+    """The types that say that a body is lines of JSON are taken, as JSON's own is."""
+    raw = request(
+        "POST", "/v1/a/asks", f"Content-Type: {content_type}", body=b'{"count":1}\n{"count":2}\n'
+    )
+
+    assert refused(served, raw)[0] == status
+
+
 def test_no_requests(served: Served) -> None:
     """An empty body is a stream without messages."""
     assert refused(served, request("POST", "/v1/a/asks")) == (200, {})

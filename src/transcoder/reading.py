@@ -12,7 +12,8 @@ from starlette.types import Receive, Scope
 from transcoder.asgi import header
 from transcoder.body import check_headers, read_body, read_form
 from transcoder.errors import InvalidRequest
-from transcoder.marshaler import is_any_protobuf
+from transcoder.framing import NDJSON
+from transcoder.marshaler import JSON, is_any_protobuf, is_utf8, media_type
 from transcoder.message_stream import Cutter, numbered
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
@@ -126,6 +127,9 @@ class Reader:
         check_headers(headers, None)
         content_type = header(headers, b"content-type")
         cutter = match.route.endpoint.decode.cutter(content_type, limit)
+        if not cutter.raw and media_type(content_type) in NDJSON and is_utf8(content_type):
+            # Lines, or whatever else the cutter takes: each message is JSON.
+            content_type = JSON
         return self.messages(match, scope["query_string"], cutter, lambda: content_type)
 
     def messages(
