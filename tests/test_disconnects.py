@@ -103,5 +103,5 @@ def test_servicers_learn_of_it(start_shared: Start, name: str) -> None:
         time.sleep(0.2)
     gone = time.monotonic()
 
-    assert noted(lambda: served.noted()[count:], "cancelled", 2)
-    assert time.monotonic() - gone < 0.6
+    assert noted(lambda: served.noted()[count:], "cancelled", 5)
+    assert time.monotonic() - gone < 2

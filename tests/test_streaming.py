@@ -111,7 +111,7 @@ def test_selected_fields(served: Served) -> None:
 def test_first_message_is_sent_at_once(served: Served) -> None:
     """The first byte goes out with the first message, not with the last."""
     start = time.monotonic()
-    with opened(served, "/v1/a/told?count=2&pause=0.4", LINES) as client:
+    with opened(served, "/v1/a/told?count=2&pause=1", LINES) as client:
         first, first_at = client.chunk(), time.monotonic() - start
         second, second_at = client.chunk(), time.monotonic() - start
 
@@ -122,11 +122,11 @@ def test_first_message_is_sent_at_once(served: Served) -> None:
 def test_headers_when_the_call_is_taken(served: Served) -> None:
     """Initial metadata are told before the first message comes."""
     start = time.monotonic()
-    with opened(served, "/v1/a/told?count=1&pause=0.5", LINES) as client:
+    with opened(served, "/v1/a/told?count=1&pause=3", LINES) as client:
         took = time.monotonic() - start
 
         assert client.headers["x-topic"] == "a"
-        assert took < 0.4
+        assert took < 2
         assert client.rest() == (FIRST + b"\n", True)
 
 
@@ -245,8 +245,8 @@ def test_client_goes_away(served: Served) -> None:
         client.chunk()
     gone = time.monotonic()
 
-    assert noted(served.noted, "cancelled 50", 2)
-    assert time.monotonic() - gone < 0.5
+    assert noted(served.noted, "cancelled 50", 5)
+    assert time.monotonic() - gone < 2
 
 
 def test_reader_that_stalls(served: Served) -> None:
@@ -429,8 +429,8 @@ def test_client_goes_away_in_mid_upload(served: Served) -> None:
         time.sleep(0.2)
     gone = time.monotonic()
 
-    assert noted(served.noted, "cancelled 7", 2)
-    assert time.monotonic() - gone < 0.5
+    assert noted(served.noted, "cancelled 7", 5)
+    assert time.monotonic() - gone < 2
 
 
 def test_wrong_status_of_a_unary_reply(served: Served) -> None:
