@@ -247,7 +247,7 @@ def test_registered_twice() -> None:
 
 def test_unknown_service() -> None:
     """A service without a descriptor is kept for gRPC and has no routes."""
-    gateway = Gateway(health=None)
+    gateway = Gateway(health=None, openapi=None)
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
 
     gateway.add_generic_rpc_handlers(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transcoder.http_route import HttpRoute
     from transcoder.listeners import Listening
     from transcoder.metadata import set_http_status
+    from transcoder.own_pages import OpenApi
     from transcoder.pace import Pace
     from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, STRICT, Profile
     from transcoder.response import Payload
@@ -47,6 +48,7 @@ _HOME = {
     "HttpRoute": "http_route",
     "InvalidRequest": "errors",
     "Listening": "listeners",
+    "OpenApi": "own_pages",
     "Pace": "pace",
     "Payload": "response",
     "Profile": "profile",
@@ -77,6 +79,7 @@ __all__ = [
     "HttpRoute",
     "InvalidRequest",
     "Listening",
+    "OpenApi",
     "Pace",
     "Payload",
     "Profile",

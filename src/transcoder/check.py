@@ -17,7 +17,17 @@ from transcoder.descriptors import Descriptors, Place
 from transcoder.http_rule import notes, parts, unbound
 from transcoder.path_template import PathTemplate
 from transcoder.profile import GOOGLE, Profile
-from transcoder.route import HEALTH, Conflict, Route, Shadowed, health_route
+from transcoder.route import (
+    DOCS,
+    HEALTH,
+    OPENAPI,
+    Conflict,
+    Route,
+    Shadowed,
+    docs_route,
+    health_route,
+    openapi_routes,
+)
 from transcoder.routing import Router
 
 if TYPE_CHECKING:
@@ -52,6 +62,8 @@ def check(
     unbound: bool = False,
     conflicts: Literal["refuse", "warn"] = "refuse",
     health: str | None = HEALTH,
+    openapi: str | None = OPENAPI,
+    docs: str | None = DOCS,
 ) -> tuple[Problem, ...]:
     """Return all problems of the services' rules, sorted by their places.
 
@@ -64,9 +76,11 @@ def check(
         conflicts: whether a route that never answers because another one does keeps a server from
             starting.
         health: the path at which a gateway tells of its own health; None for none.
+        openapi: that of its OpenAPI document, without `.json`; None for none, and no docs.
+        docs: that of its page for people; None for none.
 
     Raises:
-        TemplateError: `health` is no path.
+        TemplateError: one of these is no path.
     """
     problems = [Problem(place, message) for place, message in mistakes]
     selected: dict[str, SelectedRule] = {}
@@ -76,8 +90,12 @@ def check(
         selected = config.select(descriptors.services)
     rules = _Rules(descriptors, selected, unbound=unbound)
     routes = list(rules.routes(problems))
+    nowhere = Place("")
     if health is not None:
-        routes.append(health_route(health, Place("")))
+        routes.append(health_route(health, nowhere))
+    if openapi is not None:
+        routes += openapi_routes(openapi, nowhere, nowhere)
+        routes += [] if docs is None else [docs_route(docs, nowhere)]
     router = Router(routes, order=profile.order, unescape=profile.unescape, refuse=False)
     problems += (_conflict(each, fatal=conflicts == "refuse") for each in router.conflicts)
     problems += map(_shadowed, router.shadowed)
@@ -127,7 +145,8 @@ def _route(
 def _conflict(conflict: Conflict[Place], *, fatal: bool) -> Problem:
     told = str(conflict) if fatal else conflict.outcome
     other = conflict.other
-    hint = "health= moves it" if other.reserved else f"the other is at {other.endpoint}"
+    option = other.name.rpartition(" ")[2]
+    hint = f"{option}= moves it" if other.reserved else f"the other is at {other.endpoint}"
     return Problem(conflict.route.endpoint, f"{told}; {hint}", fatal)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -36,6 +36,7 @@ from transcoder.matching import Matching
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
+from transcoder.own_pages import DEFAULT_OPENAPI, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DEFAULT_POOL: Final[DescriptorPool] = descriptor_pool.Default()
 
-BuiltIn = Callable[[Scope], Payload]
+BuiltIn = Callable[[Scope], Awaitable[Payload]]
 
 
 class Gateway(Starlette):
@@ -98,6 +99,8 @@ class Gateway(Starlette):
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         pace: at which a body must arrive; a slower one is answered 408.
         health: the path that answers `{"status":"SERVING"}`; None for none.
+        openapi: where and how the gateway describes itself, at `/openapi.json` and `/docs`; None
+            for nowhere.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
             run as streams, on the gRPC port.
         pool: where services are looked up by name; the default pool holds generated code.
@@ -135,6 +138,7 @@ class Gateway(Starlette):
         body_limit: int = 1 << 20,
         pace: Pace = DEFAULT_PACE,
         health: str | None = HEALTH,
+        openapi: OpenApi | None = DEFAULT_OPENAPI,
         threads: int = 32,
         pool: DescriptorPool | None = None,
         routes: Sequence[BaseRoute] | None = None,
@@ -192,6 +196,15 @@ class Gateway(Starlette):
         )
         if health is not None:
             self.transcoder.add_route(health_route(health, self._health))
+        if openapi is not None:
+            serving = {
+                "body_limit": body_limit,
+                "message_limit": streams.message,
+                "own_errors": errors is not None,
+                "websockets": True,
+            }
+            for route in OwnPages(self.transcoder, openapi, serving).routes:
+                self.transcoder.add_route(route)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -337,14 +350,14 @@ class Gateway(Starlette):
                     return await self._streaming(found, scope, receive, send)
                 return await self._rest(found, scope, receive)
             built_in: BuiltIn = endpoint
-            return built_in(scope)
+            return await built_in(scope)
         if isinstance(found, StatusError):
             raise found
         if scope["method"] == "OPTIONS" and found.allow:
             return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
         raise self.transcoder.refusal(found)
 
-    def _health(self, scope: Scope) -> Payload:
+    async def _health(self, scope: Scope) -> Payload:
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
         for name in query.get("service", []):
             if name and name not in self._registry:

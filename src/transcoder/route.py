@@ -36,13 +36,43 @@ HEALTH = "/healthz"
 """The path of a gateway's health, unless it is told another."""
 
 
+OPENAPI = "/openapi"
+"""The path of a gateway's OpenAPI document without its `.json`, unless it is told another."""
+
+DOCS = "/docs"
+"""The path of a gateway's page for people, unless it is told another."""
+
+
 def health_route(path: str, endpoint: T) -> Route[T]:
     """Return the route of a gateway's own health.
 
     Raises:
         TemplateError: the path is none.
     """
-    return Route("GET", PathTemplate.parse(path), "the gateway's health", endpoint, reserved=True)
+    return _own(path, "health", endpoint)
+
+
+def openapi_routes(path: str, json: T, yaml: T) -> tuple[Route[T], ...]:
+    """Return the routes of a gateway's OpenAPI document: `path` with `.json`, and with `.yaml`.
+
+    Raises:
+        TemplateError: the path is none.
+    """
+    return _own(f"{path}.json", "openapi", json), _own(f"{path}.yaml", "openapi", yaml)
+
+
+def docs_route(path: str, endpoint: T) -> Route[T]:
+    """Return the route of a gateway's page for people.
+
+    Raises:
+        TemplateError: the path is none.
+    """
+    return _own(path, "docs", endpoint)
+
+
+def _own(path: str, option: str, endpoint: T) -> Route[T]:
+    name = f"the gateway's {option}"
+    return Route("GET", PathTemplate.parse(path), name, endpoint, reserved=True)
 
 
 class Match(NamedTuple, Generic[T]):

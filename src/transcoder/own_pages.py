@@ -1,0 +1,161 @@
+"""What a gateway tells of its own API: the OpenAPI document, and a page for people."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.types import Scope
+
+from transcoder.asgi import header
+from transcoder.comments import Comments
+from transcoder.errors import NotFound
+from transcoder.response import JSON, Payload
+from transcoder.route import DOCS, OPENAPI, Route, docs_route, openapi_routes
+from transcoder.transcoder import Transcoder
+
+if TYPE_CHECKING:
+    # Who is never asked for a document need not load what makes it.
+    from transcoder.openapi import SecurityScheme, Serving
+
+_YAML: Final = b"application/yaml"
+_PLACES: Final = 8
+"""Prefixes under which one gateway is mounted, of which the documents are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenApi:
+    """How a gateway describes itself.
+
+    Args:
+        path: of the document, without its `.json` and `.yaml`; YAML needs the extra `openapi`.
+        docs: the path of the page for people; None for none.
+        title: of the API; the default is the package of its first service.
+        version: of the API; the default is the one that the package's name ends in.
+        description: of the API.
+        servers: URLs of the API; the default is where the document comes from.
+        comments: of the protos; None for those that are kept beside generated code.
+        labels: of `google.api` visibility; what is restricted to others is told nowhere.
+        security: any of these is enough for a client, by name.
+    """
+
+    path: str = OPENAPI
+    docs: str | None = DOCS
+    title: str = ""
+    version: str = ""
+    description: str = ""
+    servers: Sequence[str] = ()
+    comments: Comments | None = None
+    labels: Collection[str] = frozenset()
+    security: Mapping[str, SecurityScheme] = field(default_factory=dict)
+
+
+DEFAULT_OPENAPI: Final = OpenApi()
+
+
+class OwnPages:
+    """Answers the requests for the document, made when it is first asked for, and for the page.
+
+    Args:
+        transcoder: whose routes are described.
+        options: how.
+        serving: what the gateway does that clients see: the arguments of `openapi.Serving`.
+    """
+
+    def __init__(
+        self, transcoder: Transcoder, options: OpenApi, serving: Mapping[str, Any]
+    ) -> None:
+        self._transcoder = transcoder
+        self._options = options
+        self._serving = dict(serving)
+        # Away from the event loop, and once, however many ask.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="openapi")
+        self._made: dict[tuple[str, bytes], Future[Payload]] = {}
+        self._router: Any = None
+
+    @property
+    def routes(self) -> tuple[Route[Any], ...]:
+        """The routes, for the transcoder.
+
+        Raises:
+            TemplateError: an option is no path.
+        """
+        options = self._options
+        found = openapi_routes(options.path, self._json, self._yaml)
+        return found if options.docs is None else (*found, docs_route(options.docs, self._docs))
+
+    async def _json(self, scope: Scope) -> Payload:
+        return await self._document(scope, JSON)
+
+    async def _yaml(self, scope: Scope) -> Payload:
+        if find_spec("yaml") is None:
+            raise NotFound
+        return await self._document(scope, _YAML)
+
+    async def _docs(self, scope: Scope) -> Payload:
+        return _unless_known(self._page, scope)
+
+    async def _document(self, scope: Scope, media_type: bytes) -> Payload:
+        router = self._transcoder.compile()
+        if router is not self._router or len(self._made) > 2 * _PLACES:
+            self._router = router
+            self._made.clear()
+        key = scope.get("root_path", ""), media_type
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._executor.submit(self._make, *key)
+        if not made.done():
+            await asyncio.shield(asyncio.wrap_future(made))
+        return _unless_known(made.result(), scope)
+
+    def _make(self, root: str, media_type: bytes) -> Payload:
+        from transcoder.openapi import Serving, document, to_json, to_yaml  # noqa: PLC0415  as above
+
+        options = self._options
+        serving: Serving = Serving(**self._serving)
+        made = document(
+            self._transcoder,
+            title=options.title,
+            version=options.version,
+            description=options.description,
+            servers=options.servers or ([root] if root else ()),
+            comments=options.comments,
+            labels=options.labels,
+            serving=serving,
+            security=options.security,
+        )
+        return _kept(media_type, (to_yaml if media_type == _YAML else to_json)(made))
+
+    @functools.cached_property
+    def _page(self) -> Payload:
+        from transcoder.docs_page import page  # noqa: PLC0415  as above
+
+        folder = posixpath.dirname(self._options.docs or "")
+        document = posixpath.relpath(f"{self._options.path}.json", folder)
+        text, policy = page(document, posixpath.relpath("/", folder))
+        return _kept(b"text/html; charset=utf-8", text, (b"content-security-policy", policy))
+
+
+def _kept(media_type: bytes, body: bytes, *headers: tuple[bytes, bytes]) -> Payload:
+    """Return an answer that clients may keep, if they ask each time whether it still holds."""
+    tag = b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
+    return Payload(
+        200, media_type, body, [(b"cache-control", b"no-cache"), (b"etag", tag), *headers]
+    )
+
+
+def _unless_known(payload: Payload, scope: Scope) -> Payload:
+    """Return the answer, or that the client has it (RFC 9110, section 13.1.2)."""
+    tags = header(scope["headers"], b"if-none-match")
+    if not tags:
+        return payload
+    known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+    tag = dict(payload.headers)[b"etag"].decode()
+    return Payload(304, b"", b"", payload.headers) if known & {tag, "*"} else payload
