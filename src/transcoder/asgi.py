@@ -101,10 +101,14 @@ async def send_payload(
     if payload.status not in WITHOUT_LENGTH and not payload.trailers:
         headers.append((b"content-length", b"%d" % len(payload.body)))
     headers += payload.headers
-    start: dict[str, Any] = {"status": payload.status, "headers": headers}
+    start: dict[str, Any] = {
+        "type": "http.response.start",
+        "status": payload.status,
+        "headers": headers,
+    }
     if payload.trailers:
         start["trailers"] = True
-    await send({"type": "http.response.start", **start})
+    await send(start)
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})
     if payload.trailers:
         await send({"type": TRAILERS, "headers": payload.trailers, "more_trailers": False})

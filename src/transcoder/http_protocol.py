@@ -161,7 +161,11 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(_refusal(error))
         else:
-            self._check_unread(len(data))
+            if self._advanced:
+                # Some of it may belong to the next head, and a longer one is measured anyway.
+                self._unread = min(len(data), HEADER_LIMIT)
+            elif self._unread > UNREAD_LIMIT:
+                self._refuse_unread()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
@@ -227,15 +231,11 @@ class Protocol(HttpToolsProtocol):
         self._advanced = True
         super().on_body(body)
 
-    def _check_unread(self, received: int) -> None:
+    def _refuse_unread(self) -> None:
         """Refuse what goes on and on without the parser getting on with it."""
-        if self._advanced:
-            # Some of it may belong to the next head, and a longer one is measured anyway.
-            self._unread = min(received, HEADER_LIMIT)
-        elif self._unread > UNREAD_LIMIT:
-            within = self.is_busy() and self.cycle.more_body
-            what = "what stands between the pieces of the body is" if within else "the headers are"
-            self._refuse(too_large(f"{what} over the limit of {HEADER_LIMIT} bytes"))
+        within = self.is_busy() and self.cycle.more_body
+        what = "what stands between the pieces of the body is" if within else "the headers are"
+        self._refuse(too_large(f"{what} over the limit of {HEADER_LIMIT} bytes"))
 
     def _refuse(self, error: StatusError) -> None:
         self._refused = True

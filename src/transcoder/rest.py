@@ -77,7 +77,9 @@ class Rest:
         except StatusError as error:
             return self.refused(error, scope, call)
         payload = await self.printed(endpoint, reply, presentation, media_type)
-        return self.answered(payload, scope, call)
+        if call.initial_metadata or call.trailing_metadata:
+            return self.answered(payload, scope, call)
+        return payload
 
     def answered(self, payload: Payload, scope: Scope, call: Call) -> Payload:
         """Return an answer with what the servicer said beside it.

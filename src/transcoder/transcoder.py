@@ -83,10 +83,13 @@ class Endpoint:
             InvalidRequest: fields are selected where no JSON is printed.
         """
         offers = self.encode.offers
-        chosen = offers.choose(_accept(headers, presentation))
+        if presentation is None:
+            chosen = offers.choose(accept_of(headers))
+        else:
+            chosen = offers.choose(presentation.accept or accept_of(headers))
+            _check_selection(presentation, chosen)
         if chosen is None:
             raise NotAcceptable(offers.types)
-        _check_selection(presentation, chosen)
         return chosen
 
     def presentation(self, query: bytes, form: bytes = b"") -> Presentation | None:
@@ -105,7 +108,7 @@ def _accept(headers: RawHeaders, presentation: Presentation | None) -> str:
     return said or accept_of(headers)
 
 
-def _check_selection(presentation: Presentation | None, media_type: str) -> None:
+def _check_selection(presentation: Presentation | None, media_type: str | None) -> None:
     if presentation is not None and presentation.selection and media_type in PROTOBUF:
         raise InvalidRequest("fields are selected of JSON only", "fields")
 

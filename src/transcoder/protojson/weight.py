@@ -249,6 +249,11 @@ def _lengths(parts: _Parts) -> _Count:
 
     def inside(messages: Any, _: int) -> int:
         total = 0
+        if len(messages) == 1:
+            message = messages[0]
+            for get, each in lengths:
+                total += each * len(get(message))
+            return total
         for get, each in lengths:
             total += each * sum(map(len, map(get, messages)))
         return total
