@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import shutil
-import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +12,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from browsers import browsing
 from services.user.app import create_app
 from sockets import Telling, serving
 from streams import Ask, Told
 from transcoder import EventStream, Listening, Server
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 PAGE = """<!doctype html><title>facts</title><script>
 const users = `ws://${location.host}`, streams = `ws://STREAMS`, strangers = `ws://STRANGERS`;
@@ -138,47 +131,6 @@ RESUME = {"streams.v1.Streams.Tell": EventStream(id="number", resume="after", re
 DOCS = Path(__file__).parent.parent / "docs" / "streams.md"
 EXAMPLE = DOCS.read_text(encoding="utf-8").partition("## WebSockets")[2].split("```")[1][3:]
 ASK = Ask(how="x-nothing").SerializeToString()
-
-
-def browser() -> str:
-    """Return the path of a browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        reason = "none of these is installed: " + ", ".join(BROWSERS)
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-@contextlib.contextmanager
-def browsing(url: str, profile: Path) -> Iterator[None]:
-    """Open a page in a browser that has never been used, and nobody sees."""
-    switches = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-proxy-server",
-        f"--user-data-dir={profile}",
-    ]
-    process = subprocess.Popen(
-        [browser(), *switches, url],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        # Its own processes are of its session.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 class Pages:
