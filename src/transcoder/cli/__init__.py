@@ -1,4 +1,4 @@
-"""The command `transcoder`: look at the routes of services, and at what is wrong with them.
+"""The command `transcoder`: look at the routes of services, and serve them.
 
 Each command is a module. What needs protobuf, gRPC or rich is imported by the command that runs.
 """
@@ -16,6 +16,7 @@ except ImportError as missing:
 from transcoder.cli.check import check
 from transcoder.cli.explain import explain
 from transcoder.cli.routes import routes
+from transcoder.cli.serve import serve
 
 _SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -27,7 +28,7 @@ _SETTINGS: dict[str, Any] = {
 @click.group(context_settings=_SETTINGS)
 @click.version_option(package_name="transcoder")
 def main() -> None:
-    """Look at the HTTP routes that google.api.http rules give to gRPC services.
+    """Look at the HTTP routes that google.api.http rules give to gRPC services, and serve them.
 
     \b
     Examples:
@@ -40,3 +41,4 @@ def main() -> None:
 main.add_command(routes)
 main.add_command(explain)
 main.add_command(check)
+main.add_command(serve)

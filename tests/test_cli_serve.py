@@ -1,0 +1,148 @@
+"""`transcoder serve`, as a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from click.testing import CliRunner
+from google.longrunning import operations_pb2_grpc
+from google.longrunning.operations_pb2 import GetOperationRequest
+
+from transcoder.cli import main
+
+SCRIPT = str(Path(sys.executable).with_name("transcoder"))
+APP = """
+from google.longrunning.operations_pb2 import Operation
+from google.longrunning.operations_pb2_grpc import (
+    OperationsServicer, add_OperationsServicer_to_server
+)
+from transcoder import Gateway
+
+class Operations(OperationsServicer):
+    async def GetOperation(self, request, context):
+        return Operation(name=request.name)
+
+def create():
+    app = Gateway()
+    add_OperationsServicer_to_server(Operations(), app)
+    return app
+"""
+Serve = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Run the command in a folder with an application, `hello:create`."""
+    (tmp_path / "hello.py").write_text(APP)
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [SCRIPT, "serve", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def told(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """The addresses that a server tells when it is ready."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], 20)
+    line = process.stdout.readline() if ready else ""
+    found = re.fullmatch(r"REST on (\S+), gRPC on (\S+)\n", line)
+    assert found is not None, line
+    return found[1], found[2]
+
+
+HERE = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--settle", "0")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_both_doors(serve: Serve, workers: str) -> None:
+    """An application is served on both ports, and SIGTERM ends it with 0."""
+    process = serve("hello:create", *HERE, "--workers", workers)
+    over_http, over_grpc = told(process)
+    connection = http.client.HTTPConnection(over_http, timeout=20)
+    connection.request("GET", "/v1/operations/1")
+    body = json.loads(connection.getresponse().read())
+    connection.close()
+    with grpc.insecure_channel(over_grpc) as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        reply = stub.GetOperation(GetOperationRequest(name="operations/1"), timeout=10)
+    process.send_signal(signal.SIGTERM)
+
+    assert body == {"name": "operations/1"}
+    assert reply.name == "operations/1"
+    assert process.wait(20) == 0
+
+
+def test_environment(serve: Serve, tmp_path: Path) -> None:
+    """Each option may be a variable of the environment; an option on the line goes before it."""
+    socket = f"unix:{tmp_path}/http.sock"
+    variables = {"TRANSCODER_HTTP": socket, "TRANSCODER_GRPC": "nonsense"}
+    process = serve("hello:create", "--grpc", "127.0.0.1:0", **variables)
+
+    assert told(process)[0] == socket
+
+
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [
+        ("hello", "'hello' is no import string: write 'package.module:app'"),
+        ("hello:nothing", "hello:nothing cannot be loaded"),
+        ("missing:app", "No module named 'missing'"),
+    ],
+)
+def test_wrong_app(serve: Serve, app: str, words: str) -> None:
+    """What cannot be served is told in a line, and the exit code is 1."""
+    process = serve(app, *HERE)
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert words in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", True), ("error", False)])
+def test_log_level(serve: Serve, level: str, shown: bool) -> None:  # noqa: FBT001  a column
+    """What is logged below the level is not."""
+    process = serve("hello:create", *HERE, "--log-level", level)
+    told(process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+
+    assert ("INFO transcoder.server: http on 127.0.0.1:" in errors) is shown
+
+
+def test_help() -> None:
+    """The help tells the default and the variable of each option."""
+    text = CliRunner().invoke(main, ["serve", "--help"], terminal_width=200).stdout
+    options = re.findall(r"^  --(\S+) .*\[env var: (\w+); default: (\S+)\b", text, re.MULTILINE)
+
+    assert len(options) == text.count("  --") - text.count("--help")
+    assert {name: variable for name, variable, _ in options} == {
+        name: f"TRANSCODER_{name.replace('-', '_').upper()}" for name, _, _ in options
+    }
+    page = (Path(__file__).parents[1] / "docs" / "command.md").read_text(encoding="utf-8")
+    assert all(f"| `--{name}` | `{told}` | `{value}` |" in page for name, told, value in options)
