@@ -71,7 +71,9 @@ def test_version() -> None:
     assert script("--version").stdout == f"transcoder, version {version('transcoder')}\n"
 
 
-@pytest.mark.parametrize("command", [(), ("routes",), ("explain",), ("check",), ("serve",)])
+@pytest.mark.parametrize(
+    "command", [(), ("routes",), ("explain",), ("check",), ("serve",), ("call",)]
+)
 def test_help(run: Run, command: tuple[str, ...]) -> None:
     """Every help has examples, each on a line of its own."""
     helped = run(*command, "--help")

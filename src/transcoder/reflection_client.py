@@ -37,7 +37,7 @@ def reflect(target: str, *, tls: Tls | None = None, timeout: float = 10) -> Desc
             file of `tls` cannot be read.
     """
     deadline = time.monotonic() + timeout
-    with _channel(target, tls) as channel:
+    with dial(target, tls) as channel:
         for version in _VERSIONS:
             conversation = _Conversation(channel, version, deadline)
             try:
@@ -51,7 +51,12 @@ def reflect(target: str, *, tls: Tls | None = None, timeout: float = 10) -> Desc
     raise ConfigError(f"{target} has no server reflection: switch it on, or use a descriptor set")
 
 
-def _channel(target: str, tls: Tls | None) -> grpc.Channel:
+def dial(target: str, tls: Tls | None = None) -> grpc.Channel:
+    """Return a channel that takes large descriptions; a file of `tls` is read now.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
     if tls is None:
         return grpc.insecure_channel(target, _OPTIONS)
     return grpc.secure_channel(target, tls.credentials(), (*_OPTIONS, *tls.options()))

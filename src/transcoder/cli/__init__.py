@@ -13,8 +13,10 @@ try:
 except ImportError as missing:
     raise ImportError("the command needs click: install transcoder[cli]") from missing
 
+from transcoder.cli.call import call
 from transcoder.cli.check import check
 from transcoder.cli.explain import explain
+from transcoder.cli.openapi import openapi
 from transcoder.cli.routes import routes
 from transcoder.cli.serve import serve
 
@@ -41,4 +43,6 @@ def main() -> None:
 main.add_command(routes)
 main.add_command(explain)
 main.add_command(check)
+main.add_command(openapi)
 main.add_command(serve)
+main.add_command(call)
