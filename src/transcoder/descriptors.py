@@ -69,6 +69,11 @@ class SourceInfo:
         self._files = {file.name: file for file in files}
         self._spans: dict[str, Mapping[tuple[int, ...], tuple[int, int]]] = {}
 
+    @property
+    def files(self) -> tuple[FileDescriptorProto, ...]:
+        """The files; none of generated modules."""
+        return tuple(self._files.values())
+
     def method(self, rpc: MethodDescriptor) -> Place:
         """Return where a method is declared."""
         return self._first(rpc, [_path(rpc)])

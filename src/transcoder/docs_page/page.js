@@ -122,7 +122,9 @@ const target = (path, asking) => {
   for (const {parameter, input} of asking) {
     const value = input.value;
     if (parameter.in === "path") {
-      filled = filled.replaceAll(`{${parameter.name}}`, encodeURIComponent(value));
+      const parts = parameter["x-multi-segment"] ? value.split("/") : [value];
+      const text = parts.map(encodeURIComponent).join("/");
+      filled = filled.replaceAll(`{${parameter.name}}`, () => text);
     } else if (value !== "" && parameter.in === "query") {
       added(query, parameter, value);
     } else if (value !== "" && parameter.in === "header") {

@@ -89,6 +89,7 @@ class Parameters:
                 found["deprecated"] = True
         if parameter.deep:
             notes.append("May hold several segments, with slashes between them.")
+            found["x-multi-segment"] = True
         description = "\n\n".join(note for note in notes if note)
         if description:
             found["description"] = description
