@@ -18,8 +18,11 @@ from services.user.v1.user_service_pb2_grpc import (
     add_UserServiceServicer_to_server,
 )
 from transcoder.cli import main
+from transcoder.cli.rest_call import request_of
+from transcoder.http_rule import bindings
 
 SERVICE = "services.user.v1.UserService"
+NAME = '{"name": "operations/1"}'
 
 
 class Users(UserServiceServicer):
@@ -91,6 +94,18 @@ def test_status(target: str) -> None:
     assert done.stderr == "NOT_FOUND: no such user\n"
 
 
+def test_rest(start: Any) -> None:
+    """A REST call tells the request that the rule makes, and prints the answer."""
+    served = start()
+    url = ("--rest", f"http://{served.http_target}")
+    done = call(served.grpc_target, "google.longrunning.Operations/GetOperation", *url, NAME)
+    lost = call(served.grpc_target, "google.longrunning.Operations/GetOperation", *url)
+
+    assert done.stderr.startswith("GET /v1/operations/")
+    assert "name is of the path, and is missing" in lost.stderr
+    assert lost.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -101,6 +116,8 @@ def test_status(target: str) -> None:
         ((f"{SERVICE}/GetUser", "-H", "x"), "'x': NAME:VALUE is expected"),
         ((f"{SERVICE}/GetUser", "--ca", "x"), "--ca, --cert and --key go with --tls"),
         ((f"{SERVICE}/GetUser", "--tls", "--ca", "/none"), "ca: /none cannot be read"),
+        ((f"{SERVICE}/GetUser", "--rest", "ftp://x"), "--rest takes an http:// URL"),
+        ((f"{SERVICE}/ListUsers", "--rest", "http://127.0.0.1:1"), "does not answer: "),
     ],
 )
 def test_wrong_arguments(target: str, arguments: tuple[str, ...], words: str) -> None:
@@ -109,3 +126,23 @@ def test_wrong_arguments(target: str, arguments: tuple[str, ...], words: str) ->
 
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "expected"),
+    [
+        ("GetUser", user.GetUserRequest(id="a/b"), ("GET", "/v1/users/a%2Fb", None)),
+        ("ListUsers", user.ListUsersRequest(page_size=2), ("GET", "/v1/users?page_size=2", None)),
+        (
+            "CreateUser",
+            user.CreateUserRequest(user_id="a", user=user.User(name="Ada")),
+            ("POST", "/v1/users?user_id=a", b'{"name": "Ada"}'),
+        ),
+    ],
+)
+def test_request_of(method: str, message: Any, expected: tuple[str, str, bytes | None]) -> None:
+    """A message becomes path, query and body as its rule says."""
+    rpc = user.DESCRIPTOR.services_by_name["UserService"].methods_by_name[method]
+    made = request_of(bindings(rpc)[0], message)
+
+    assert (made.method, made.target, made.body) == expected

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--key", metavar="FILE", help="The private key of --cert, PEM.")
 @click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="Metadata to send.")
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds that the call may take.")
+@click.option("--rest", metavar="URL", help="Call over HTTP there, by the method's rule.")
 @click.argument("target")
 @click.argument("method")
 @click.argument("data", default="{}")
@@ -39,6 +40,7 @@ def call(target: str, method: str, data: str, *, tls: bool, **options: Any) -> N
     Examples:
       transcoder call localhost:50051 services.user.v1.UserService/GetUser '{"id": "ada"}'
       transcoder call localhost:50051 services.user.v1.UserService.WatchUsers --timeout 5
+      transcoder call localhost:50051 --rest http://localhost:8080 a.v1.Books/List '{"size": 2}'
     """
     from transcoder.reflection_client import dial, reflect
     from transcoder.upstream.tls import Tls
@@ -51,6 +53,9 @@ def call(target: str, method: str, data: str, *, tls: bool, **options: Any) -> N
         trust = Tls(**files) if tls else None
         rpc = _method(reflect(target, tls=trust), method)
         requests = list(_requests(rpc, sys.stdin.read() if data == "-" else data))
+        if options["rest"]:
+            _call_rest(options["rest"], rpc, requests, metadata, options["timeout"])
+            return
         channel = dial(target, trust)
     with channel:
         _call(channel, rpc, requests, metadata=metadata, timeout=options["timeout"])
@@ -127,3 +132,43 @@ def _call(
     except grpc.RpcError as error:
         click.echo(f"{error.code().name}: {error.details() or ''}", err=True)
         raise SystemExit(1) from None
+
+
+def _call_rest(
+    url: str,
+    rpc: MethodDescriptor,
+    requests: list[Message],
+    metadata: list[tuple[str, str]],
+    timeout: float | None,
+) -> None:
+    import urllib.error
+    import urllib.request
+
+    from transcoder.cli.rest_call import request_of
+    from transcoder.errors import ConfigError
+    from transcoder.http_rule import bindings
+
+    if not url.startswith(("http://", "https://")) or rpc.client_streaming:
+        raise ConfigError("--rest takes an http:// URL, and a method of one request")
+    found = bindings(rpc)
+    if not found:
+        raise ConfigError(f"{rpc.full_name} has no HTTP rule")
+    made = request_of(found[0], requests[0])
+    click.echo(f"{made.method} {made.target}", err=True)
+    headers = {"Accept": "application/x-ndjson" if rpc.server_streaming else "application/json"}
+    if made.body is not None:
+        headers["Content-Type"] = "application/json"
+    headers.update(metadata)
+    request = urllib.request.Request(  # noqa: S310  its scheme is looked at above
+        url.rstrip("/") + made.target, made.body, headers, method=made.method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310  as above
+            for line in answer:
+                click.echo(line.rstrip(b"\n"))
+    except urllib.error.HTTPError as error:
+        with error:
+            click.echo(f"{error.code} {error.read().decode(errors='replace')}", err=True)
+        raise SystemExit(1) from None
+    except urllib.error.URLError as error:
+        raise ConfigError(f"{url} does not answer: {error.reason}") from None
