@@ -121,6 +121,20 @@ def test_health() -> None:
     assert told(descriptors, health=None) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [("/openapi.json", "openapi"), ("/openapi.yaml", "openapi"), ("/docs", "docs")],
+)
+def test_description(path: str, option: str) -> None:
+    """A route where the gateway describes itself is a problem, unless it does so elsewhere."""
+    descriptors = api(f'get: "{path}"')
+
+    (problem,) = told(descriptors)
+    assert problem.endswith(f"remove one of them; {option}= moves it")
+    assert told(descriptors, **{option: "/about"}) == []
+    assert told(descriptors, openapi=None) == []
+
+
 def test_shadowed() -> None:
     """A route that several others leave nothing to is told, and does not keep from starting."""
     descriptors = api(

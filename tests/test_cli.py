@@ -344,6 +344,19 @@ def test_check_health(
     assert problem in checked.output
 
 
+@pytest.mark.parametrize(("option", "path"), [("--openapi", "/openapi.json"), ("--docs", "/docs")])
+def test_check_description(run: Run, tmp_path: Path, option: str, path: str) -> None:
+    """A route where the gateway describes itself is told, wherever that is said to be."""
+    proto = API.replace('.get = "/v1/{name=books/*}"', f'.get = "{path}"')
+    (tmp_path / "api.binpb").write_bytes(descriptor_set(proto))
+
+    codes = [
+        run("check", "--descriptor-set", "api.binpb", *more).exit_code
+        for more in ((), (option, "/about"), (option, ""))
+    ]
+    assert codes == [1, 0, 0]
+
+
 def test_check_a_broken_proto(run: Run, tmp_path: Path) -> None:
     """Every problem is a line with file, line and column, and the exit code is 1."""
     checked = script("check", "--descriptor-set", "broken.binpb", folder=tmp_path)

@@ -14,10 +14,19 @@ def test_nothing_said() -> None:
 
 def test_all() -> None:
     """Options are joined by commas, whichever way they reached protoc."""
-    said = "conflicts=warn,health=/up,profile=envoy,service_config=a=b.yaml,unbound=true"
+    said = (
+        "conflicts=warn,docs=,health=/up,openapi=/api,profile=envoy,"
+        "service_config=a=b.yaml,unbound=true"
+    )
 
     assert parse(said) == Options(
-        conflicts="warn", health="/up", profile=ENVOY, service_config="a=b.yaml", unbound=True
+        conflicts="warn",
+        docs=None,
+        health="/up",
+        openapi="/api",
+        profile=ENVOY,
+        service_config="a=b.yaml",
+        unbound=True,
     )
     assert {part.partition("=")[0] for part in said.split(",")} == set(KNOWN)
 
@@ -35,7 +44,7 @@ def test_a_flag_may_be_denied() -> None:
         ("health", "option health needs a value: health=..."),
         ("service_config=", "option service_config needs the name of a file"),
         ("unbound,unbound", "option unbound is given twice"),
-        ("paths=source_relative", "there is no option paths. There are conflicts, health"),
+        ("paths=source_relative", "there is no option paths. There are conflicts, docs, health"),
     ],
 )
 def test_wrong(said: str, told: str) -> None:

@@ -15,8 +15,22 @@ from transcoder.cli.source import Loaded, Unreadable, source_options, told
     show_default=True,
     help="Where the gateway tells of its own health; '' for nowhere.",
 )
+@click.option(
+    "--openapi",
+    metavar="PATH",
+    default="/openapi",
+    show_default=True,
+    help="Where its OpenAPI document is, without .json; '' for nowhere.",
+)
+@click.option(
+    "--docs",
+    metavar="PATH",
+    default="/docs",
+    show_default=True,
+    help="Where its page for people is; '' for nowhere.",
+)
 @source_options
-def check(loaded: Loaded, *, health: str) -> None:
+def check(loaded: Loaded, *, health: str, openapi: str, docs: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     Each problem is one line with file, line and column, as far as they are known: compile with
@@ -39,6 +53,8 @@ def check(loaded: Loaded, *, health: str) -> None:
             unbound=loaded.unbound,
             conflicts=loaded.conflicts,
             health=health or None,
+            openapi=openapi or None,
+            docs=docs or None,
         )
     for problem in problems:
         note = "" if problem.fatal else "note: "

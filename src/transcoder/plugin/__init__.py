@@ -88,6 +88,8 @@ class _Work:
             unbound=options.unbound,
             conflicts=options.conflicts,
             health=options.health,
+            openapi=options.openapi,
+            docs=options.docs,
         )
 
     def modules(self) -> Iterator[CodeGeneratorResponse.File]:

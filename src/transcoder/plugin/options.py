@@ -8,12 +8,14 @@ from typing import Any, Final, Literal
 
 from transcoder.errors import ConfigError
 from transcoder.profile import GOOGLE, PROFILES, Profile
-from transcoder.route import HEALTH
+from transcoder.route import DOCS, HEALTH, OPENAPI
 from transcoder.values import suggestion
 
 KNOWN: Final[Mapping[str, str]] = {
     "conflicts": "refuse or warn: whether a route that never answers is an error",
+    "docs": "the path of the gateway's page for people; nothing for none",
     "health": "the path of the gateway's health; nothing for none",
+    "openapi": "that of its OpenAPI document, without .json; nothing for none",
     "profile": f"the system to behave like: {', '.join(PROFILES)}",
     "service_config": "a file with rules in place of options, the YAML of google.api.Service",
     "unbound": "methods without a rule have the route POST /package.Service/Method",
@@ -26,11 +28,14 @@ class Options:
 
     Args:
         conflicts, health, profile, unbound: as `Gateway` takes them.
+        docs, openapi: as `OpenApi` does, its `docs` and `path`; None where the gateway has none.
         service_config: the file of a service configuration, whose rules `Gateway(rules=...)` has.
     """
 
     conflicts: Literal["refuse", "warn"] = "refuse"
+    docs: str | None = DOCS
     health: str | None = HEALTH
+    openapi: str | None = OPENAPI
     profile: Profile = GOOGLE
     service_config: str = ""
     unbound: bool = False
@@ -52,7 +57,7 @@ def parse(parameter: str) -> Options:
     Traceback (most recent call last):
     ...
     transcoder.errors.ConfigError: there is no option conflict; did you mean conflicts? \
-There are conflicts, health, profile, service_config, unbound
+There are conflicts, docs, health, openapi, profile, service_config, unbound
     """
     said: dict[str, Any] = {}
     for part in filter(None, parameter.split(",")):
@@ -81,7 +86,7 @@ def _value(name: str, value: str | None) -> Any:
         return _chosen(name, value, PROFILES)
     if name == "service_config" and not value:
         raise ConfigError("option service_config needs the name of a file")
-    return (value or None) if name == "health" else value
+    return (value or None) if name in {"docs", "health", "openapi"} else value
 
 
 def _chosen(name: str, value: str, choices: Mapping[str, Any]) -> Any:
