@@ -49,6 +49,8 @@ UNREAD_LIMIT: Final = TARGET_LIMIT + 2 * HEADER_LIMIT
 DROP: Final = 1.0
 """Seconds for which a refused client may go on sending."""
 
+_STATUS: Final = b"HTTP/1."
+
 _RESET: Final = struct.pack("ii", 1, 0)
 
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
@@ -61,14 +63,45 @@ class State(ServerState):
 
 
 class _Answering:
-    """The transport, as an answer has it: closing it ends the connection in two steps."""
+    """The transport, as an answer has it: closing it ends the connection in two steps.
 
-    __slots__ = ("close", "is_closing", "write")
+    The head of an answer waits for what is written next, or for the loop to come round: head and
+    body in one write cost one system call and one packet.
+    """
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+    __slots__ = ("_close", "_head", "_loop", "_write", "is_closing")
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        close: Callable[[], None],
+    ) -> None:
         self.is_closing = transport.is_closing
-        self.close = close
+        self._write = transport.write
+        self._loop = loop
+        self._close = close
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        head = self._head
+        if head is not None:
+            self._head = None
+            self._write(head + data)
+        elif data.startswith(_STATUS):
+            self._head = data
+            self._loop.call_soon(self.flush)
+        else:
+            self._write(data)
+
+    def flush(self) -> None:
+        head, self._head = self._head, None
+        if head is not None and not self.is_closing():
+            self._write(head)
+
+    def close(self) -> None:
+        self.flush()
+        self._close()
 
 
 class _Hold:
@@ -91,6 +124,7 @@ class _Hold:
         transport, cycle = self._protocol.transport, self._cycle()
         if cycle is None:
             return
+        cycle.transport.flush()
         cycle.disconnected = True
         cycle.keep_alive = False
         if self._until_close:
@@ -135,7 +169,7 @@ class Protocol(HttpToolsProtocol):
         secured = transport.get_extra_info("ssl_object")
         if secured is not None:
             self._identity = identity(secured.getpeercert() or {})
-        self._answering = _Answering(transport, self._close)
+        self._answering = _Answering(transport, self.loop, self._close)
 
     def is_busy(self) -> bool:
         """Say whether a request is waiting for its answer."""
