@@ -338,7 +338,7 @@ def test_a_second_reply_is_noticed(served: Served, evil: Backend) -> None:
     status, _, _ = ask(served, "two")
 
     assert status == 502
-    assert time.monotonic() - start < 0.9
+    assert time.monotonic() - start < 8
 
 
 def test_metadata_of_the_connection(served: Served) -> None:

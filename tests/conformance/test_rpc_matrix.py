@@ -308,7 +308,7 @@ def test_deadline(door: Door, name: str) -> None:
     took = time.monotonic() - start
 
     assert outcome.code == 4
-    assert 0.3 < took < 2
+    assert 0.3 < took < 5
     assert noted(door.served.noted, f"{name} cancelled {topic}", 2)
 
 

@@ -105,7 +105,7 @@ def test_slow() -> None:
 
         assert set(others) == {200}
         assert await slow == 504
-        assert 0.9 < time.monotonic() - start < 4
+        assert 0.9 < time.monotonic() - start < 8
 
     run(test)
 
