@@ -654,3 +654,35 @@ def test_status_error_of_a_servicer() -> None:
     answer = TestClient(register(Gateway(), Raising())).get("/v1/users/42")
 
     assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+
+
+def test_cancellation_by_another_server() -> None:
+    """A server that is not ours, or an application around the gateway, may cancel a request."""
+
+    async def running() -> list[Any]:
+        begun, sent = asyncio.Event(), []
+
+        class Waiting(UserServiceServicer):
+            async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+                begun.set()
+                await asyncio.sleep(60)
+                return User()
+
+        async def receive() -> Any:
+            await asyncio.sleep(60)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        path = "/v1/users/7"
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+        gateway = register(Gateway(), Waiting())
+        answering = gateway({**scope, "query_string": b"", "headers": []}, receive, send)
+        task = asyncio.ensure_future(answering)
+        await asyncio.wait_for(begun.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return sent
+
+    assert asyncio.run(running()) == []

@@ -7,6 +7,7 @@ with no middleware configured they do not pass through Starlette at all.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
-from transcoder.asgi import send_payload
+from transcoder.asgi import connection, send_payload
 from transcoder.body import Disconnected
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
@@ -332,8 +333,13 @@ class Gateway(Starlette):
             elif self.draining:
                 gone = StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
                 payload = refuse(gone, scope)
-            else:
+            elif connection(scope) is None or "app" in scope:
+                # Another server, or an application around this one, may have cancelled.
                 raise
+            else:
+                # Our server does so after a drain only: it was the servicer itself.
+                _uncancel()
+                payload = refuse(error, scope)
         if payload is not None:
             await send_payload(payload, scope["method"], send)
 
@@ -416,6 +422,12 @@ class _Transcoded(BaseRoute):
             return Fit.NONE, {}
         # An application may have a WebSocket of its own where a method has none.
         return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -119,6 +119,11 @@ class Streams:
             return
         if request.how == "defect":
             raise KeyError("a secret")
+        if request.how == "cancel":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(9)
         if request.how == "detail":
             detail = Any_()
             detail.Pack(Told(number=7))
