@@ -82,7 +82,7 @@ def with_http_status(error: StatusError, initial: Metadata, trailing: Metadata) 
     changed = StatusError(
         status.code, status.message, status.details, http=http, headers=error.headers
     )
-    changed.__cause__ = error.__cause__
+    changed.__cause__, changed.log = error.__cause__, error.log
     return changed
 
 

@@ -98,6 +98,9 @@ class StatusError(TranscoderError):
         ValueError: OK is no error, the HTTP status is none of an error, or a header cannot be sent.
     """
 
+    log = ""
+    """Why, for the line in the log and nobody else."""
+
     def __init__(
         self,
         code: Code,

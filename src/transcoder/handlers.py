@@ -263,12 +263,15 @@ class _Guard:
         """Return the status that tells the client of an error; log what is a defect."""
         trailing = tuple(context.trailing_metadata() or ())
         if isinstance(error, StatusError):
+            if error.log:
+                name = _request_id(context)
+                _log.warning("%s failed, request id %s: %s", self.path, name, error.log)
+                trailing = (*trailing, ("x-request-id", name))
             return _on_the_wire(error.status, trailing)
         code = status_code(context.code())
         if code is not grpc.StatusCode.OK and isinstance(error, NotImplementedError):
             return code, _text(context.details()), trailing
-        metadata = context.invocation_metadata() or ()
-        name = request_id(value for key, value in metadata if key == "x-request-id")
+        name = _request_id(context)
         _log.error("%s failed, request id %s", self.path, name, exc_info=error)
         if code is not grpc.StatusCode.OK:
             # A status set before an exception stands, as grpc.aio has it.
@@ -320,6 +323,11 @@ def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.Status
         packed_status.details,
         (*trailing, *(packed_status.trailing_metadata or ())),
     )
+
+
+def _request_id(context: Any) -> str:
+    metadata = context.invocation_metadata() or ()
+    return request_id(value for key, value in metadata if key == "x-request-id")
 
 
 def _text(details: Any) -> str:

@@ -44,7 +44,8 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
         _log.error("%s %s failed, request id %s", method, path, name, exc_info=defect)
     elif isinstance(error, StatusError):
         ordinary = payload.status < 500 or error.status.code is Code.UNIMPLEMENTED
-        level = logging.INFO if ordinary else logging.WARNING
-        text = "%s %s answered %d: %.256r, request id %s"
-        _log.log(level, text, method, path, payload.status, error.status.message, name)
+        level = logging.INFO if ordinary and not error.log else logging.WARNING
+        text = "%s %s answered %d: %.256r, request id %s%s"
+        why = f": {error.log}" if error.log else ""
+        _log.log(level, text, method, path, payload.status, error.status.message, name, why)
     return replace(payload, headers=(*payload.headers, (b"x-request-id", name.encode())))

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import grpc.aio
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from starlette.testclient import TestClient
 
 from backend import SERVICE, Users, backend
 from services.user.v1.user_service_pb2 import (
@@ -280,3 +282,59 @@ def test_listed() -> None:
     gateway.route(SERVICE, Channel("127.0.0.1:1"))
 
     assert gateway.services == ("services.user.v1.UserService",)
+
+
+NOBODY = "unix:/no/such/socket"
+
+
+def only_warning(caplog: pytest.LogCaptureFixture) -> str:
+    """Return the one line of the log that an operator has to see."""
+    (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    return record.getMessage()
+
+
+def test_one_line_over_http(caplog: pytest.LogCaptureFixture) -> None:
+    """What gRPC says of a failure is in one line with the id that the client has."""
+    gateway = Gateway()
+    gateway.route(SERVICE, Channel(NOBODY))
+    with TestClient(gateway) as web:
+        answer = web.get("/v1/users/7", headers={"x-request-id": "abc-1"})
+
+    line = only_warning(caplog)
+    assert (answer.status_code, answer.headers["x-request-id"]) == (503, "abc-1")
+    assert "request id abc-1: /services.user.v1.UserService/GetUser at unix:/no/such" in line
+    assert "No such file" in line
+    assert "/no/such" not in answer.text
+
+
+def test_one_line_over_grpc(caplog: pytest.LogCaptureFixture) -> None:
+    """So it is on the gRPC port."""
+
+    async def running() -> grpc.aio.AioRpcError:
+        server = grpc.aio.server()
+        port = server.add_insecure_port("127.0.0.1:0")
+        gateway = Gateway()
+        async with (
+            Channel(NOBODY) as remote,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            gateway.route(SERVICE, remote)
+            gateway.register_into(server)
+            await server.start()
+            try:
+                call = UserServiceStub(channel).GetUser
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call(GetUserRequest(id="7"), metadata=(("x-request-id", "abc-1"),))
+                return caught.value
+            finally:
+                await server.stop(0)
+
+    error = asyncio.run(running())
+    line = only_warning(caplog)
+    assert (error.code(), error.details()) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "the backend is unavailable",
+    )
+    assert ("x-request-id", "abc-1") in tuple(error.trailing_metadata() or ())
+    assert "request id abc-1: /services.user.v1.UserService/GetUser at unix:/no/such" in line
+    assert "No such file" in line

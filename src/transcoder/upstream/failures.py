@@ -9,7 +9,6 @@ the log. A backend that speaks in gRPC's words gains nothing by it.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any, Final
 
@@ -20,8 +19,6 @@ from transcoder.errors import StatusError
 from transcoder.response import INTERNAL
 from transcoder.status import Code, code_of
 from transcoder.upstream.passing import PASSED, status_details
-
-_log = logging.getLogger(__name__)
 
 UNAVAILABLE: Final = "the backend is unavailable"
 UNREADABLE: Final = "the backend's answer cannot be read"
@@ -72,25 +69,38 @@ def failure(error: grpc.aio.AioRpcError, method: str, target: str) -> StatusErro
     if _SENT.search(said):
         return StatusError(code, "the request is over the backend's limit", http=413)
     if _OF_GRPC.match(said):
-        _log.warning("%s at %s: %.300r", method, target, said)
-        return _of_grpc(code, said)
+        return _because(_of_grpc(code, said), method, target, said)
     if _EXCEPTION.match(said):
-        _log.warning("%s at %s: %.300r", method, target, said)
-        said = INTERNAL.status.message
+        return _because(StatusError(code, INTERNAL.status.message), method, target, said)
     details: Any = status_details(error.trailing_metadata())
     return StatusError(code, said, details)
 
 
 def unreadable(method: str, target: str, why: str) -> StatusError:
-    """Return what the client is told when a backend's answer is none; log why."""
-    _log.warning("%s at %s: %.300r", method, target, why)
-    return StatusError(Code.INTERNAL, UNREADABLE, http=502)
+    """Return what the client is told when a backend's answer is none.
+
+    Args:
+        method: the gRPC path, for the log.
+        target: the backend, for the log.
+        why: for the log.
+    """
+    return _because(StatusError(Code.INTERNAL, UNREADABLE, http=502), method, target, why)
 
 
 def too_large(method: str, target: str, why: str) -> StatusError:
-    """Return what the client is told when a backend's answer is over a limit; log which."""
-    _log.warning("%s at %s: %.300r", method, target, why)
-    return StatusError(Code.INTERNAL, TOO_LARGE, http=502)
+    """Return what the client is told when a backend's answer is over a limit.
+
+    Args:
+        method: the gRPC path, for the log.
+        target: the backend, for the log.
+        why: which one, for the log.
+    """
+    return _because(StatusError(Code.INTERNAL, TOO_LARGE, http=502), method, target, why)
+
+
+def _because(error: StatusError, method: str, target: str, why: str) -> StatusError:
+    error.log = f"{method} at {target}: {why[:300]!r}"
+    return error
 
 
 def _of_grpc(code: Code, said: str) -> StatusError:
