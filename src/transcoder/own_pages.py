@@ -77,7 +77,8 @@ class OwnPages:
         self._serving = dict(serving)
         # Away from the event loop, and once, however many ask.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="openapi")
-        self._made: dict[tuple[str, bytes], Future[Payload]] = {}
+        self._making: dict[tuple[str, bytes], Future[Payload]] = {}
+        self._made: dict[tuple[str, bytes], Payload] = {}
         self._router: Any = None
 
     @property
@@ -88,32 +89,32 @@ class OwnPages:
             TemplateError: an option is no path.
         """
         options = self._options
-        found = openapi_routes(options.path, self._json, self._yaml)
+        answers = (functools.partial(self._document, kind) for kind in (JSON, _YAML))
+        found = openapi_routes(options.path, *answers)
         return found if options.docs is None else (*found, docs_route(options.docs, self._docs))
-
-    async def _json(self, scope: Scope) -> Payload:
-        return await self._document(scope, JSON)
-
-    async def _yaml(self, scope: Scope) -> Payload:
-        if find_spec("yaml") is None:
-            raise NotFound
-        return await self._document(scope, _YAML)
 
     async def _docs(self, scope: Scope) -> Payload:
         return _unless_known(self._page, scope)
 
-    async def _document(self, scope: Scope, media_type: bytes) -> Payload:
+    async def _document(self, media_type: bytes, scope: Scope) -> Payload:
         router = self._transcoder.compile()
-        if router is not self._router or len(self._made) > 2 * _PLACES:
+        if router is not self._router or len(self._making) > 2 * _PLACES:
             self._router = router
-            self._made.clear()
+            self._making, self._made = {}, {}
         key = scope.get("root_path", ""), media_type
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._executor.submit(self._make, *key)
-        if not made.done():
-            await asyncio.shield(asyncio.wrap_future(made))
-        return _unless_known(made.result(), scope)
+            kept = self._made
+            made = kept[key] = await self._making_of(key)
+        return _unless_known(made, scope)
+
+    async def _making_of(self, key: tuple[str, bytes]) -> Payload:
+        if key[1] == _YAML and find_spec("yaml") is None:
+            raise NotFound
+        making = self._making.get(key)
+        if making is None:
+            making = self._making[key] = self._executor.submit(self._make, *key)
+        return await asyncio.shield(asyncio.wrap_future(making))
 
     def _make(self, root: str, media_type: bytes) -> Payload:
         from transcoder.openapi import Serving, document, to_json, to_yaml  # noqa: PLC0415  as above
