@@ -1,0 +1,108 @@
+"""What a GET of the OpenAPI document costs, in CPU time of the server, against uvicorn's own floor.
+
+    .venv/bin/python benchmarks/openapi_served.py
+
+As `one_user.py` measures: two servers side by side, one of them a raw ASGI function that answers
+the same bytes, and one client that drives both in turns. Exit code 1: over 1.3 times the floor.
+
+Left out: to make the document, which happens once, see `openapi.py`; the client's own cost; TLS.
+"""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import sys
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import uvicorn
+from one_user import Driver, Users
+
+from services.user.v1 import user_service_pb2_grpc
+from transcoder import Gateway, Listening, Server
+from transcoder.openapi import document, to_json
+
+GATE = 1.3
+ROUNDS = 7
+REQUESTS = 10_000
+
+
+def gateway() -> Gateway:
+    """Return a gateway of the user service."""
+    made = Gateway()
+    user_service_pb2_grpc.add_UserServiceServicer_to_server(Users(), made)  # type: ignore[arg-type]
+    return made
+
+
+def serve_gateway(ready: Connection) -> None:
+    """Run the whole stack, telling the port through the pipe."""
+
+    def tell(listening: Listening) -> None:
+        ready.send((listening.http.port, listening.grpc.port))
+
+    Server(gateway(), on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+
+
+def serve_floor(ready: Connection) -> None:
+    """Run a constant of about the same size on uvicorn alone."""
+    body = to_json(document(gateway().transcoder))
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    end = {"type": "http.response.body", "body": body}
+
+    async def app(
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        await send(start)
+        await send(end)
+
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", access_log=False, log_config=None, lifespan="off"
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    ready.send((listener.getsockname()[1], 0))
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+class DocumentDriver(Driver):
+    """Drives a server of a document."""
+
+    def _answer_length(self) -> int:
+        connection = self.sockets[0]
+        connection.sendall(self.request)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += connection.recv(1 << 16)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(body) < size:
+            body += connection.recv(1 << 16)
+        assert b'"openapi"' in body
+        return len(head) + 4 + size
+
+
+def main() -> int:
+    """Measure and print; 1 when the gate is missed."""
+    drivers = [
+        DocumentDriver(serve, path="/openapi.json") for serve in (serve_floor, serve_gateway)
+    ]
+    for driver in drivers:
+        driver.round(REQUESTS // 4)
+    pairs = [[driver.round(REQUESTS) for driver in drivers] for _ in range(ROUNDS)]
+    for driver in drivers:
+        driver.process.terminate()
+    ratio = statistics.median(high / low for low, high in pairs)
+    lows, highs = zip(*pairs, strict=True)
+    print(f"GET of a document of {drivers[0].length} bytes, median of {ROUNDS} rounds")
+    print(f"  uvicorn's floor  {statistics.median(lows):7.1f} us")
+    print(f"  the whole stack  {statistics.median(highs):7.1f} us")
+    print(f"  ratio            {ratio:7.2f}   (gate {GATE})")
+    return 0 if ratio <= GATE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
