@@ -401,6 +401,179 @@ def test_exception_after_a_status(caplog: pytest.LogCaptureFixture) -> None:
     assert [each.exc_info is not None for each in caplog.records] == [True]
 
 
+def test_exception_after_the_code_cancelled() -> None:
+    """That holds for CANCELLED too, whose text is the servicer's and not the exception's."""
+
+    async def behaviour(request: Any, context: Any) -> User:
+        context.set_code(grpc.StatusCode.CANCELLED)
+        raise RuntimeError(SECRET)
+
+    error = failure("unary_unary", behaviour)
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.CANCELLED, "")
+
+
+async def abort_error(request: Any, context: Any) -> User:
+    raise grpc.aio.AbortError(SECRET)
+
+
+async def abort_error_stream(request: Any, context: Any) -> AsyncIterator[User]:
+    yield User()
+    raise grpc.aio.AbortError(SECRET)
+
+
+def abort_error_plain(request: Any, context: Any) -> User:
+    raise grpc.aio.AbortError(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("kind", "behaviour"),
+    [
+        ("unary_unary", abort_error),
+        ("unary_unary", abort_error_plain),
+        ("unary_stream", abort_error_stream),
+    ],
+)
+def test_an_abort_error_without_an_abort(
+    kind: str, behaviour: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An AbortError that no `abort()` raised is an exception as any other."""
+    error = failure(kind, behaviour)
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
+    assert [each.name for each in caplog.records] == ["transcoder.handlers"]
+
+
+async def abort_at_length(request: Any, context: Any) -> User:
+    await context.abort(grpc.StatusCode.NOT_FOUND, "x" * 30_000)
+    raise AssertionError
+
+
+def abort_at_length_plainly(request: Any, context: Any) -> User:
+    context.abort(grpc.StatusCode.NOT_FOUND, "x" * 30_000)
+    raise AssertionError
+
+
+async def set_long_details(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("x" * 30_000)
+
+
+def set_long_details_plainly(request: Any, context: Any) -> None:
+    context.set_code(grpc.StatusCode.NOT_FOUND)
+    context.set_details("x" * 30_000)
+
+
+async def abort_with_long_details(request: Any, context: Any) -> User:
+    context.set_details("x" * 30_000)
+    await context.abort(grpc.StatusCode.NOT_FOUND)
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        abort_at_length,
+        abort_at_length_plainly,
+        set_long_details,
+        set_long_details_plainly,
+        abort_with_long_details,
+    ],
+)
+def test_a_message_over_the_limit(behaviour: Callable[..., Any]) -> None:
+    """A message that no client would take is cut, and the status arrives."""
+    error = failure("unary_unary", behaviour)
+
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert error.details() == "x" * 509 + "…"
+
+
+class Late:
+    """Methods that go on when their call was cancelled."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def hang(self, context: Any) -> None:
+        """Wait for ever."""
+        context.add_done_callback(lambda _: self.ended.set())
+        self.begun.set()
+        await asyncio.Event().wait()
+
+    async def raises(self, request: Any, context: Any) -> User:
+        try:
+            await self.hang(context)
+        finally:
+            raise ValueError(SECRET)
+
+    async def aborts(self, request: Any, context: Any) -> User:
+        try:
+            await self.hang(context)
+        finally:
+            await context.abort(grpc.StatusCode.ABORTED, "at the end")
+        return User()
+
+    async def aborts_and_raises(self, request: Any, context: Any) -> User:
+        try:
+            await self.aborts(request, context)
+        finally:
+            raise ValueError(SECRET)
+
+    async def raises_in_stream(self, request: Any, context: Any) -> AsyncIterator[User]:
+        yield await self.raises(request, context)
+
+    async def aborts_in_stream(self, request: Any, context: Any) -> AsyncIterator[User]:
+        yield await self.aborts(request, context)
+
+    async def yields(self, request: Any, context: Any) -> AsyncIterator[User]:
+        try:
+            await self.hang(context)
+        finally:
+            yield User()
+            yield User()
+
+    async def writes(self, request: Any, context: Any) -> None:
+        try:
+            await self.hang(context)
+        finally:
+            await context.write(User())
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("unary_unary", "raises"),
+        ("unary_unary", "aborts"),
+        ("unary_unary", "aborts_and_raises"),
+        ("unary_stream", "raises_in_stream"),
+        ("unary_stream", "aborts_in_stream"),
+        ("unary_stream", "yields"),
+        ("unary_stream", "writes"),
+    ],
+)
+def test_failing_after_the_client_has_gone(
+    kind: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a servicer does to a call that was cancelled fills no log with tracebacks."""
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        late = Late()
+
+        async def use(channel: grpc.aio.Channel) -> None:
+            call = getattr(channel, kind)("/tests.Service/Do")(b"")
+            await late.begun.wait()
+            call.cancel()
+            await late.ended.wait()
+
+        await serve(kind, getattr(late, method), use)
+
+    asyncio.run(run())
+
+    assert [each for each in caplog.records if each.levelno > logging.INFO or each.exc_info] == []
+
+
 def test_request_id_of_the_client() -> None:
     """The id that the client sent is the id that it is told."""
 

@@ -37,6 +37,7 @@ from transcoder.upstream.behaviours import (
 )
 from transcoder.upstream.coded import CodedContext
 from transcoder.upstream.codes import number_of, status_code
+from transcoder.upstream.context import is_being_cancelled
 from transcoder.upstream.current import current
 from transcoder.upstream.interceptors import Find, HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
@@ -260,7 +261,10 @@ class _Guard:
         await asyncio.sleep(_MOMENT)
 
     def answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
-        """Return the status that tells the client of an error; log what is a defect."""
+        """Return the status that tells the client of an error; log what is a defect.
+
+        What is raised after the call was cancelled is not: by then much fails for that alone.
+        """
         trailing = tuple(context.trailing_metadata() or ())
         if isinstance(error, StatusError):
             if error.log:
@@ -272,7 +276,10 @@ class _Guard:
         if code is not grpc.StatusCode.OK and isinstance(error, NotImplementedError):
             return code, _text(context.details()), trailing
         name = _request_id(context)
-        _log.error("%s failed, request id %s", self.path, name, exc_info=error)
+        if is_being_cancelled():
+            _log.info("%s was cancelled, then raised %s", self.path, type(error).__name__)
+        else:
+            _log.error("%s failed, request id %s", self.path, name, exc_info=error)
         if code is not grpc.StatusCode.OK:
             # A status set before an exception stands, as grpc.aio has it.
             return code, _text(context.details()), trailing
@@ -292,11 +299,17 @@ class _Telling:
         """Do nothing."""
 
     async def __aexit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
-        if error is None or isinstance(error, grpc.aio.AbortError | GeneratorExit):
+        if error is None or isinstance(error, GeneratorExit) or is_cancelled(error):
             return
-        if is_cancelled(error) or self._context.cancelled():
+        if isinstance(error, grpc.aio.AbortError) and self._context.done():
             return
-        await self._context.abort(*self._guard.answer(error, self._context))
+        try:
+            await self._context.abort(*self._guard.answer(error, self._context))
+        except grpc.aio.UsageError:
+            if not is_being_cancelled():
+                raise
+            # The servicer has aborted before: nothing is left to tell.
+            raise asyncio.CancelledError from None
 
 
 def _checked(serializer: Codec, expected: type[Message]) -> Codec:

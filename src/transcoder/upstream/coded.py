@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from transcoder.metadata import checked
+from transcoder.status import shortened
 from transcoder.upstream.codes import to_abort
 from transcoder.upstream.handoff import Handoff
 from transcoder.upstream.requests import Requests
@@ -98,9 +99,12 @@ class CodedContext:
 
         self._context.add_done_callback(run)
 
+    def set_details(self, details: str) -> None:
+        self._context.set_details(shortened(details or ""))
+
     async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
         trailing = checked(trailing_metadata)
-        await self._context.abort(to_abort(code), details, trailing)
+        await self._context.abort(to_abort(code), shortened(details or ""), trailing)
         raise AssertionError
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
