@@ -6,15 +6,18 @@ import asyncio
 import base64
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
+from chunked import Chunked
 from evil import Answer, Backend, serving
 from services.user.v1.user_service_pb2 import GetUserRequest, User
 from wire import Wire, request
@@ -94,9 +97,18 @@ def leave(answer: Answer) -> None:
 
 
 async def huge(answer: Answer) -> None:
-    """Send a message of five megabytes, as fast as it is taken."""
+    """Send a message of five megabytes."""
+    await pour(answer, b"\0" + (5 << 20).to_bytes(4, "big") + b"\n" * (5 << 20))
+
+
+async def flood(answer: Answer) -> None:
+    """Send a million messages of nothing."""
+    await pour(answer, bytes(5) * 1_000_000)
+
+
+async def pour(answer: Answer, left: bytes) -> None:
+    """Send bytes of a body as fast as they are taken, and the end."""
     answer.headers()
-    left = b"\0" + (5 << 20).to_bytes(4, "big") + b"\n" * (5 << 20)
     while left:
         window = answer.connection.local_flow_control_window(answer.stream)
         if window == 0:
@@ -185,6 +197,11 @@ async def slow(answer: Answer) -> None:
     replying(User(id="slow").SerializeToString())(answer)
 
 
+def body_of(content_type: str) -> Any:
+    """Return a script: a body under that content type."""
+    return replying(HttpBody(content_type=content_type, data=b"<p>").SerializeToString())
+
+
 ODD: dict[str, Any] = {
     "slow": slow,
     "framing": replying(
@@ -199,6 +216,10 @@ ODD: dict[str, Any] = {
         ),
     ),
     "script": replying(User(id="</script>\u2028").SerializeToString()),
+    "flood": flood,
+    "type-split": body_of("text/html\r\nX: y"),
+    "type-long": body_of("text/" + "a" * 10_000),
+    "type-none": body_of(""),
 }
 
 
@@ -329,6 +350,39 @@ def test_refused_call_is_tried_again(served: Served, evil: Backend) -> None:
     ask(served, "refused")
 
     assert len(evil.calls) - before == 2
+
+
+def test_many_tiny_messages(evil: Backend, start_shared: Start) -> None:
+    """A backend that streams a million messages does not keep others from being answered."""
+    del evil
+    served = start_shared("routed:patient")
+    raw = request("GET", "/v1/users:watch?id=flood", "Accept: application/x-ndjson")
+    with Chunked(served.http_target, raw) as client:
+        assert client.head() == 200
+        reader = threading.Thread(target=client.rest, daemon=True)
+        reader.start()
+        for _ in range(3):
+            canary(served)
+
+        assert reader.is_alive()
+        client.socket.shutdown(socket.SHUT_RDWR)
+        reader.join(20)
+        assert not reader.is_alive()
+    canary(served)
+
+
+@pytest.mark.parametrize("name", ["type-split", "type-long", "type-none"])
+def test_content_type_that_is_no_header(served: Served, name: str) -> None:
+    """A body under a content type that cannot be sent is told as bytes."""
+    wire = Wire(served.http_target)
+    wire.send(request("GET", f"/v1/users/{name}/avatar"))
+    answer = wire.answer()
+    wire.close()
+
+    assert (answer.status, answer.body) == (200, b"<p>")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "x" not in answer.headers
 
 
 def test_a_second_reply_is_noticed(served: Served, evil: Backend) -> None:
