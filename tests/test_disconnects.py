@@ -92,6 +92,22 @@ def test_clients_go_away(start_shared: Start, seed: int) -> None:
     assert served.ledger.with_name("log").read_text() == ""
 
 
+@pytest.mark.parametrize("name", ["long unary", "replies", "events", "requests", "both"])
+def test_half_close(start_shared: Start, name: str) -> None:
+    """A client that only ends its sending has gone: the call is cancelled, the connection ends."""
+    served = start_shared("streams:counted")
+    before = tasks(served)
+    host, _, port = served.http_target.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(REQUESTS[name])
+        time.sleep(0.2)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):
+            pass
+
+        assert settled(before, served)
+
+
 @pytest.mark.parametrize("name", ["replies", "events", "requests", "both"])
 def test_servicers_learn_of_it(start_shared: Start, name: str) -> None:
     """A servicer whose client has gone is cancelled within 200 ms, with room for a slow machine."""
