@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import Start
 
-from wire import Catalogue, get, request
+from wire import Catalogue, Wire, get, request
 
 
 @pytest.mark.parametrize(
@@ -63,4 +64,19 @@ def test_a_client_that_sends_on(catalogue: Catalogue) -> None:
     wire.send(b"a" * (1 << 20))
 
     assert wire.answer().status == 414
+    wire.close()
+
+
+def test_answer_in_one_packet(start: Start) -> None:
+    """Head and body of a plain answer arrive together, and the connection goes on."""
+    served = start()
+    wire = Wire(served.http_target)
+    for _ in range(2):
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = wire.answer()
+        assert (answer.status, answer.closed) == (200, False)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    assert wire.answer().closed
     wire.close()

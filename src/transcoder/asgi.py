@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from starlette.types import Scope
+from starlette.types import Scope, Send
 
 from transcoder.metadata import RawHeaders
 from transcoder.outbound import takes_trailers
@@ -22,6 +22,8 @@ CONNECTION: Final = "transcoder.connection"
 NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 """Keeps browsers from taking an answer for what its content type does not say."""
 
+_NO_SNIFFING: Final = b"%b: %b\r\n" % NO_SNIFFING
+
 TRAILERS: Final = "http.response.trailers"
 """The ASGI extension for HTTP trailers, and its message."""
 
@@ -31,6 +33,16 @@ WITHOUT_LENGTH: Final = frozenset({204, 304})
 
 class Connection(Protocol):
     """One HTTP connection, as far as a streamed answer needs it beside ASGI."""
+
+    def answer(self, send: Send, lines: Sequence[bytes], body: bytes) -> bool:
+        """Send an answer with status 200 at once; False, and nothing sent, where that cannot be.
+
+        Args:
+            send: the ASGI channel of the request.
+            lines: of the head, each with its end.
+            body: all of it.
+        """
+        ...
 
     def begin_stream(self) -> None:
         """Prepare for an answer without a length."""
@@ -91,10 +103,19 @@ def header(headers: RawHeaders, name: bytes) -> str:
     return ""
 
 
-async def send_payload(
-    payload: Payload, method: str, send: Callable[[Any], Awaitable[None]]
-) -> None:
+async def send_payload(payload: Payload, scope: Scope, send: Send) -> None:
     """Send a whole answer; to HEAD without its body."""
+    body = b"" if scope["method"] == "HEAD" else payload.body
+    hold = connection(scope)
+    if hold is not None and _is_plain(payload):
+        lines = [
+            b"content-type: %b\r\n" % payload.content_type,
+            _NO_SNIFFING,
+            b"content-length: %d\r\n" % len(payload.body),
+            *[b"%b: %b\r\n" % header for header in payload.headers],
+        ]
+        if hold.answer(send, lines, body):
+            return
     headers: list[tuple[bytes, bytes]] = []
     if payload.content_type:
         headers += (b"content-type", payload.content_type), NO_SNIFFING
@@ -109,9 +130,13 @@ async def send_payload(
     if payload.trailers:
         start["trailers"] = True
     await send(start)
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else payload.body})
+    await send({"type": "http.response.body", "body": body})
     if payload.trailers:
         await send({"type": TRAILERS, "headers": payload.trailers, "more_trailers": False})
+
+
+def _is_plain(payload: Payload) -> bool:
+    return payload.status == 200 and bool(payload.content_type) and not payload.trailers
 
 
 def carries_trailers(scope: Scope, headers: RawHeaders) -> bool:

@@ -341,7 +341,7 @@ class Gateway(Starlette):
                 _uncancel()
                 payload = refuse(error, scope)
         if payload is not None:
-            await send_payload(payload, scope["method"], send)
+            await send_payload(payload, scope, send)
 
     async def _payload(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send

@@ -69,7 +69,7 @@ class _Answering:
     body in one write cost one system call and one packet.
     """
 
-    __slots__ = ("_close", "_head", "_loop", "_write", "is_closing")
+    __slots__ = ("_close", "_head", "_loop", "is_closing", "write_all")
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class _Answering:
         close: Callable[[], None],
     ) -> None:
         self.is_closing = transport.is_closing
-        self._write = transport.write
+        self.write_all = transport.write
         self._loop = loop
         self._close = close
         self._head: bytes | None = None
@@ -87,17 +87,17 @@ class _Answering:
         head = self._head
         if head is not None:
             self._head = None
-            self._write(head + data)
+            self.write_all(head + data)
         elif data.startswith(_STATUS):
             self._head = data
             self._loop.call_soon(self.flush)
         else:
-            self._write(data)
+            self.write_all(data)
 
     def flush(self) -> None:
         head, self._head = self._head, None
         if head is not None and not self.is_closing():
-            self._write(head)
+            self.write_all(head)
 
     def close(self) -> None:
         self.flush()
@@ -112,7 +112,7 @@ class _Hold:
     def __init__(self, protocol: Protocol, cycle: Any) -> None:
         self._protocol = protocol
         # Weak, for the cycle holds the scope that holds this: a ring would wait for the collector.
-        self._cycle = weakref.ref(cycle)
+        self._cycle: Callable[[], Any] = weakref.ref(cycle)
         self._until_close = False
 
     def cut(self, *, at_once: bool = False) -> None:
@@ -136,6 +136,38 @@ class _Hold:
             transport.abort()
         else:
             transport.close()
+
+    def answer(self, send: Any, lines: Sequence[bytes], body: bytes) -> bool:
+        """Send an answer with status 200 at once; False, and nothing sent, where that cannot be.
+
+        It can where `send` is the server's own, with nobody between, and the client reads. What
+        the server does at the end of an answer is done here too.
+
+        Args:
+            send: the ASGI channel of the request.
+            lines: of the head, each with its end.
+            body: all of it.
+        """
+        cycle = self._cycle()
+        if cycle is None or getattr(send, "__self__", None) is not cycle:
+            return False
+        if cycle.response_started or cycle.flow.write_paused or cycle.access_log:
+            return False
+        if cycle.disconnected:
+            return True
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+            return False
+        default = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+        last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = cycle.response_complete = True
+        cycle.transport.write_all(b"".join([STATUS_LINE[200], *default, head, last, body]))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
 
     def begin_stream(self) -> None:
         """Prepare for an answer without a length: HTTP/1.0 has no chunks (RFC 9112, 6.1)."""
