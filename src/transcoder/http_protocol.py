@@ -149,7 +149,7 @@ class _Hold:
             body: all of it.
         """
         cycle = self._cycle()
-        if cycle is None or getattr(send, "__self__", None) is not cycle:
+        if cycle is None or getattr(send, "__self__", None) != cycle:
             return False
         if cycle.response_started or cycle.flow.write_paused or cycle.access_log:
             return False
