@@ -4,15 +4,14 @@
     python scripts/generate.py --check    compare with a temporary folder; 1 if anything differs
 
 This is the one generator: protoc as grpcio-tools ships it, with the plugins for messages, their
-types, servicers, their types, and routes. buf.gen.yaml names the same five. Generated code has few
-of the protos' comments, which the API's documentation needs: they are kept beside it, as JSON.
+types, servicers, their types, and routes with the protos' comments, which the API's documentation
+needs. buf.gen.yaml names the same five.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
-import json
 import subprocess
 import sys
 import sysconfig
@@ -20,9 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-
-from transcoder.comments import SUFFIX, comments_of
+from transcoder.comments import SUFFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "proto"
@@ -44,14 +41,8 @@ def generate(out: Path) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
     command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
     command += [f"--plugin=protoc-gen-mypy_grpc={types}", f"--mypy_grpc_out={STUBS}:{out}"]
-    command += [f"--plugin=protoc-gen-transcoder={routes}", f"--transcoder_out={out}"]
-    described = out / "described.binpb"
-    command += ["--include_source_info", f"--descriptor_set_out={described}"]
+    command += [f"--plugin=protoc-gen-transcoder={routes}", f"--transcoder_out=comments:{out}"]
     subprocess.run([*command, *protos], check=True)
-    for file in FileDescriptorSet.FromString(described.read_bytes()).file:
-        text = json.dumps(comments_of([file]), indent=2, ensure_ascii=False, sort_keys=True)
-        (out / file.name.replace(".proto", SUFFIX)).write_text(f"{text}\n")
-    described.unlink()
 
 
 def differences(fresh: Path, committed: Path) -> Iterator[str]:

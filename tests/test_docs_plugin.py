@@ -81,7 +81,7 @@ def test_registering(project: Path) -> None:
 
 
 def test_buf(project: Path) -> None:
-    """The configuration for buf gives the same module."""
+    """The configuration for buf gives the same modules."""
     (config,) = blocks("yaml")
     (project / "buf.gen.yaml").write_text(config)
     (project / "buf.yaml").write_text("version: v2\n")
@@ -93,6 +93,12 @@ def test_buf(project: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (project / "books/v1/books_transcoder.py").read_text() == blocks("python")[0]
+    assert {path.name for path in (project / "books/v1").glob("*.py*")} == {
+        "books_pb2.py",
+        "books_pb2.pyi",
+        "books_pb2_grpc.py",
+        "books_transcoder.py",
+    }
 
 
 def test_options() -> None:

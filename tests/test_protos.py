@@ -84,9 +84,11 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Each Python file and stub below a folder."""
+    """Each Python file, stub and file of comments below a folder."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py*")
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for pattern in ("*.py*", "*_comments.json")
+        for path in folder.rglob(pattern)
     }
 
 

@@ -100,6 +100,15 @@ def read_comments(data: bytes, name: str) -> dict[str, str]:
     return comments_of(read_files(data, name))
 
 
+def to_json(comments: Comments) -> str:
+    r"""Return comments as they are kept beside generated code, the same ones in the same way.
+
+    >>> to_json({"a.B": "A b.", "a.A": "An a."})
+    '{\n  "a.A": "An a.",\n  "a.B": "A b."\n}\n'
+    """
+    return f"{json.dumps(comments, indent=2, ensure_ascii=False, sort_keys=True)}\n"
+
+
 def kept_comments(files: Iterable[FileDescriptor]) -> dict[str, str]:
     """Return the comments that are kept beside the generated modules of files, imports included.
 

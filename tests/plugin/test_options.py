@@ -15,11 +15,12 @@ def test_nothing_said() -> None:
 def test_all() -> None:
     """Options are joined by commas, whichever way they reached protoc."""
     said = (
-        "conflicts=warn,docs=,health=/up,openapi=/api,profile=envoy,"
+        "comments,conflicts=warn,docs=,health=/up,openapi=/api,profile=envoy,"
         "service_config=a=b.yaml,unbound=true"
     )
 
     assert parse(said) == Options(
+        comments=True,
         conflicts="warn",
         docs=None,
         health="/up",
@@ -44,7 +45,7 @@ def test_a_flag_may_be_denied() -> None:
         ("health", "option health needs a value: health=..."),
         ("service_config=", "option service_config needs the name of a file"),
         ("unbound,unbound", "option unbound is given twice"),
-        ("paths=source_relative", "there is no option paths. There are conflicts, docs, health"),
+        ("paths=source_relative", "there is no option paths. There are comments, conflicts, docs"),
     ],
 )
 def test_wrong(said: str, told: str) -> None:

@@ -179,8 +179,8 @@ def test_optional_fields_of_proto3(tmp_path: Path) -> None:
         (
             "unbounded",
             (
-                "there is no option unbounded; did you mean unbound? There are conflicts, docs, "
-                "health, openapi, profile, service_config, unbound"
+                "there is no option unbounded; did you mean unbound? There are comments, "
+                "conflicts, docs, health, openapi, profile, service_config, unbound"
             ),
         ),
         ("service_config=gone.yaml", "service_config=gone.yaml: No such file or directory"),
@@ -287,6 +287,17 @@ def test_types(tmp_path: Path, *, stubs: bool) -> None:
 
     ours = [line for line in checked.stdout.splitlines() if "_pb2" not in line.split(":")[0]]
     assert [line.partition(" error: ")[0] for line in ours] == ["wrong.py:5:", "wrong.py:6:"]
+
+
+def test_comments(tmp_path: Path) -> None:
+    """Comments are kept where the gateway looks for them: in the folder of the modules."""
+    api(tmp_path, 'get: "/v1"', head=f"// Of all.\n{HEAD}", name="my-api/api.proto")
+    options = ("--transcoder_opt=comments", "--transcoder_out=.", "--python_out=.")
+    done = protoc(tmp_path, *options, "my-api/api.proto")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = sorted(path.name for path in (tmp_path / "my_api").iterdir())
+    assert kept == ["api_comments.json", "api_pb2.py", "api_transcoder.py"]
 
 
 def test_buf(tmp_path: Path) -> None:

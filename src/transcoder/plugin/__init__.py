@@ -12,7 +12,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
@@ -21,7 +21,7 @@ from google.protobuf.descriptor_pb2 import Edition
 from google.protobuf.message import DecodeError
 
 from transcoder.check import Problem, check
-from transcoder.comments import comments_of
+from transcoder.comments import SUFFIX, comments_of, to_json
 from transcoder.descriptors import Descriptors, assemble
 from transcoder.errors import ConfigError
 from transcoder.http_rule import Binding, bindings, unbound
@@ -53,6 +53,7 @@ def respond(request: CodeGeneratorRequest) -> tuple[CodeGeneratorResponse, tuple
             response.error = "\n".join([f"{count} in the rules:", *fatal])
         else:
             response.file.extend(work.modules())
+            response.file.extend(work.comments())
     except ConfigError as error:
         response.error = str(error)
     return response, tuple(problem for problem in problems if not problem.fatal)
@@ -101,10 +102,27 @@ class _Work:
                 text = module(file, self._bindings, comments)
                 yield CodeGeneratorResponse.File(name=path_of(name), content=text)
 
+    def comments(self) -> Iterator[CodeGeneratorResponse.File]:
+        wanted = self.request.file_to_generate if self.options.comments else ()
+        for file in self.request.proto_file:
+            if file.name in wanted:
+                text = to_json(comments_of([file]))
+                yield CodeGeneratorResponse.File(name=_kept(file.name), content=text)
+
     def _bindings(self, rpc: MethodDescriptor) -> tuple[Binding, ...]:
         selected = self.config.rule(rpc) if self.config else None
         found = bindings(rpc, selected.rule if selected else None)
         return found or ((unbound(rpc),) if self.options.unbound else ())
+
+
+def _kept(proto: str) -> str:
+    """Return the path of a proto's comments, in the folder of its modules.
+
+    >>> _kept("services/user-data/v1/user-data.proto")
+    'services/user_data/v1/user-data_comments.json'
+    """
+    name = PurePosixPath(proto).name.removesuffix(".proto")
+    return PurePosixPath(path_of(proto)).with_name(f"{name}{SUFFIX}").as_posix()
 
 
 def _services(request: CodeGeneratorRequest) -> Iterator[str]:

@@ -12,6 +12,7 @@ from transcoder.route import DOCS, HEALTH, OPENAPI
 from transcoder.values import suggestion
 
 KNOWN: Final[Mapping[str, str]] = {
+    "comments": "keep the protos' comments too, as JSON, for the OpenAPI document",
     "conflicts": "refuse or warn: whether a route that never answers is an error",
     "docs": "the path of the gateway's page for people; nothing for none",
     "health": "the path of the gateway's health; nothing for none",
@@ -27,11 +28,13 @@ class Options:
     """What the gateway of the generated modules will be told, so that it is checked alike.
 
     Args:
+        comments: whether the comments of each proto are written beside its modules.
         conflicts, health, profile, unbound: as `Gateway` takes them.
         docs, openapi: as `OpenApi` does, its `docs` and `path`; None where the gateway has none.
         service_config: the file of a service configuration, whose rules `Gateway(rules=...)` has.
     """
 
+    comments: bool = False
     conflicts: Literal["refuse", "warn"] = "refuse"
     docs: str | None = DOCS
     health: str | None = HEALTH
@@ -57,7 +60,7 @@ def parse(parameter: str) -> Options:
     Traceback (most recent call last):
     ...
     transcoder.errors.ConfigError: there is no option conflict; did you mean conflicts? \
-There are conflicts, docs, health, openapi, profile, service_config, unbound
+There are comments, conflicts, docs, health, openapi, profile, service_config, unbound
     """
     said: dict[str, Any] = {}
     for part in filter(None, parameter.split(",")):
@@ -76,7 +79,7 @@ def _unknown(name: str) -> str:
 
 
 def _value(name: str, value: str | None) -> Any:
-    if name == "unbound":
+    if name in {"comments", "unbound"}:
         return _chosen(name, "true" if value is None else value, {"true": True, "false": False})
     if value is None:
         raise ConfigError(f"option {name} needs a value: {name}=...")

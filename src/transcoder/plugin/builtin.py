@@ -1,6 +1,6 @@
-"""One of protoc's built-in generators as a plugin of its own, for buf.gen.yaml.
+"""One of protoc's built-in generators as a plugin of its own, for buf.
 
-    python scripts/protoc_plugin.py python|pyi|grpc_python
+    python -m transcoder.plugin.builtin python|pyi|grpc_python
 
 buf starts a plugin as a program: a CodeGeneratorRequest on standard input, a CodeGeneratorResponse
 on standard output. grpcio-tools compiles its generators into its protoc instead.
@@ -8,30 +8,33 @@ on standard output. grpcio-tools compiles its generators into its protoc instead
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from google.protobuf.compiler import plugin_pb2
+from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
+GENERATORS = ("python", "pyi", "grpc_python")
 
-def respond(
-    generator: str, request: plugin_pb2.CodeGeneratorRequest
-) -> plugin_pb2.CodeGeneratorResponse:
+
+def respond(generator: str, request: CodeGeneratorRequest) -> CodeGeneratorResponse:
     """Run one generator over the files that the request asks for."""
-    response = plugin_pb2.CodeGeneratorResponse(
-        supported_features=plugin_pb2.CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
-    )
+    features = CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
+    response = CodeGeneratorResponse(supported_features=features)
     with tempfile.TemporaryDirectory() as folder:
         descriptors, out = Path(folder, "descriptors.binpb"), Path(folder, "out")
         descriptors.write_bytes(_as_written(request.proto_file).SerializeToString())
         out.mkdir()
         command = [sys.executable, "-m", "grpc_tools.protoc"]
         command += [f"--descriptor_set_in={descriptors}", f"--{generator}_out={out}"]
-        subprocess.run([*command, *request.file_to_generate], check=True, stdout=sys.stderr)
+        command += request.file_to_generate
+        done = subprocess.run(command, check=False, stdout=sys.stderr)  # noqa: S603  it is protoc
+        if done.returncode:
+            response.error = f"protoc failed as {generator}, and has said why"
         for path in sorted(out.rglob("*.py*")):
             name = path.relative_to(out).as_posix()
             response.file.add(name=name, content=path.read_text(encoding="utf-8"))
@@ -61,8 +64,12 @@ def _json_name(name: str) -> str:
 
 def main() -> None:
     """Answer the one request on standard input."""
-    request = plugin_pb2.CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(respond(sys.argv[1], request).SerializeToString())
+    parser = argparse.ArgumentParser("python -m transcoder.plugin.builtin")
+    parser.description = "A generator of protoc as a plugin, for buf to start."
+    parser.add_argument("generator", choices=GENERATORS)
+    generator = parser.parse_args().generator
+    request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(respond(generator, request).SerializeToString())
 
 
 if __name__ == "__main__":
