@@ -12,7 +12,7 @@ TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench fuzz generate format build clean constraints
+.PHONY: help run test check docs bench fuzz generate format build clean constraints
 .PHONY: lint types contract fresh protos breaking
 
 help: ## Show this list
@@ -25,6 +25,10 @@ test: $(VENV) $(GOOGLEAPIS) $(PUBLISHED) ## Run every test; choose with ARGS="-k
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --cov-fail-under=95)
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
+
+docs: $(VENV) ## Make a site of docs/ in build/site; a broken link is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --fresh-env --quiet \
+	  --doctree-dir build/doctrees docs build/site
 
 bench: $(VENV) ## Run every benchmark
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

@@ -3,20 +3,20 @@ from __future__ import annotations
 import json
 import os
 import pty
-import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from compiled import descriptor_set
 from over_tls import CA, CLIENT, over_tls
+from pages import page
 from transcoder.cli import main
 
 if TYPE_CHECKING:
@@ -515,26 +515,24 @@ def test_narrow_terminal() -> None:
     assert "…" not in table
 
 
-PAGE = Path(__file__).parents[1] / "docs" / "command.md"
-SHOWN = re.findall(r"^\$ transcoder (.*)\n((?:.*\n)*?)```$", PAGE.read_text(), re.MULTILINE)
-
-
-RECIPE = PAGE.read_text().partition("```python\n")[2].partition("```")[0]
+PAGE = page("command.md")
 
 
 def test_the_page_about_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program of docs/command.md makes a gateway that decodes paths as its file says."""
     (tmp_path / "api.yaml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
-    made: dict[str, Any] = {}
-    exec(RECIPE, made)  # noqa: S102  it is the page's
+    (recipe,) = PAGE.blocks("python")
+    made = PAGE.run(recipe)
 
     assert made["gateway"].transcoder.profile.unescape == "except-slash"
 
 
-@pytest.mark.parametrize(("command", "printed"), SHOWN)
+@pytest.mark.parametrize(("command", "printed"), PAGE.commands)
 def test_the_page_about_the_command(run: Run, command: str, printed: str) -> None:
     """Each command of docs/command.md prints what the page shows."""
-    output = run(*shlex.split(command)).output
+    name, *words = shlex.split(command)
+    output = run(*words).output
 
+    assert name == "transcoder"
     assert [line.rstrip() for line in output.splitlines()] == printed.splitlines()

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from google.longrunning import operations_pb2_grpc
 from google.longrunning.operations_pb2 import GetOperationRequest
 
+from pages import page
 from transcoder.cli import main
 
 SCRIPT = str(Path(sys.executable).with_name("transcoder"))
@@ -144,5 +145,5 @@ def test_help() -> None:
     assert {name: variable for name, variable, _ in options} == {
         name: f"TRANSCODER_{name.replace('-', '_').upper()}" for name, _, _ in options
     }
-    page = (Path(__file__).parents[1] / "docs" / "command.md").read_text(encoding="utf-8")
-    assert all(f"| `--{name}` | `{told}` | `{value}` |" in page for name, told, value in options)
+    shown = page("command.md").text
+    assert all(f"| `--{name}` | `{told}` | `{value}` |" in shown for name, told, value in options)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
+from pages import page
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
@@ -21,16 +21,15 @@ from services.user.v1.user_service_pb2_grpc import (
 from transcoder import Gateway, OpenApi
 from transcoder.cli import main
 
-TEXT = (Path(__file__).parent.parent / "docs" / "openapi.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = re.findall(r"^transcoder (openapi .*)$", TEXT, re.MULTILINE)
+PAGE = page("openapi.md")
+BLOCKS = PAGE.blocks("python")
+COMMANDS = [line for block in PAGE.blocks("sh") for line in block.splitlines()]
 OPTIONS = {field.name: getattr(OpenApi(), field.name) for field in dataclasses.fields(OpenApi)}
 
 
 def run(block: str) -> dict[str, Any]:
     """Run a block, and register a servicer with its gateway."""
-    names: dict[str, Any] = {}
-    exec(block, names)  # noqa: S102  our own page
+    names = PAGE.run(block)
     if "gateway" in names:
         add_UserServiceServicer_to_server(UserServiceServicer(), names["gateway"])
     return names
@@ -50,7 +49,7 @@ def test_python(block: str) -> None:
 
 def test_options() -> None:
     """The table has every option, in the order of the code, with its default."""
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\|", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\|", PAGE.text, re.MULTILINE)
     shown: dict[str, Any] = {
         "": "",
         "`()`": (),
@@ -89,6 +88,6 @@ def test_comments() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command: str) -> None:
     """Each command of the page prints a document."""
-    printed = CliRunner().invoke(main, shlex.split(command))
+    printed = CliRunner().invoke(main, shlex.split(command)[1:])
 
     assert yaml.safe_load(printed.stdout)["openapi"] == "3.1.1"

@@ -13,17 +13,11 @@ import google.api
 import pytest
 
 from generating import BIN
+from pages import commands, page
 from transcoder.plugin.options import KNOWN, parse
 
-TEXT = (Path(__file__).parent.parent / "docs" / "plugin.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
-OPTIONS = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", TEXT, re.MULTILINE)
-
-
-def blocks(language: str) -> list[str]:
-    """Return the page's blocks of one language."""
-    return [text for found, text in BLOCKS if found == language]
+PAGE = page("plugin.md")
+OPTIONS = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", PAGE.text, re.MULTILINE)
 
 
 def shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +37,7 @@ def shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with the page's proto."""
-    (proto,) = blocks("proto")
+    (proto,) = PAGE.blocks("proto")
     path = tmp_path / proto.splitlines()[0].removeprefix("// ")
     path.parent.mkdir(parents=True)
     path.write_text(proto, encoding="utf-8")
@@ -53,26 +47,26 @@ def project(tmp_path: Path) -> Path:
 def test_commands(project: Path) -> None:
     """Each command prints what the page shows, and the module is the one that it shows."""
     setting = ""
-    for command, expected in COMMAND.findall("".join(blocks("console"))):
+    for command, expected in PAGE.commands:
         done = shell(project, f"{setting}{command}")
         assert done.stdout + done.stderr == expected, command
         if command.startswith("export "):
             setting = f"{command}\n"
 
-    generated, _ = blocks("python")
+    generated, _ = PAGE.blocks("python")
     assert (project / "books/v1/books_transcoder.py").read_text() == generated
 
 
 def test_registering(project: Path) -> None:
     """The servicer of the page answers."""
-    console = blocks("console")[0]
-    shell(project, "\n".join(command for command, _ in COMMAND.findall(console)))
+    console = PAGE.blocks("console")[0]
+    shell(project, "\n".join(command for command, _ in commands(console)))
     request = (
         "from starlette.testclient import TestClient\n"
         "client = TestClient(app)\n"
         "print([client.get(path.replace('{name}', 'b')).text for path in paths][1])\n"
     )
-    script = blocks("python")[1] + request
+    script = PAGE.blocks("python")[1] + request
     told = subprocess.run(
         [sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=True
     )
@@ -82,7 +76,7 @@ def test_registering(project: Path) -> None:
 
 def test_buf(project: Path) -> None:
     """The configuration for buf gives the same modules."""
-    (config,) = blocks("yaml")
+    (config,) = PAGE.blocks("yaml")
     (project / "buf.gen.yaml").write_text(config)
     (project / "buf.yaml").write_text("version: v2\n")
     annotations = project / "google/api"
@@ -92,7 +86,7 @@ def test_buf(project: Path) -> None:
     done = shell(project, "buf generate --path books")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert (project / "books/v1/books_transcoder.py").read_text() == blocks("python")[0]
+    assert (project / "books/v1/books_transcoder.py").read_text() == PAGE.blocks("python")[0]
     assert {path.name for path in (project / "books/v1").glob("*.py*")} == {
         "books_pb2.py",
         "books_pb2.pyi",

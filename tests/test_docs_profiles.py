@@ -2,28 +2,22 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import doctest
 import re
-from pathlib import Path
 
 import pytest
 
+from pages import page
 from transcoder.profile import PROFILES, Profile
 
-PAGE = Path(__file__).parent.parent / "docs" / "profiles.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in TEXT.splitlines()
-    if line.startswith("| ")
-]
+PAGE = page("profiles.md")
+ROWS = PAGE.rows("## The options")
 OPTIONS = [field.name for field in dataclasses.fields(Profile) if field.name != "name"]
 
 
 def test_options() -> None:
     """The table has every option once, in the order of the code, under every profile."""
-    assert ROWS[0] == ["option", *PROFILES]
-    assert [row[0] for row in ROWS[1:]] == [f"`{option}`" for option in OPTIONS]
+    assert f"\n| option | {' | '.join(PROFILES)} |\n" in PAGE.text
+    assert [row[0] for row in ROWS] == [f"`{option}`" for option in OPTIONS]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -37,12 +31,9 @@ def test_values(option: str) -> None:
 
 def test_sentences() -> None:
     """Each option is explained, in the order of the table."""
-    assert re.findall(r"^- `(\w+)`: ", TEXT, re.MULTILINE) == OPTIONS
+    assert re.findall(r"^- `(\w+)`: ", PAGE.text, re.MULTILINE) == OPTIONS
 
 
 def test_code() -> None:
     """The code of the page runs, and prints what the page shows."""
-    failed, tried = doctest.testfile(str(PAGE), module_relative=False, verbose=False)
-
-    assert failed == 0
-    assert tried == TEXT.count(">>> ")
+    assert PAGE.sessions() == (0, PAGE.text.count(">>> "))

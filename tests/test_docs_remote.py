@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from pages import page
 from transcoder import Channel, Code, Gateway
 from transcoder.upstream.channel_options import Backoff, Keepalive
 from transcoder.upstream.onward import TRACE
 from transcoder.upstream.passing import passes
 
-TEXT = (Path(__file__).parent.parent / "docs" / "remote.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PAGE = page("remote.md")
 OPTIONS = {
     name: parameter.default
     for name, parameter in inspect.signature(Channel).parameters.items()
@@ -23,11 +21,10 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", PAGE.blocks("python"))
 def test_python(block: str) -> None:
     """Each block of Python runs."""
-    names: dict[str, Any] = {}
-    exec(block, names)  # noqa: S102  our own page
+    names = PAGE.run(block)
 
     assert isinstance(names["Channel"], type)
     if "gateway" in names:
@@ -40,7 +37,7 @@ def test_python(block: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options(option: str) -> None:
     """Each option has its row, with its default."""
-    (told,) = re.findall(rf"^\| `{option}` \| `([^|]*)` \|", TEXT, re.MULTILINE)
+    (told,) = re.findall(rf"^\| `{option}` \| `([^|]*)` \|", PAGE.text, re.MULTILINE)
 
     default = eval(told, {"Backoff": Backoff, "Keepalive": Keepalive})  # noqa: S307  our own page
     assert default == OPTIONS[option]
@@ -48,7 +45,7 @@ def test_options(option: str) -> None:
 
 def test_what_goes_along() -> None:
     """What the page says to pass does, and what it says not to does not."""
-    section = TEXT[TEXT.index("## What goes along") : TEXT.index("## When a backend fails")]
+    section = PAGE.section("## What goes along")
 
     assert all(f"`{key}`" in section for key in TRACE)
     assert not any(passes(key) for key in ("te", "host", "connection", "user-agent"))
@@ -57,7 +54,7 @@ def test_what_goes_along() -> None:
 
 def test_codes() -> None:
     """The codes that the table names are codes."""
-    named = set(re.findall(r"\| \d{3} \| ([A-Z_]+) \|", TEXT))
+    named = set(re.findall(r"\| \d{3} \| ([A-Z_]+) \|", PAGE.text))
 
     assert named
     assert named <= {code.name for code in Code}

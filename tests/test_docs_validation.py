@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,24 +11,19 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from starlette.testclient import TestClient
 
+from pages import page
 from transcoder import Gateway
 from transcoder.validation import MANY
 from transcoder.violations import TOLD
 from validated import pool_of
 
-TEXT = (Path(__file__).parent.parent / "docs" / "validation.md").read_text(encoding="utf-8")
-SESSIONS = re.findall(r"^\$ curl (.*)\n(.*)$", TEXT, re.MULTILINE)
-
-
-def blocks(language: str) -> list[str]:
-    """Return the page's blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PAGE = page("validation.md")
 
 
 @pytest.fixture(scope="module")
 def client() -> TestClient:
     """A client of the page's gateway, which answers with the book."""
-    pool = pool_of(blocks("proto")[0])
+    pool = pool_of(PAGE.blocks("proto")[0])
     service = pool.FindServiceByName("shop.v1.Shop")
 
     async def answer(request: Any, context: Any) -> Any:
@@ -50,7 +43,7 @@ def client() -> TestClient:
     return TestClient(app)
 
 
-@pytest.mark.parametrize(("command", "shown"), SESSIONS)
+@pytest.mark.parametrize(("command", "shown"), PAGE.commands)
 def test_session(client: TestClient, command: str, shown: str) -> None:
     """Each command of the page is answered as the page shows."""
     words = shlex.split(command)
@@ -58,20 +51,20 @@ def test_session(client: TestClient, command: str, shown: str) -> None:
     body = json.loads(words[words.index("--json") + 1])
     answer = client.request(method, words[-1].removeprefix("localhost:8080"), json=body)
 
-    assert answer.text == shown
+    assert words[0] == "curl"
+    assert f"{answer.text}\n" == shown
 
 
 def test_python() -> None:
     """The block of Python makes a gateway."""
-    (block,) = blocks("python")
-    names: dict[str, object] = {}
-    exec(block, names)  # noqa: S102  our own page
+    (block,) = PAGE.blocks("python")
+    names = PAGE.run(block)
 
     assert isinstance(names["app"], Gateway)
 
 
 def test_limits() -> None:
     """The limits are the code's."""
-    assert len(SESSIONS) == 3
-    assert f"At most {TOLD} violations" in TEXT
-    assert f"more than {MANY:,} items" in TEXT
+    assert len(PAGE.commands) == 3
+    assert f"At most {TOLD} violations" in PAGE.text
+    assert f"more than {MANY:,} items" in PAGE.text

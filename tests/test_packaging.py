@@ -18,22 +18,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from pages import ROOT, readme
+
 FILE_NAME = re.compile(r"(?://|#) (\S+\.(?:proto|py))\n")
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks in one language, in their order."""
-    return [text for found, text in BLOCK.findall(README) if found == language]
-
-
 def line_with(words: str) -> str:
     """The README's first shell block that runs `words`."""
-    return next(text for text in blocks("sh") + blocks("console") if words in text)
+    return next(
+        text for text in readme().blocks("sh") + readme().blocks("console") if words in text
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +62,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with the files that the README shows, each at the path its first line names."""
-    for text in blocks("proto") + blocks("python"):
+    for text in readme().blocks("proto") + readme().blocks("python"):
         if named := FILE_NAME.match(text):
             path = tmp_path / named[1]
             path.parent.mkdir(parents=True, exist_ok=True)

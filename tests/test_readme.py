@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,24 +13,16 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+from pages import ROOT, fits, readme
+
 # In a folder of its own: what needs the hello of test_packaging, or is the test run itself.
 ELSEWHERE = ("localhost:8000", "make test")
 
 
 def commands() -> list[tuple[str, str]]:
     """Return the README's commands with what they print, in order."""
-    found = [pair for block in BLOCK.findall(README) for pair in COMMAND.findall(block)]
+    found = readme().commands
     return [pair for pair in found if not any(words in pair[0] for words in ELSEWHERE)]
-
-
-def fits(expected: str, printed: str) -> bool:
-    """Say whether a text is the expected one, in which three dots stand for anything."""
-    pattern = ".*".join(re.escape(part) for part in expected.strip().split("..."))
-    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
 @dataclass(frozen=True)
