@@ -129,6 +129,7 @@ class HttpListener(uvicorn.Server):
         return in_time
 
     async def _stop_listening(self) -> None:
+        await self._stop_accepting()
         for server in self.servers:
             server.close()
         backlog = []
@@ -142,6 +143,17 @@ class HttpListener(uvicorn.Server):
         for connection in backlog:
             connection.settimeout(0)
             await loop.connect_accepted_socket(self._protocol, connection)
+
+    async def _stop_accepting(self) -> None:
+        # A server of asyncio that is closed forgets, unclosed, what it accepted a moment before.
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            for listener in server.sockets:
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_reader(listener.fileno())
+        # The loop's callback, the task that it starts, the call of the protocol.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _protocol(self) -> Protocol:
         return Protocol(self.config, self.server_state, self.lifespan.state)
