@@ -19,6 +19,8 @@ from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 from hpack import Encoder
 
+from listening import serving
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 OPENING: Headers = ((b":status", b"200"), (b"content-type", b"application/grpc"))
@@ -174,35 +176,3 @@ async def evil(script: Script) -> AsyncIterator[Backend]:
     async with serving(backend.serve) as target:
         backend.target = target
         yield backend
-
-
-@asynccontextmanager
-async def serving(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[str]:
-    """Listen, and serve each connection; the address is the value. No task outlives the block."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await serve(reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.transport.abort()
-
-    server = await asyncio.start_server(run, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        # What was accepted just now begins to be served, and can be ended with the rest.
-        await asyncio.sleep(0.01)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # An aborted connection closes its socket when the loop comes round to it.
-        await asyncio.sleep(0.01)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import socket
 import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from listening import serving
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -47,7 +48,6 @@ class ToxicProxy:
         host, _, port = backend.rpartition(":")
         self._backend = host, int(port)
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def kill(self) -> None:
         """Reset all connections, now."""
@@ -55,28 +55,9 @@ class ToxicProxy:
             for writer in pair:
                 _reset(writer)
 
-    async def end(self) -> None:
-        """Drop everything."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        # An aborted connection closes its socket when the loop comes round to it.
-        await asyncio.sleep(0.01)
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self.accepted.append(time.monotonic())
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await self._serve(reader, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.toxic is Toxic.RESET:
             _reset(writer)
             return
@@ -123,13 +104,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def toxic(backend: str) -> AsyncIterator[ToxicProxy]:
     """Run a proxy before a backend."""
     proxy = ToxicProxy(backend)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with serving(proxy.serve) as target:
+        proxy.target = target
         yield proxy
-    finally:
-        server.close()
-        # What was accepted just now begins to be served, and can be ended with the rest.
-        for _ in range(5):
-            await asyncio.sleep(0.02)
-            await proxy.end()

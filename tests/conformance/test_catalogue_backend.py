@@ -18,7 +18,8 @@ from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
 from chunked import Chunked
-from evil import Answer, Backend, serving
+from evil import Answer, Backend
+from listening import serving
 from services.user.v1.user_service_pb2 import GetUserRequest, User
 from wire import Wire, request
 
