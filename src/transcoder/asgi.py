@@ -6,13 +6,16 @@ import functools
 import logging
 import urllib.parse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from starlette.types import Scope, Send
 
+from transcoder.call_details import CALL, CallDetails
 from transcoder.metadata import RawHeaders
 from transcoder.outbound import takes_trailers
 from transcoder.response import Payload
+from transcoder.status import Code
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +108,9 @@ def header(headers: RawHeaders, name: bytes) -> str:
 
 async def send_payload(payload: Payload, scope: Scope, send: Send) -> None:
     """Send a whole answer; to HEAD without its body."""
+    call: CallDetails | None = scope.get(CALL)
+    if call is not None:
+        payload = _noted(payload, call)
     body = b"" if scope["method"] == "HEAD" else payload.body
     hold = connection(scope)
     if hold is not None and _is_plain(payload):
@@ -133,6 +139,37 @@ async def send_payload(payload: Payload, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
     if payload.trailers:
         await send({"type": TRAILERS, "headers": payload.trailers, "more_trailers": False})
+
+
+def with_told(headers: list[tuple[bytes, bytes]], told: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with those that policies say, where it has none of the name.
+
+    Args:
+        headers: of the answer.
+        told: what the policies say.
+    """
+    if not told:
+        return headers
+    names = {name for name, _ in headers}
+    return [*headers, *(pair for pair in told if pair[0] not in names or pair[0] == b"vary")]
+
+
+def note_gone(scope: Scope) -> None:
+    """Note that the client of a call went away before its answer."""
+    call: CallDetails | None = scope.get(CALL)
+    if call is not None:
+        call.code, call.reason = Code.CANCELLED, "client-gone"
+
+
+def _noted(payload: Payload, call: CallDetails) -> Payload:
+    """Note how a call is answered; return the answer with what its policies say."""
+    call.http_status = payload.status
+    call.sent += len(payload.body)
+    if call.code is None and payload.status < 400:
+        call.code = Code.OK
+    if not call.answer_headers:
+        return payload
+    return replace(payload, headers=with_told(list(payload.headers), call.answer_headers))
 
 
 def _is_plain(payload: Payload) -> bool:

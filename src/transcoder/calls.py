@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-import urllib.parse
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Final
 
 from starlette.types import Scope
 
+from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import ConfigError
+from transcoder.grpc_door import address
 from transcoder.inbound import Inbound
 from transcoder.metadata import Metadatum, RawHeaders
 from transcoder.timeouts import Timeouts
@@ -72,6 +73,9 @@ class Calls:
             seconds = self._timeouts.of(full_name, headers, streams=streams)
         else:
             seconds = self._unasked[streams]
+        details: CallDetails | None = scope.get(CALL)
+        if details is not None:
+            details.called = time.monotonic()
         return Call(
             method,
             headers,
@@ -80,6 +84,7 @@ class Calls:
             inbound=self._told,
             identity=scope.get(IDENTITY, NOBODY),
             scheme=scope.get("scheme", "http"),
+            details=details,
         )
 
     def _told(self, call: Call) -> tuple[Metadatum, ...]:
@@ -87,20 +92,16 @@ class Calls:
         return self._inbound.of(call.headers, call.peer, call.scheme, trusted=trusted)
 
     def admitted(self, context: Any) -> tuple[Metadatum, ...]:
-        """Return what of its metadata a client of the gRPC port may say.
+        """Return what of its metadata a client of the gRPC port may say, and what policies say.
 
         Args:
-            context: of grpc.aio.
+            context: of grpc.aio, or of a call that came through the door.
         """
         metadata = context.invocation_metadata() or ()
         trusted = bool(self._trusted) and self._trusts(context.auth_context())
-        return self._inbound.admitted(metadata, _address(context.peer()), trusted=trusted)
+        told = self._inbound.admitted(metadata, address(context.peer()), trusted=trusted)
+        details: CallDetails | None = getattr(context, "call", None)
+        return told if details is None else (*told, *details.metadata)
 
     def _trusts(self, identity: Mapping[str, Iterable[bytes]]) -> bool:
         return not self._trusted.isdisjoint(identity.get(_NAMES, ()))
-
-
-def _address(peer: str) -> str | None:
-    """Return the address in gRPC's spelling of a peer; None for a Unix socket."""
-    kind, _, rest = urllib.parse.unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else None

@@ -100,6 +100,17 @@ class TrustedProxies:
             return self._by_forwarded(headers, direct)
         return self._by_x_forwarded(headers, direct)
 
+    def client(self, headers: RawHeaders, peer: str | None) -> str:
+        """Return the address of the client alone; empty for the peer of a Unix socket.
+
+        Args:
+            headers: as above.
+            peer: the address at the other end of the connection; None for a Unix socket.
+        """
+        if not self.trusts(peer):
+            return "" if peer is None else self._peer(peer)[0]
+        return self(headers, None if peer is None else (peer, 0), "").address
+
     def trusts(self, peer: str | None) -> bool:
         """Say whether a peer, by its address, is one of these; None for a Unix socket."""
         return self._unix if peer is None else self._peer(peer)[1]

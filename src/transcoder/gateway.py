@@ -25,13 +25,18 @@ from starlette.routing import BaseRoute
 from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
-from transcoder.asgi import connection, send_payload
+from transcoder import reflection
+from transcoder.asgi import connection, note_gone, send_payload
 from transcoder.body import Disconnected
+from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
+from transcoder.events import Auditor, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
+from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
+from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
 from transcoder.matching import Matching
 from transcoder.metadata import Matcher
@@ -39,13 +44,16 @@ from transcoder.offload import Offload
 from transcoder.outbound import Outbound
 from transcoder.own_pages import DEFAULT_OPENAPI, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
+from transcoder.path_template import PathTemplate
+from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
+from transcoder.policies.policy import Policy
 from transcoder.profile import GOOGLE, Profile
 from transcoder.reading import Reader
 from transcoder.refusal import POOL, SHAPE, refuse
 from transcoder.registry import Calling, Registry
 from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
-from transcoder.route import HEALTH, Match, Miss, health_route
+from transcoder.route import HEALTH, Match, Miss, Route, health_route
 from transcoder.status import Code
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
@@ -97,6 +105,12 @@ class Gateway(Starlette):
         origins: whose pages may connect by WebSocket, beside those of the same origin, as
             `https://app.example`.
         websocket_token: where a WebSocket may hold its token that can have no header.
+        policies: decide which calls come in, on both ports; see `transcoder.policies`.
+        public: the calls that need no credentials: methods (`pkg.Service.Method`), services
+            (`pkg.Service.*`) or paths (`/docs`); see `transcoder.policies.selectors`.
+        overrides: for some calls, by such a selector: what stands in the place of the policy of
+            a name, or None.
+        observers: are told of calls, and of what policies decide; see `transcoder.events`.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         pace: at which a body must arrive; a slower one is answered 408.
         health: the path that answers `{"status":"SERVING"}`; None for none.
@@ -136,6 +150,10 @@ class Gateway(Starlette):
         errors: ErrorShape | None = None,
         origins: Iterable[str] = (),
         websocket_token: Token = NO_TOKEN,
+        policies: Iterable[Policy | str] = (),
+        public: Iterable[str] = (),
+        overrides: Overrides | None = None,
+        observers: Iterable[Observer | Auditor] = (),
         body_limit: int = 1 << 20,
         pace: Pace = DEFAULT_PACE,
         health: str | None = HEALTH,
@@ -165,7 +183,19 @@ class Gateway(Starlette):
         self._errors = errors
         self._timeouts = timeouts
         self._validation = _validation() if validate else None
-        inbound = Inbound(profile, matcher=incoming, strip=strip, proxies=_proxies(trusted_proxies))
+        self.chain = Chain(
+            policies,
+            public=public,
+            overrides=overrides,
+            observers=observers,
+            own=() if health is None else (health,),
+        )
+        proxies = _proxies(trusted_proxies)
+        inbound = Inbound(
+            profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
+        )
+        self._door = HttpDoor(self.chain, proxies) if self.chain else None
+        self.grpc_door = GrpcDoor(self.chain, proxies) if self.chain else None
         calls = Calls(inbound, timeouts, trusted_peers)
         offload = Offload()
         calling = Calling(
@@ -175,6 +205,7 @@ class Gateway(Starlette):
             tuple(interceptors),
             calls.admitted,
             self._validation,
+            self.grpc_door,
         )
         self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
         read = Reader(
@@ -279,6 +310,7 @@ class Gateway(Starlette):
             self._validation.compile()
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
+        self.chain.compile(self._methods())
         self.transcoder.precompile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -286,18 +318,41 @@ class Gateway(Starlette):
         kind = scope["type"]
         if kind == "http" and self._match.form_posts and scope["method"] == "POST":
             self._match.decide_method(scope)
-        if kind == "http" and not self.user_middleware:
-            found = self._match(scope)
-            if not isinstance(found, Miss):
-                await self._answer(found, scope, receive, send)
-                return
-        elif kind == "websocket":
-            self._sockets.adopt(scope)
-        elif kind == "lifespan":
-            if await self._compiled(receive, send):
+        if kind == "lifespan":
+            if await self._started(receive, send):
                 await super().__call__(scope, receive, self._closing(send))
             return
-        await super().__call__(scope, receive, send)
+        if kind == "websocket":
+            self._sockets.adopt(scope)
+        if self._door is not None:
+            found = self._match(scope) if kind == "http" else self._sockets.find(scope)
+            await self._door(found, scope, receive, send, self._enter)
+        elif kind == "http" and not self.user_middleware:
+            await self._enter(self._match(scope), scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def _enter(
+        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request that is let in."""
+        through = self.user_middleware or isinstance(found, Miss) or scope["type"] != "http"
+        if through:
+            await super().__call__(scope, receive, send)
+        else:
+            await self._answer(found, scope, receive, send)
+
+    def _methods(self) -> dict[str, list[PathTemplate]]:
+        """Return the full names of all methods, with the templates of their paths."""
+        names = [f"{HEALTH_SERVICE}.Check", f"{HEALTH_SERVICE}.Watch"]
+        names += [f"{name}.ServerReflectionInfo" for name in reflection.NAMES]
+        methods: dict[str, list[PathTemplate]] = {name: [] for name in names}
+        for name in self._registry.methods:
+            methods[name] = []
+        for route in self.transcoder.routes:
+            if isinstance(route.endpoint, Endpoint):
+                methods.setdefault(route.name, []).append(route.template)
+        return methods
 
     def _closing(self, send: Send) -> Send:
         """Return a `send` that closes the upstreams before it says that the application stopped."""
@@ -305,14 +360,16 @@ class Gateway(Starlette):
         async def sending(message: Any) -> None:
             if message["type"].startswith("lifespan.shutdown"):
                 await self._registry.close()
+                await self.chain.close()
             await send(message)
 
         return sending
 
-    async def _compiled(self, receive: Receive, send: Send) -> bool:
+    async def _started(self, receive: Receive, send: Send) -> bool:
         """Compile at start; whether it went well, or else the server was told why not."""
         try:
             self.compile()
+            await self.chain.start()
         except ConfigError as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -326,6 +383,7 @@ class Gateway(Starlette):
         try:
             payload = await self._payload(found, scope, receive, send)
         except Disconnected:
+            note_gone(scope)
             return
         except BaseException as error:
             if not is_cancelled(error):
@@ -349,6 +407,7 @@ class Gateway(Starlette):
         """Return the answer; None for one that is sent."""
         if isinstance(found, Match):
             route = found.route
+            _check_same(route, scope)
             scope["route"] = route
             endpoint = route.endpoint
             if isinstance(endpoint, Endpoint):
@@ -422,6 +481,15 @@ class _Transcoded(BaseRoute):
             return Fit.NONE, {}
         # An application may have a WebSocket of its own where a method has none.
         return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
+
+
+def _check_same(route: Route[Any], scope: Scope) -> None:
+    """Refuse a request that a middleware sent to another route than the policies saw."""
+    call: CallDetails | None = scope.get(CALL)
+    if call is not None and call.template != route.template.text:
+        raise RuntimeError(
+            f"{route} was let in as {call.template or 'no route'}: {call.path[:256]!a}"
+        )
 
 
 def _uncancel() -> None:

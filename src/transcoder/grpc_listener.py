@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2
 from transcoder import reflection
 from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
-from transcoder.handlers import GuardedHandlers
+from transcoder.handlers import GuardedHandlers, missing
 from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
 
@@ -58,7 +58,10 @@ class GrpcListener:
             ]
         self._gateway = gateway
         self._claim = claim
-        self._calls = _Calls()
+        door = gateway.grpc_door
+        self._calls = _Calls(
+            None if door is None else lambda path: missing(path, door, gateway.executor)
+        )
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             gateway.executor, interceptors=[self._calls], options=options
@@ -123,7 +126,7 @@ class GrpcListener:
         }
         self._server.add_generic_rpc_handlers(
             [
-                GuardedHandlers(handler, gateway.executor)
+                GuardedHandlers(handler, gateway.executor, door=gateway.grpc_door)
                 for name, handler in built_in.items()
                 if name not in gateway.services
             ]
@@ -136,9 +139,13 @@ class _Calls(grpc.aio.ServerInterceptor):
     Core cancels calls that it has read and not yet handed over when the server stops, and the
     client cannot tell such a CANCELLED from a call that ran. So calls are refused with UNAVAILABLE
     first, unexecuted, until no more come.
+
+    Args:
+        unknown: returns what answers a method that there is not; None to leave that to gRPC.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unknown: Callable[[str], Handler] | None = None) -> None:
+        self._unknown = unknown
         self._refusing = False
         self._ending = False
         self._last = 0.0
@@ -154,6 +161,8 @@ class _Calls(grpc.aio.ServerInterceptor):
             self._last = asyncio.get_running_loop().time()
             return _REFUSAL
         handler = await continuation(handler_call_details)
+        if handler is None and self._unknown is not None:
+            return self._unknown(handler_call_details.method)
         if handler is None or not handler.response_streaming:
             return handler
         return self._followed(handler)

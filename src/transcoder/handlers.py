@@ -21,11 +21,14 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from transcoder.call_details import CallDetails
 from transcoder.errors import StatusError
+from transcoder.grpc_door import Behaviour as Entered
+from transcoder.grpc_door import GrpcDoor
 from transcoder.metadata import request_id
 from transcoder.offload import Offload
 from transcoder.response import INTERNAL
-from transcoder.status import Status, shortened
+from transcoder.status import Code, Status, shortened
 from transcoder.upstream import check_reply
 from transcoder.upstream.behaviours import (
     Behaviour,
@@ -52,6 +55,9 @@ Check: TypeAlias = Callable[[Any, int | None], None]
 _MOMENT = 0.001
 """Seconds in which a cancellation follows the end of a stream that it caused."""
 
+_TOLD = frozenset({"retry-after", "www-authenticate"})
+"""Headers of refusals that gRPC clients are told too, in trailing metadata."""
+
 _ANY: Mapping[str, type[Message]] = {}
 
 
@@ -72,6 +78,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         admitted: what of its metadata a client may say, by grpc.aio's context.
         check: refuses a request, given its place in a stream if it is of one.
         offload: where requests are read that would hold the loop.
+        door: lets calls in, outside of all that; None where nothing stands there.
     """
 
     def __init__(
@@ -85,8 +92,10 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         admitted: Admitted = metadata_of,
         check: Check | None = None,
         offload: Offload | None = None,
+        door: GrpcDoor | None = None,
     ) -> None:
         self._inner = inner
+        self._door = door
         self._offload = offload or Offload()
         self._check = check
         self._admitted = admitted
@@ -119,6 +128,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 admitted=self._admitted,
                 check=self._check,
                 offload=self._offload,
+                door=self._door,
             )
             self._guarded[path] = known
         return known
@@ -143,6 +153,7 @@ def guarded(
     admitted: Admitted = metadata_of,
     check: Check | None = None,
     offload: Offload | None = None,
+    door: GrpcDoor | None = None,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -155,18 +166,47 @@ def guarded(
         admitted: what of its metadata a client may say.
         check: refuses a request.
         offload: where requests are read that would hold the loop.
+        door: lets calls in.
     """
     guard = _Guard(path, handler, threads, reply, chain)
     guard.offload = offload or Offload()
     guard.admitted = admitted
     guard.check = check
-    if handler.request_streaming:
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(guard.stream)
-        return grpc.stream_unary_rpc_method_handler(guard.single)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(guard.stream)
-    return grpc.unary_unary_rpc_method_handler(guard.single)
+    streams = handler.request_streaming, handler.response_streaming
+    behaviour: Entered = guard.stream if handler.response_streaming else guard.single
+    if door is not None:
+        behaviour = door.before(path, behaviour, guard.telling, streams=streams)
+    return _MAKERS[streams](behaviour)
+
+
+_MAKERS: dict[tuple[bool, bool], Callable[[Entered], Handler]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+def missing(path: str, door: GrpcDoor, executor: Executor) -> Handler:
+    """Return a handler in the place of one that there is not: only who is let in learns that.
+
+    Args:
+        path: that the client called.
+        door: lets calls in.
+        executor: as for other handlers; it is not used.
+    """
+    guard = _Guard(path, _MISSING, Threads(executor, executor), None, None)
+    guard.offload = Offload()
+    behaviour = door.before("", guard.stream, guard.telling, streams=(True, True))
+    return grpc.stream_stream_rpc_method_handler(behaviour)
+
+
+async def _miss(_requests: Any, _context: Any) -> None:
+    raise StatusError(Code.UNIMPLEMENTED, "Method not found!")
+
+
+# Of this kind because it is answered before a message is read; the client's kind is its own.
+_MISSING: Handler = grpc.stream_stream_rpc_method_handler(_miss)
 
 
 class _Guard:
@@ -191,9 +231,13 @@ class _Guard:
         self.check: Check | None = None
         self.offload: Offload
 
+    def telling(self, context: Any) -> _Telling:
+        """Return what tells the client of an error that its body raises."""
+        return _Telling(self, context)
+
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
-        async with _Telling(self, context), self._reading(data) as received:
+        async with self.telling(context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
             coded = self._coded(context, given)
@@ -202,7 +246,7 @@ class _Guard:
 
     async def stream(self, data: Any, context: Any) -> None:
         """Answer a call of a stream of replies."""
-        async with _Telling(self, context), self._reading(data) as received:
+        async with self.telling(context), self._reading(data) as received:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
             coded = self._coded(context, given, writes=behaviour.writes)
@@ -271,7 +315,8 @@ class _Guard:
                 name = _request_id(context)
                 _log.warning("%s failed, request id %s: %s", self.path, name, error.log)
                 trailing = (*trailing, ("x-request-id", name))
-            return _on_the_wire(error.status, trailing)
+            told = [(key.lower(), value) for key, value in error.headers if key.lower() in _TOLD]
+            return _on_the_wire(error.status, (*trailing, *told))
         code = status_code(context.code())
         if code is not grpc.StatusCode.OK and isinstance(error, NotImplementedError):
             return code, _text(context.details()), trailing
@@ -339,6 +384,9 @@ def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.Status
 
 
 def _request_id(context: Any) -> str:
+    call: CallDetails | None = getattr(context, "call", None)
+    if call is not None:
+        return call.request_id
     metadata = context.invocation_metadata() or ()
     return request_id(value for key, value in metadata if key == "x-request-id")
 

@@ -87,7 +87,6 @@ _PREFIX = "grpc-metadata-"
 _OF_THE_ORIGIN = frozenset({"forwarded", "x-real-ip", "true-client-ip", "x-client-ip"})
 _OURS = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
 _RESERVED = OF_THE_CONNECTION | OF_THE_BODY | _OURS
-_NOTHING: frozenset[str] = frozenset()
 _REMEMBERED = 1024
 _LONGEST_REMEMBERED = 64
 _ORDINARY_CONNECTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
@@ -102,12 +101,13 @@ class Inbound:
         strip: header names that only a trusted peer may send, and metadata keys that no other
             header becomes for others.
         proxies: who is believed about the client's address.
+        owned: metadata keys that are the gateway's own to say, whoever the peer is.
 
     >>> Inbound()([(b"x-tenant", b"a"), (b"connection", b"close"), (b"trace-bin", b"AAE=")])
     (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
 
-    __slots__ = ("_keys", "_match", "_own", "_proxies", "_strip")
+    __slots__ = ("_keys", "_match", "_own", "_owned", "_strip", "proxies")
 
     def __init__(
         self,
@@ -116,11 +116,14 @@ class Inbound:
         matcher: Matcher | None = None,
         strip: Iterable[str] = STRIPPED,
         proxies: TrustedProxies = NO_PROXIES,
+        owned: Iterable[str] = (),
     ) -> None:
         self._match = _MATCHERS[profile.request_metadata] if matcher is None else _single(matcher)
         self._own = matcher is not None
-        self._strip = frozenset(_folded(name) for name in strip)
-        self._proxies = proxies
+        self._owned = frozenset(_folded(name) for name in owned)
+        self._strip = self._owned.union(_folded(name) for name in strip)
+        self.proxies = proxies
+        """Who is believed about the client's address."""
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
 
     def is_to_check(self, text: bytes) -> bool:
@@ -159,7 +162,7 @@ class Inbound:
             scheme: of the connection.
             trusted: whether the peer may send what is on the strip list.
         """
-        origin = self._proxies(headers, peer, scheme)
+        origin = self.proxies(headers, peer, scheme)
         return (*self(headers, trusted=trusted), *_of_origin(origin))
 
     def __call__(self, headers: RawHeaders, *, trusted: bool = False) -> tuple[Metadatum, ...]:
@@ -168,7 +171,7 @@ class Inbound:
         Raises:
             InvalidRequest: a binary header is not base64.
         """
-        strip = _NOTHING if trusted else self._strip
+        strip = self._owned if trusted else self._strip
         named = _named_by_connection(headers)
         pairs = []
         for raw_name, raw_value in headers:
@@ -198,8 +201,8 @@ class Inbound:
             peer: the client's address; None for a Unix socket.
             trusted: whether the peer may send what is on the strip list.
         """
-        denied = _NOTHING if trusted else self._strip
-        if not self._proxies.trusts(peer):
+        denied = self._owned if trusted else self._strip
+        if not self.proxies.trusts(peer):
             denied |= _OURS
         return tuple(Metadatum(key, value) for key, value in metadata if _folded(key) not in denied)
 

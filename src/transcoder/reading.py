@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope
 
 from transcoder.asgi import header
 from transcoder.body import check_headers, read_body, read_form
+from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import InvalidRequest
 from transcoder.framing import NDJSON
 from transcoder.marshaler import JSON, is_any_protobuf, is_utf8, media_type
@@ -87,6 +88,9 @@ class Reader:
                 body = await read_form(headers, receive, self._body_limit, form, self._pace)
         elif self._form_posts and "transcoder.form" in scope:
             more = await read_body(headers, receive, self._body_limit, self._pace)
+        call: CallDetails | None = scope.get(CALL)
+        if call is not None and isinstance(body, bytes):
+            call.received += len(body) + len(more)
         told = match.values, query, body, content_type, more
         if body and endpoint.decode.is_heavy(body, content_type):
             request = await self._offload.run(endpoint.decode, *told)

@@ -9,10 +9,11 @@ from typing import Final
 from starlette.types import Scope
 
 from transcoder.asgi import raw_path
+from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import StatusError, Unprintable
 from transcoder.marshaler import accept_of
 from transcoder.metadata import request_id
-from transcoder.response import Payload, error_payload
+from transcoder.response import INTERNAL, Payload, error_payload
 from transcoder.status import Code
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,12 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
     """
     accept = accept_of(scope["headers"])
     payload = error_payload(error, accept, scope.get(SHAPE), scope.get(POOL))
-    name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
+    call: CallDetails | None = scope.get(CALL)
+    if call is None:
+        name = request_id(value for key, value in scope["headers"] if key == b"x-request-id")
+    else:
+        name = call.request_id
+        call.fail(error if isinstance(error, StatusError) else INTERNAL)
     # Other servers than ours let control bytes through, and logs end up in terminals.
     method, path = scope.get("method", "GET"), ascii(raw_path(scope)[:256])[1:-1]
     defect = error if not isinstance(error, StatusError) else error.__cause__

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import ConfigError
+from transcoder.grpc_door import GrpcDoor
 from transcoder.handlers import GuardedHandlers
 from transcoder.metadata import Metadatum
 from transcoder.offload import Offload
@@ -40,6 +41,7 @@ class Calling:
         interceptors: run before every method of a servicer.
         admitted: what of a gRPC client's metadata a servicer may see.
         validation: checks requests; None for none.
+        door: lets calls of the gRPC port in; None where nothing stands there.
     """
 
     executor: ThreadPoolExecutor
@@ -48,6 +50,7 @@ class Calling:
     interceptors: Sequence[grpc.aio.ServerInterceptor]
     admitted: Callable[..., tuple[Metadatum, ...]]
     validation: Validation | None
+    door: GrpcDoor | None = None
 
 
 class Registry:
@@ -76,6 +79,12 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Full names of the services."""
         return tuple(name for name in self._handlers if not name.startswith("/"))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Full names of the methods whose descriptors are known."""
+        services = filter(None, map(self._service, self.names))
+        return tuple(rpc.full_name for service in services for rpc in service.methods)
 
     @property
     def handlers(self) -> tuple[GuardedHandlers, ...]:
@@ -133,6 +142,7 @@ class Registry:
             admitted=calling.admitted,
             check=calling.validation,
             offload=calling.offload,
+            door=calling.door,
         )
 
     def _check_new(self, name: str) -> None:

@@ -76,6 +76,9 @@ class Rest:
                 reply = await upstream.unary(call, request)
         except StatusError as error:
             return self.refused(error, scope, call)
+        finally:
+            if call.details is not None:
+                call.details.answered()
         payload = await self.printed(endpoint, reply, presentation, media_type)
         if call.initial_metadata or call.trailing_metadata:
             return self.answered(payload, scope, call)

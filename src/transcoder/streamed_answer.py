@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from starlette.types import Scope, Send
 
 from transcoder.answer import WITHOUT_BODY, with_metadata
-from transcoder.asgi import NO_SNIFFING, TRAILERS, carries_trailers, connection
+from transcoder.asgi import NO_SNIFFING, TRAILERS, carries_trailers, connection, with_told
 from transcoder.errors import StatusError
 from transcoder.framing import Framing
 from transcoder.metadata import HTTP_CODE
@@ -137,6 +137,8 @@ class StreamedAnswer:
             for start in range(0, len(data), PIECE):
                 piece = data[start : start + PIECE]
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            if self._call.details is not None:
+                self._call.details.sent += len(data)
             if last:
                 await self._finish()
             self.waiting_since = None
@@ -152,6 +154,9 @@ class StreamedAnswer:
             raise StatusError(Code.INTERNAL, "a stream cannot be told with this status", http=502)
         self.begun = True
         headers = [(b"content-type", content_type), NO_SNIFFING, *head.headers]
+        if self._call.details is not None:
+            self._call.details.http_status = head.status
+            headers = with_told(headers, self._call.details.answer_headers)
         if self._connection is not None:
             self._connection.begin_stream()
         start: dict[str, Any] = {"status": head.status, "headers": headers}

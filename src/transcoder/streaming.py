@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
 from transcoder.body import Disconnected
+from transcoder.call_details import CALL
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, StatusError
 from transcoder.metadata import RawHeaders
@@ -119,7 +120,11 @@ class Streaming:
         if framing is not None and scope["method"] == "HEAD":
             # What GET would say of its stream, without beginning one.
             answer = StreamedAnswer(
-                scope, send, framing, Call(endpoint.method), self._rest.outbound
+                scope,
+                send,
+                framing,
+                Call(endpoint.method, details=scope.get(CALL)),
+                self._rest.outbound,
             )
             await answer.end()
             return None
@@ -153,6 +158,9 @@ class Streaming:
                 reply = await upstream.unary(call, exchange.request)
         except StatusError as error:
             return self._rest.refused(error, exchange.scope, call)
+        finally:
+            if call.details is not None:
+                call.details.answered()
         printed = self._rest.printed(exchange.endpoint, reply, exchange.presentation, media_type)
         return self._rest.answered(await printed, exchange.scope, call)
 
@@ -166,6 +174,8 @@ class Streaming:
                 async with contextlib.aclosing(upstream.stream(call, exchange.request)) as replies:
                     await self.relay(replies, exchange, answer, watch)
                 await answer.end()
+                if call.details is not None:
+                    call.details.code = Code.OK
         except Disconnected:
             raise
         except BaseException as error:
@@ -180,6 +190,9 @@ class Streaming:
             await answer.fail(told, self.limits.stall)
         finally:
             answer.close()
+            if call.details is not None:
+                call.details.answered()
+                call.details.sent_messages += answer.count
         return None
 
     async def relay(

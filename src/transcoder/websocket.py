@@ -25,8 +25,9 @@ from typing import Any, ClassVar, Final
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
-from transcoder.asgi import connection
+from transcoder.asgi import connection, note_gone, with_told
 from transcoder.body import Disconnected
+from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, InvalidRequest, StatusError
 from transcoder.handshake import PROTOBUF, Handshakes, asked_method, subprotocol
@@ -128,9 +129,11 @@ class Sockets:
             await deny(refuse(error, scope), scope, send)
             return
         answer = SocketAnswer(scope, send, binary=selected == PROTOBUF)
-        with contextlib.suppress(Disconnected):
+        try:
             await answer.accept(selected)
             await self._serve(exchange, answer)
+        except Disconnected:
+            note_gone(scope)
 
     def _begin(
         self, found: Match[Any] | StatusError, scope: Scope, receive: Receive
@@ -181,6 +184,13 @@ class Sockets:
             await answer.fail(error if isinstance(error, StatusError) else INTERNAL, stall)
         else:
             await answer.close(WELL, "", stall)
+            if exchange.call.details is not None:
+                exchange.call.details.code = Code.OK
+        finally:
+            if exchange.call.details is not None:
+                exchange.call.details.answered()
+                exchange.call.details.http_status = 101
+                exchange.call.details.sent_messages += answer.count
 
     async def _call(self, exchange: Exchange, answer: SocketAnswer, watch: Watch) -> None:
         rpc = exchange.endpoint.binding.rpc
@@ -294,6 +304,8 @@ class SocketAnswer:
         self._send = send
         self._binary = binary
         self._pool = scope.get(POOL)
+        call: CallDetails | None = scope.get(CALL)
+        self._told = [] if call is None else call.answer_headers
         self._connection = connection(scope)
         self._loop = asyncio.get_running_loop()
 
@@ -304,7 +316,9 @@ class SocketAnswer:
 
     async def accept(self, selected: str | None) -> None:
         """Complete the handshake."""
-        await self._write({"type": "websocket.accept", "subprotocol": selected})
+        await self._write(
+            {"type": "websocket.accept", "subprotocol": selected, "headers": self._told}
+        )
 
     async def message(self, reply: Message, printed: Payload) -> None:
         """Send a reply."""
@@ -363,7 +377,10 @@ async def deny(payload: Payload, scope: Scope, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": POLICY, "reason": ""})
         return
+    call: CallDetails | None = scope.get(CALL)
     headers = [(b"content-type", payload.content_type), *payload.headers]
+    if call is not None:
+        headers = with_told(headers, call.answer_headers)
     headers.append((b"content-length", b"%d" % len(payload.body)))
     status = payload.status
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})

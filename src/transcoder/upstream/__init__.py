@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
+from transcoder.call_details import CallDetails
 from transcoder.inbound import to_metadata
 from transcoder.metadata import Metadatum, RawHeaders
 
@@ -38,6 +39,7 @@ class Call:
         inbound: returns the metadata of a call, from what came with it.
         identity: what is known of the client's certificate, as `auth_context()` returns it.
         scheme: of the client's connection, `http` or `https`.
+        details: what the door knows of the call; None where nothing stands there.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class Call:
         "_metadata",
         "cancelled",
         "deadline",
+        "details",
         "headers",
         "identity",
         "initial_metadata",
@@ -65,6 +68,7 @@ class Call:
         inbound: Inbound = _from_headers,
         identity: Mapping[str, Sequence[bytes]] = NOBODY,
         scheme: str = "http",
+        details: CallDetails | None = None,
     ) -> None:
         self.method = method
         self.headers = headers
@@ -72,6 +76,7 @@ class Call:
         self.deadline = deadline
         self.identity = identity
         self.scheme = scheme
+        self.details = details
         self.cancelled = False
         """Whether the gateway gave the call up: its client is gone, or its deadline has passed."""
         self.initial_metadata: tuple[Metadatum, ...] = ()
@@ -85,7 +90,8 @@ class Call:
     def metadata(self) -> tuple[Metadatum, ...]:
         """What the client sent beside the requests."""
         if self._metadata is None:
-            self._metadata = self._inbound(self)
+            told = self._inbound(self)
+            self._metadata = told if self.details is None else (*told, *self.details.metadata)
         return self._metadata
 
     def open(self, metadata: tuple[Metadatum, ...]) -> None:

@@ -1,0 +1,116 @@
+"""The HTTP door: what stands before everything that the application answers, WebSockets included.
+
+A call meets the policies as soon as it is known which route it fits, before any of its body is
+read, and whether a route fits or not: only who may ask is told that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from starlette.types import Message, Receive, Scope, Send
+
+from transcoder.asgi import raw_path, send_payload, with_told
+from transcoder.call_details import CALL, CallDetails
+from transcoder.calls import IDENTITY
+from transcoder.errors import StatusError
+from transcoder.forwarded import TrustedProxies
+from transcoder.policies.chain import Chain
+from transcoder.refusal import refuse
+from transcoder.route import Match, Miss
+from transcoder.transcoder import Endpoint
+from transcoder.upstream import NOBODY
+from transcoder.websocket import deny
+
+Found: TypeAlias = "Match[Any] | Miss | StatusError"
+Enter: TypeAlias = Callable[[Found, Scope, Receive, Send], Awaitable[None]]
+
+_ENCRYPTED = frozenset({"https", "wss"})
+
+
+class HttpDoor:
+    """Lets requests in.
+
+    Args:
+        chain: the policies.
+        proxies: who is believed about the client's address.
+    """
+
+    def __init__(self, chain: Chain, proxies: TrustedProxies) -> None:
+        self._chain = chain
+        self._proxies = proxies
+
+    async def __call__(
+        self, found: Found, scope: Scope, receive: Receive, send: Send, enter: Enter
+    ) -> None:
+        """Let one request in, or refuse it.
+
+        Args:
+            found: which route it fits.
+            scope: of the request; the call's details are put into it.
+            receive: the ASGI channel.
+            send: the ASGI channel.
+            enter: answers the request, once it is in.
+        """
+        call = scope[CALL] = self._details(found, scope)
+        self._chain.begin(call)
+        try:
+            try:
+                await self._chain.admit(call)
+            except StatusError as error:
+                await _refuse(error, scope, receive, send)
+                return
+            if isinstance(found, Miss):
+                # It may be a route of Starlette's that answers.
+                send = _telling(call, send)
+            await enter(found, scope, receive, send)
+        finally:
+            self._chain.end(call)
+
+    def _details(self, found: Found, scope: Scope) -> CallDetails:
+        method, template, streams = "", "", False
+        if isinstance(found, Match):
+            route = found.route
+            template = route.template.text
+            if isinstance(route.endpoint, Endpoint):
+                method, streams = route.name, route.endpoint.streams
+        headers = scope["headers"]
+        client = scope.get("client")
+        return CallDetails(
+            scope["type"],
+            method=method,
+            template=template,
+            http_method=scope.get("method", "GET"),
+            path=raw_path(scope),
+            headers=headers,
+            peer=self._proxies.client(headers, None if client is None else client[0]),
+            identity=scope.get(IDENTITY, NOBODY),
+            secure=scope.get("scheme") in _ENCRYPTED,
+            streams=streams,
+        )
+
+
+async def _refuse(error: StatusError, scope: Scope, receive: Receive, send: Send) -> None:
+    payload = refuse(error, scope)
+    if scope["type"] == "websocket":
+        await receive()
+        await deny(payload, scope, send)
+    else:
+        await send_payload(payload, scope, send)
+
+
+def _telling(call: CallDetails, send: Send) -> Send:
+    """Return a `send` that tells of an answer, and adds what the policies say."""
+
+    async def sending(message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            call.http_status = message["status"]
+            headers = with_told(list(message.get("headers", ())), call.answer_headers)
+            message = {**message, "headers": headers}
+        elif kind == "http.response.body" and not call.sent:
+            call.sent += len(message.get("body", b""))
+        await send(message)
+
+    return sending

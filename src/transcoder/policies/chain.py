@@ -1,0 +1,284 @@
+"""Policies in their order, with what is public and what is another way for some calls.
+
+A call meets each policy once, from the outermost stage inwards, and the first refusal is the
+answer. What stands in the way is put together once for each method, when it is first called.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from transcoder.call_details import CallDetails
+from transcoder.errors import ConfigError, StatusError
+from transcoder.events import Auditor, Observer
+from transcoder.path_template import PathTemplate
+from transcoder.policies.policy import (
+    Authenticator,
+    Denied,
+    Now,
+    Policy,
+    Resource,
+    Stage,
+    Writer,
+    check_policy,
+    load,
+)
+from transcoder.policies.selectors import Selectors
+from transcoder.status import Code
+
+Overrides: TypeAlias = Mapping[str, Mapping[str, Policy | None]]
+
+HEALTH_SERVICE: Final = "grpc.health.v1.Health"
+"""Those who ask for a server's health have no tokens: it is public."""
+
+_OF_CALLER = frozenset({Stage.AUTHENTICATION, Stage.AUTHORIZATION})
+_KEPT = 10_000
+
+
+class Chain:
+    """What stands between the doors and the methods.
+
+    Args:
+        policies: in any order; those of one stage meet calls in this one. A text is the name of
+            an installed one.
+        public: the calls that nobody needs to be known for: neither authentication nor
+            authorization looks at them. Selectors, see `selectors`.
+        overrides: by selector, what stands in the place of the policy of a name for some calls;
+            None for nothing. Of several that fit a call, the last one counts.
+        observers: are told of calls, or of decisions, or of both.
+        own: paths of the gateway's health, which are public.
+
+    Raises:
+        ConfigError: one of these is not what it should be.
+    """
+
+    def __init__(
+        self,
+        policies: Iterable[Policy | str] = (),
+        *,
+        public: Iterable[str] = (),
+        overrides: Overrides | None = None,
+        observers: Iterable[Observer | Auditor] = (),
+        own: Iterable[str] = (),
+    ) -> None:
+        given = [load(each) if isinstance(each, str) else check_policy(each) for each in policies]
+        self.policies: Final = tuple(sorted(given, key=lambda each: each.stage))
+        self._check_names()
+        self._public = Selectors("public", public)
+        self._own_public = frozenset(own)
+        self._overrides = [
+            (Selectors("overrides", [text]), by_name) for text, by_name in (overrides or {}).items()
+        ]
+        self._check_overrides()
+        self._observers = [each for each in observers if isinstance(each, Observer)]
+        self._auditors = [each for each in observers if isinstance(each, Auditor)]
+        self._methods: Mapping[str, Sequence[PathTemplate]] = {}
+        self._of_method: dict[str, tuple[Policy, ...]] = {}
+        self._default: tuple[Policy, ...] | None = None
+        self._by_path = bool(self._public) or bool(self._overrides)
+
+    def __bool__(self) -> bool:
+        """Say whether there is anything to do."""
+        return bool(self.policies or self._observers or self._auditors)
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """The metadata keys that are the policies' to say, and nobody else's."""
+        return frozenset(
+            key for each in self._all if isinstance(each, Writer) for key in each.writes
+        )
+
+    @property
+    def security(self) -> dict[str, Mapping[str, Any]]:
+        """The OpenAPI security schemes of all policies, any of which is enough."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for each in self.policies:
+            if isinstance(each, Authenticator):
+                found |= each.security
+        return found
+
+    def is_public(self, method: str) -> bool:
+        """Say whether nobody needs to be known for a method, by its full name."""
+        return self._is_public(method, "")
+
+    def compile(self, methods: Mapping[str, Sequence[PathTemplate]]) -> None:
+        """Put together what stands before each method.
+
+        Args:
+            methods: full names, and the templates of their paths.
+
+        Raises:
+            ConfigError: a selector means nothing, or a method by some of its paths only.
+        """
+        self._methods = methods
+        self._of_method.clear()
+        for selectors in (self._public, *(selectors for selectors, _ in self._overrides)):
+            selectors.check(methods)
+        for method in methods:
+            self._of_method[method] = self._assembled(method, "")
+
+    async def start(self) -> None:
+        """Open what the policies hold; the application starts."""
+        for policy in self._all:
+            if isinstance(policy, Resource):
+                await policy.start()
+
+    async def close(self) -> None:
+        """Close it."""
+        for policy in reversed(self._all):
+            if isinstance(policy, Resource):
+                await policy.close()
+
+    def begin(self, call: CallDetails) -> None:
+        """Tell the observers of a call that has come."""
+        for each in self._observers:
+            each.began(call)
+
+    async def admit(self, call: CallDetails, *, until: Stage | None = None) -> None:
+        """Let a call pass.
+
+        Args:
+            call: which.
+            until: the stage that it does not meet, nor those behind it; None for all.
+
+        Raises:
+            StatusError: a policy refuses it.
+        """
+        now = Now(call.started, call.wall)
+        for policy in self._of(call):
+            if until is not None and policy.stage >= until:
+                break
+            try:
+                waiting = policy.decide(call, now)
+                if waiting is not None:
+                    await waiting
+                    now = Now(time.monotonic(), time.time())
+            except StatusError as error:
+                self._refused(call, policy, error)
+                raise
+            except Exception as error:
+                failed = StatusError(Code.INTERNAL, "internal error")
+                self._refused(call, policy, failed)
+                raise failed from error
+            for auditor in self._auditors:
+                auditor.decided(call, policy.name, None)
+
+    def end(self, call: CallDetails) -> None:
+        """Tell of a call that is over, whoever waits for it."""
+        call.ended = time.monotonic()
+        for callback in call.on_end or ():
+            callback()
+        for each in self._observers:
+            each.ended(call)
+
+    def _refused(self, call: CallDetails, policy: Policy, error: StatusError) -> None:
+        call.denied_by = policy.name
+        call.reason = error.reason if isinstance(error, Denied) else error.status.code.name.lower()
+        for auditor in self._auditors:
+            auditor.decided(call, policy.name, error)
+
+    def _of(self, call: CallDetails) -> tuple[Policy, ...]:
+        found = self._of_method.get(call.method)
+        if found is None:
+            found = self._unknown(call)
+        return found
+
+    def _unknown(self, call: CallDetails) -> tuple[Policy, ...]:
+        """Return what stands before a path of no method, or a method that came after the start."""
+        if call.method:
+            found = self._assembled(call.method, "")
+            if len(self._of_method) < _KEPT:
+                self._of_method[call.method] = found
+            return found
+        path = call.path
+        if self._by_path or path in self._own_public:
+            return self._assembled("", path)
+        if self._default is None:
+            self._default = self._assembled("", "")
+        return self._default
+
+    def _assembled(self, method: str, path: str) -> tuple[Policy, ...]:
+        chosen: dict[str, Policy | None] = {each.name: each for each in self.policies}
+        templates = self._methods.get(method, ())
+        for selectors, by_name in self._overrides:
+            if selectors.selects(method, templates) if method else selectors.selects_path(path):
+                chosen |= by_name
+        kept = [each for each in chosen.values() if each is not None]
+        if self._is_public(method, path):
+            kept = [each for each in kept if each.stage not in _OF_CALLER]
+        knowing = [each for each in kept if each.stage is Stage.AUTHENTICATION]
+        if knowing:
+            kept = [each for each in kept if each.stage is not Stage.AUTHENTICATION]
+            kept.append(_AnyOf(knowing))
+        return tuple(sorted(kept, key=lambda each: each.stage))
+
+    def _is_public(self, method: str, path: str) -> bool:
+        if method:
+            if method.rpartition(".")[0] == HEALTH_SERVICE:
+                return True
+            return self._public.selects(method, self._methods.get(method, ()))
+        return path in self._own_public or self._public.selects_path(path)
+
+    @property
+    def _all(self) -> list[Policy]:
+        """All policies, those of overrides included, each once."""
+        others = [each for _, by_name in self._overrides for each in by_name.values()]
+        given = (*self.policies, *(each for each in others if each is not None))
+        return list({id(each): each for each in given}.values())
+
+    def _check_names(self) -> None:
+        seen: set[str] = set()
+        for policy in self.policies:
+            if policy.name in seen:
+                problem = "give one of them another name"
+                raise ConfigError(f"policies: two of them are named {policy.name!r}: {problem}")
+            seen.add(policy.name)
+
+    def _check_overrides(self) -> None:
+        names = {each.name for each in self.policies}
+        for _, by_name in self._overrides:
+            for name, policy in by_name.items():
+                if policy is not None:
+                    check_policy(policy)
+                elif name not in names:
+                    known = ", ".join(sorted(names)) or "none"
+                    raise ConfigError(f"overrides: no policy is named {name!r}: there are {known}")
+
+
+class _AnyOf:
+    """Several ways to be known, of which one is enough."""
+
+    stage: Final = Stage.AUTHENTICATION
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.name = policies[0].name if len(policies) == 1 else "authentication"
+        self._policies = policies
+        challenges = [each.challenge for each in policies if isinstance(each, Authenticator)]
+        self._headers = [("www-authenticate", each) for each in dict.fromkeys(challenges)]
+
+    def decide(self, call: CallDetails, now: Now) -> Any:
+        """Let a call pass whose caller is known."""
+        for index, policy in enumerate(self._policies):
+            waiting = policy.decide(call, now)
+            if waiting is not None:
+                return self._rest(waiting, index, call, now)
+            if call.principal is not None:
+                return None
+        raise self._unknown()
+
+    async def _rest(self, waiting: Any, index: int, call: CallDetails, now: Now) -> None:
+        await waiting
+        for policy in self._policies[index + 1 :]:
+            if call.principal is not None:
+                return
+            further = policy.decide(call, now)
+            if further is not None:
+                await further
+        if call.principal is None:
+            raise self._unknown()
+
+    def _unknown(self) -> Denied:
+        message = "this needs credentials"
+        return Denied(Code.UNAUTHENTICATED, message, reason="missing", headers=self._headers)
