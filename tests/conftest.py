@@ -20,6 +20,7 @@ import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from compiled import pool
+from environments import create, install
 from wire import Catalogue
 
 HERE = Path(__file__).parent
@@ -29,6 +30,30 @@ HERE = Path(__file__).parent
 def protos() -> DescriptorPool:
     """The protos of `tests/protos`, compiled, in a pool of their own."""
     return pool()
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the sdist, built by what `make build` runs."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run([*command, str(HERE.parent)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(dist: Path) -> Path:
+    """The wheel; built from the sdist, so that the sdist is complete."""
+    [path] = dist.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment with the wheel, what it depends on, and nothing else."""
+    commands = create(tmp_path_factory.mktemp("clean"))
+    install(commands, str(wheel))
+    return commands
 
 
 SCRIPT = """

@@ -7,10 +7,8 @@ import re
 import shlex
 import socket
 import subprocess
-import sys
 import tarfile
 import time
-import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,33 +28,6 @@ def line_with(words: str) -> str:
     return next(
         text for text in readme().blocks("sh") + readme().blocks("console") if words in text
     )
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist, built by what `make build` runs."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(dist: Path) -> Path:
-    """The wheel; built from the sdist, so that the sdist is complete."""
-    [path] = dist.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
-def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of an environment with the wheel, what it depends on, and nothing else."""
-    folder = tmp_path_factory.mktemp("clean")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
-    subprocess.run([*pip, str(wheel)], check=True)
-    return folder / "bin"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command `transcoder`: look at the routes of services, and serve them.
+"""The command `transcoder`: begin a project, look at its routes, serve and call them.
 
 Each command is a module. What needs protobuf, gRPC or rich is imported by the command that runs.
 """
@@ -16,6 +16,7 @@ except ImportError as missing:
 from transcoder.cli.call import call
 from transcoder.cli.check import check
 from transcoder.cli.explain import explain
+from transcoder.cli.new import new
 from transcoder.cli.openapi import openapi
 from transcoder.cli.routes import routes
 from transcoder.cli.serve import serve
@@ -32,14 +33,19 @@ _SETTINGS: dict[str, Any] = {
 def main() -> None:
     """Look at the HTTP routes that google.api.http rules give to gRPC services, and serve them.
 
+    Each command has examples in its own help: transcoder COMMAND --help.
+
     \b
     Examples:
+      transcoder new greeter
+      transcoder serve greeter.app:create_app
       transcoder routes --module services.user.v1.user_service_pb2
       transcoder explain --reflection localhost:50051 GET '/v1/users/42?x=1'
       buf build -o - | transcoder check --image -
     """
 
 
+main.add_command(new)
 main.add_command(routes)
 main.add_command(explain)
 main.add_command(check)
