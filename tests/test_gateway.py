@@ -1,7 +1,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -390,8 +391,6 @@ def test_mounted() -> None:
 
 def test_lifespan() -> None:
     """The lifespan runs, and its state is Starlette's."""
-    from contextlib import asynccontextmanager  # noqa: PLC0415  used here alone
-
     events = []
 
     @asynccontextmanager
@@ -404,6 +403,32 @@ def test_lifespan() -> None:
         assert web.get("/healthz").status_code == 200
 
     assert events == ["start", "stop"]
+
+
+def test_lifespan_of_a_mount() -> None:
+    """Who mounts the gateway runs its lifespan by the context of its router, as Starlette's."""
+
+    @asynccontextmanager
+    async def lifespan(app: Gateway) -> AsyncIterator[Any]:
+        yield {"of": app}
+
+    inner = register(Gateway(lifespan=lifespan))
+    outer = Starlette(routes=[Mount("/api", inner)], lifespan=_lifespan_of(inner))
+    with TestClient(outer) as web:
+        assert web.get("/api/v1/users/42").json()["id"] == "42"
+        assert web.app_state == {"of": inner}
+
+
+def test_conflict_in_a_mount() -> None:
+    """Run so, a conflict of routes ends the start of who mounts the gateway."""
+    inner = register(Gateway(health="/v1/users"))
+    outer = Starlette(routes=[Mount("/api", inner)], lifespan=_lifespan_of(inner))
+    with pytest.raises(ConfigError, match="ListUsers"), TestClient(outer):
+        pass
+
+
+def _lifespan_of(gateway: Gateway) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
+    return lambda _: gateway.router.lifespan_context(gateway)
 
 
 def test_conflict_at_start() -> None:

@@ -8,9 +8,11 @@ with no middleware configured they do not pass through Starlette at all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sys
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -119,7 +121,8 @@ class Gateway(Starlette):
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
             run as streams, on the gRPC port.
         pool: where services are looked up by name; the default pool holds generated code.
-        routes, middleware, lifespan: as Starlette takes them.
+        routes, middleware, lifespan: as Starlette takes them. An application that mounts the
+            gateway runs its lifespan by `gateway.router.lifespan_context(gateway)`.
 
     >>> from google.longrunning import operations_pb2_grpc
     >>> gateway = Gateway()
@@ -165,6 +168,8 @@ class Gateway(Starlette):
         lifespan: Lifespan[Any] | None = None,
     ) -> None:
         super().__init__(routes=routes, middleware=middleware, lifespan=lifespan)
+        self._given_lifespan = self.router.lifespan_context
+        self.router.lifespan_context = self._running
         self.router.redirect_slashes = False
         self.router.default = self._not_found
         self.router.routes.insert(0, _Transcoded(self))
@@ -319,8 +324,7 @@ class Gateway(Starlette):
         if kind == "http" and self._match.form_posts and scope["method"] == "POST":
             self._match.decide_method(scope)
         if kind == "lifespan":
-            if await self._started(receive, send):
-                await super().__call__(scope, receive, self._closing(send))
+            await self._live(scope, receive, send)
             return
         if kind == "websocket":
             self._sockets.adopt(scope)
@@ -354,27 +358,35 @@ class Gateway(Starlette):
                 methods.setdefault(route.name, []).append(route.template)
         return methods
 
-    def _closing(self, send: Send) -> Send:
-        """Return a `send` that closes the upstreams before it says that the application stopped."""
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Any) -> AsyncIterator[Any]:
+        """Run the lifespan, for a server or, by Starlette's router, for who mounts the gateway."""
+        self.compile()
+        await self.chain.start()
+        try:
+            async with self._given_lifespan(app) as state:
+                yield state
+        finally:
+            await self._registry.close()
+            await self.chain.close()
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the lifespan for a server, and tell it why there is no start, in one line."""
+        refused = False
 
         async def sending(message: Any) -> None:
-            if message["type"].startswith("lifespan.shutdown"):
-                await self._registry.close()
-                await self.chain.close()
+            nonlocal refused
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, ConfigError):
+                refused = True
+                message = {**message, "message": str(error)}
             await send(message)
 
-        return sending
-
-    async def _started(self, receive: Receive, send: Send) -> bool:
-        """Compile at start; whether it went well, or else the server was told why not."""
         try:
-            self.compile()
-            await self.chain.start()
-        except ConfigError as error:
-            await receive()
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return False
-        return True
+            await super().__call__(scope, receive, sending)
+        except ConfigError:
+            if not refused:
+                raise
 
     async def _answer(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
