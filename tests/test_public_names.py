@@ -1,24 +1,30 @@
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import transcoder
+import transcoder.policies
+
+PACKAGES = [transcoder, transcoder.policies]
 
 
-def test_all_is_sorted_and_true() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_sorted_and_true(package: ModuleType) -> None:
     """Every public name is there, once, in order; what dir() shows is what __all__ says."""
-    names = transcoder.__all__
+    names = package.__all__
 
     assert sorted(names, key=lambda name: (name.upper() != name, name)) == names
-    assert dir(transcoder) == sorted(names)
-    assert all(getattr(transcoder, name) is not None for name in names)
+    assert dir(package) == sorted(names)
+    assert all(getattr(package, name) is not None for name in names)
 
 
-def test_unknown_name() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_unknown_name(package: ModuleType) -> None:
     """A name that is not public is an AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="Nope"):
-        transcoder.Nope  # noqa: B018  the access is the test
+        package.Nope  # noqa: B018  the access is the test
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,98 @@
 
 A policy decides; `Gateway(policies=[…])` switches it on, for HTTP, WebSocket and gRPC alike. The
 order is fixed, from the outside in: see `Stage`. A policy of one's own is any object that is a
-`Policy`.
+`Policy`. Names are resolved when first used: some need packages that others do without.
 """
 
-from transcoder.call_details import CallDetails, Principal
-from transcoder.events import Auditor, Observer
-from transcoder.policies.policy import (
-    Authenticator,
-    Denied,
-    Now,
-    Policy,
-    Resource,
-    Stage,
-    Writer,
-    load,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transcoder.call_details import CallDetails, Principal
+    from transcoder.events import Auditor, Observer
+    from transcoder.policies.ceilings import Ceiling, Gradient
+    from transcoder.policies.concurrency import ConcurrencyLimit
+    from transcoder.policies.internal import Internal
+    from transcoder.policies.ip_filter import IpFilter
+    from transcoder.policies.policy import (
+        Authenticator,
+        Denied,
+        Now,
+        Policy,
+        Resource,
+        Stage,
+        Writer,
+        load,
+    )
+    from transcoder.policies.rate_limit import RateLimit
+    from transcoder.policies.rates import Limiter, Rate
+    from transcoder.policies.request_id import RequestId
+    from transcoder.policies.security_headers import SecurityHeaders
+    from transcoder.policies.shared_limit import SharedLimiter
+
+_HOME = {
+    "Auditor": "events",
+    "Authenticator": "policies.policy",
+    "CallDetails": "call_details",
+    "Ceiling": "policies.ceilings",
+    "ConcurrencyLimit": "policies.concurrency",
+    "Denied": "policies.policy",
+    "Gradient": "policies.ceilings",
+    "Internal": "policies.internal",
+    "IpFilter": "policies.ip_filter",
+    "Limiter": "policies.rates",
+    "Now": "policies.policy",
+    "Observer": "events",
+    "Policy": "policies.policy",
+    "Principal": "call_details",
+    "Rate": "policies.rates",
+    "RateLimit": "policies.rate_limit",
+    "RequestId": "policies.request_id",
+    "Resource": "policies.policy",
+    "SecurityHeaders": "policies.security_headers",
+    "SharedLimiter": "policies.shared_limit",
+    "Stage": "policies.policy",
+    "Writer": "policies.policy",
+    "load": "policies.policy",
+}
 
 __all__ = [
     "Auditor",
     "Authenticator",
     "CallDetails",
+    "Ceiling",
+    "ConcurrencyLimit",
     "Denied",
+    "Gradient",
+    "Internal",
+    "IpFilter",
+    "Limiter",
     "Now",
     "Observer",
     "Policy",
     "Principal",
+    "Rate",
+    "RateLimit",
+    "RequestId",
     "Resource",
+    "SecurityHeaders",
+    "SharedLimiter",
     "Stage",
     "Writer",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"transcoder.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,29 @@
+"""A name for every call, the same in every place that tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from transcoder.call_details import CallDetails
+from transcoder.policies.policy import Now, Stage
+
+_KEY: Final = "x-request-id"
+
+
+class RequestId:
+    """Names each call, by `X-Request-ID`.
+
+    The client's own name is kept when it is of 1 to 128 letters, digits, dots, underscores and
+    hyphens; else the call gets a new one. The servicer sees it in its metadata, as whoever the call
+    is passed on to does; the answer tells it to the client, and so do logs.
+    """
+
+    name: Final = "request-id"
+    stage: Final = Stage.REQUEST_ID
+    writes: Final[Collection[str]] = (_KEY,)
+
+    def decide(self, call: CallDetails, now: Now) -> None:
+        """Name a call."""
+        call.tell_servicer(_KEY, call.request_id)
+        call.tell_client(_KEY, call.request_id)
