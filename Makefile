@@ -6,7 +6,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 VENV := .venv/.installed
 FUZZER := .venv/.fuzzer
-GOOGLEAPIS := build/googleapis/.copied
+IMAGE := build/protos.binpb
 PUBLISHED := build/published/protos.binpb
 TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
 
@@ -21,7 +21,7 @@ help: ## Show this list
 run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
-test: $(VENV) $(GOOGLEAPIS) $(PUBLISHED) ## Run every test; choose with ARGS="-k routing"
+test: $(VENV) $(PUBLISHED) ## Run every test; choose with ARGS="-k routing"
 	$(BIN)/pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --cov-fail-under=95)
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
@@ -71,11 +71,12 @@ contract: $(VENV)
 fresh: $(VENV)
 	$(BIN)/python scripts/generate.py --check
 
-protos: $(VENV) $(GOOGLEAPIS)
-	$(BIN)/buf lint proto
+protos: $(VENV)
+	@$(BIN)/python scripts/protoc.py $(IMAGE)
+	$(BIN)/buf lint $(IMAGE) $(patsubst proto/%,--path=%,$(wildcard proto/*))
 	$(BIN)/buf format proto --diff --exit-code
 
-breaking: $(VENV) $(GOOGLEAPIS)
+breaking: $(VENV)
 	@$(BIN)/python scripts/breaking.py
 
 $(VENV): pyproject.toml constraints.txt
@@ -93,10 +94,6 @@ $(FUZZER): $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary atheris \
 	  --group fuzz 2>/dev/null \
 	  || { echo 'atheris has no build for this Python or machine: use another for fuzzing'; exit 1; }
-	@touch $@
-
-$(GOOGLEAPIS): $(VENV) scripts/googleapis.py
-	@$(BIN)/python scripts/googleapis.py build/googleapis
 	@touch $@
 
 $(PUBLISHED): scripts/published.py | $(VENV)

@@ -2,21 +2,19 @@
 
     python scripts/breaking.py    run in the repository's root; 1 if something breaks
 
-The tag's protos are unpacked beside Google's in a workspace of their own, for buf cannot see the
-second module in git.
+Both are compiled with what they import now.
 """
 
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
-from googleapis import copy_protos
+from protoc import write_image
 
 BUF = str(Path(sys.executable).with_name("buf"))
 
@@ -29,14 +27,12 @@ def last_tag() -> str | None:
 
 
 def unpack(tag: str, folder: Path) -> bool:
-    """Lay out the tag's buf workspace in `folder`; False if the tag has no protos."""
+    """Unpack the tag's protos into `folder`; False if it has none."""
     if not _git("ls-tree", "--name-only", tag, "proto"):
         return False
     archived = _git("archive", "--format=tar", tag, "proto")
     with tarfile.open(fileobj=io.BytesIO(archived)) as archive:
         archive.extractall(folder, filter="data")
-    shutil.copyfile("buf.yaml", folder / "buf.yaml")
-    copy_protos(folder / "build" / "googleapis")
     return True
 
 
@@ -58,7 +54,12 @@ def main() -> int:
         if not unpack(tag, Path(folder)):
             print(f"breaking changes: {tag} has no protos, nothing to compare with")
             return 0
-        command = [BUF, "breaking", "proto", "--against", f"{folder}/proto"]
+        now, then = Path(folder, "now.binpb"), Path(folder, "then.binpb")
+        write_image(now, Path("proto"))
+        write_image(then, Path(folder, "proto"))
+        own = {path.name for root in (".", folder) for path in Path(root, "proto").iterdir()}
+        command = [BUF, "breaking", str(now), "--against", str(then)]
+        command += [f"--path={name}" for name in sorted(own)]
         compared = subprocess.run(command, check=False)
     if compared.returncode:
         print(f"breaking changes: the lines above break what {tag} promised", file=sys.stderr)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import filecmp
-import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from protoc import compile_protos
 
 from transcoder.comments import SUFFIX
 
@@ -25,24 +25,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "proto"
 SOURCES = ROOT / "src"
 GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi", "_transcoder.py", SUFFIX)
+BY_HAND = {"buf/validate/validate_pb2.py"}
 # Concrete: a servicer may leave methods to the base class, which answers UNIMPLEMENTED.
 STUBS = "quiet,generate_concrete_servicer_stubs"
 
 
 def generate(out: Path) -> None:
     """Run protoc over all protos; the code lands in `out` under the protos' own paths."""
-    protos = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
-    if not protos:
-        return
-    site_packages = sysconfig.get_path("purelib")
     types, routes = (
         Path(sys.executable).with_name(f"protoc-gen-{name}") for name in ("mypy_grpc", "transcoder")
     )
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{site_packages}"]
-    command += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
-    command += [f"--plugin=protoc-gen-mypy_grpc={types}", f"--mypy_grpc_out={STUBS}:{out}"]
-    command += [f"--plugin=protoc-gen-transcoder={routes}", f"--transcoder_out=comments:{out}"]
-    subprocess.run([*command, *protos], check=True)
+    compile_protos(
+        PROTOS,
+        *(f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")),
+        f"--plugin=protoc-gen-mypy_grpc={types}",
+        f"--mypy_grpc_out={STUBS}:{out}",
+        f"--plugin=protoc-gen-transcoder={routes}",
+        f"--transcoder_out=comments:{out}",
+    )
 
 
 def differences(fresh: Path, committed: Path) -> Iterator[str]:
@@ -56,11 +56,12 @@ def differences(fresh: Path, committed: Path) -> Iterator[str]:
 
 
 def _generated(folder: Path) -> set[str]:
-    return {
+    found = {
         path.relative_to(folder).as_posix()
         for suffix in GENERATED
         for path in folder.rglob(f"*{suffix}")
     }
+    return found - BY_HAND
 
 
 def main() -> int:

@@ -123,7 +123,7 @@ def test_a_call_that_is_refused(seen: dict[str, Any]) -> None:
 
 def test_a_schema(seen: dict[str, Any]) -> None:
     """The schema of a body is unfolded where a reader asks."""
-    assert seen["schema"] == ["email: string, required"]
+    assert seen["schema"] == ["email: string (email), required"]
 
 
 def test_a_filter(seen: dict[str, Any]) -> None:

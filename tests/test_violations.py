@@ -7,8 +7,9 @@ from google.rpc import error_details_pb2
 
 from transcoder.errors import StatusError
 from transcoder.http_rule import bindings
-from transcoder.status import DETAILS_LIMIT, Code
+from transcoder.status import Code
 from transcoder.violations import (
+    BODY_LIMIT,
     TOLD,
     Mask,
     Step,
@@ -192,4 +193,4 @@ def test_long() -> None:
 
     assert len(error.status.message.encode()) <= 512
     assert 1 < len(listed(error)) < TOLD
-    assert sum(each.ByteSize() for each in error.status.details) <= DETAILS_LIMIT
+    assert len(error.status.to_json()) <= BODY_LIMIT

@@ -6,6 +6,8 @@ in the names that it used itself: of the path template, of the query, or of its 
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,12 +19,18 @@ from google.rpc import error_details_pb2
 
 from transcoder.errors import StatusError
 from transcoder.http_rule import Binding
-from transcoder.status import DETAILS_LIMIT, Code, shortened
+from transcoder.status import Code, shortened
 from transcoder.update_mask import mask_field
 from transcoder.well_known import well_known
 
 TOLD = 20
-"""Violations that one answer lists."""
+"""Violations that one answer lists, as far as they fit into BODY_LIMIT."""
+
+BODY_LIMIT = 2048
+"""Bytes of the answer in JSON."""
+
+_AROUND = 160
+"""Bytes of it besides the message and the violations."""
 
 _FIELD_LIMIT = 128
 _PROBLEM_LIMIT = 256
@@ -232,24 +240,32 @@ def refusal(found: Sequence[Violation], name: Name, index: int | None = None) ->
     '[2]: must have a name'
     """
     prefix = "" if index is None else f"[{index}]"
-    listed = error_details_pb2.BadRequest()
-    for violation in found[:TOLD]:
-        told = error_details_pb2.BadRequest.FieldViolation(
+    told = [
+        error_details_pb2.BadRequest.FieldViolation(
             field=shortened(".".join(filter(None, (prefix, name(violation)))), _FIELD_LIMIT),
             description=shortened(violation.problem, _PROBLEM_LIMIT),
             reason=_reason(violation.rule),
         )
-        # The type's name and the lengths are part of the details too.
-        if listed.ByteSize() + told.ByteSize() > DETAILS_LIMIT - 128:
-            break
-        listed.field_violations.append(told)
-    first = listed.field_violations[0]
+        for violation in found[:TOLD]
+    ]
+    first = told[0]
     message = f"{first.field}: {first.description}" if first.field else first.description
     if len(found) > 1:
         message = f"{shortened(message, 480)}; {len(found) - 1} more"
+    room = BODY_LIMIT - _AROUND - _printed(message)
+    sizes = itertools.accumulate(
+        _printed(each.field, each.description, each.reason) for each in told
+    )
+    fitting = [each for each, size in zip(told, sizes, strict=True) if size <= room]
     details = any_pb2.Any()
-    details.Pack(listed)
+    details.Pack(error_details_pb2.BadRequest(field_violations=fitting))
     return StatusError(Code.INVALID_ARGUMENT, shortened(message), [details])
+
+
+def _printed(*texts: str) -> int:
+    """Return how many bytes of JSON a violation of these texts takes at most."""
+    keys = len('{"field":,"description":,"reason":},')
+    return keys + sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts)
 
 
 def _reason(rule: str) -> str:

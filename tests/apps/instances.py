@@ -87,4 +87,6 @@ def _maps(made: dict[str, Any], schema: dict[str, Any], depth: int) -> st.Search
     if not isinstance(values, dict) or depth >= _DEPTH:
         return st.just({})
     names = instances(made, {"type": "string", **schema.get("propertyNames", {})})
+    # It is another spelling of 0, and a map takes no key twice.
+    names = names.filter(lambda name: name != "-0")
     return st.dictionaries(names, instances(made, values, depth + 1), max_size=2)

@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 import grpc.aio
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from services.user import refusal
 from services.user.database import Unavailable
 from services.user.refusal import Refused
 from services.user.store import Changed, Missing, Taken
+from transcoder import StatusError
 
 Service = TypeVar("Service")
 Request = TypeVar("Request")
@@ -41,6 +43,14 @@ def refused(error: Exception) -> Refused:
         case Changed():
             return refusal.changed()
     return refusal.unavailable()
+
+
+def status_of(error: Exception) -> Status:
+    """Return what a client is told of one of `REFUSALS`, or of a request that breaks rules."""
+    if isinstance(error, StatusError):
+        told = error.status
+        return Status(code=int(told.code), message=told.message, details=told.details)
+    return refused(error).status
 
 
 def single(

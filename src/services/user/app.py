@@ -50,6 +50,6 @@ def create_app(database: str = "") -> Gateway:
         finally:
             await opened.close()
 
-    app = Gateway(lifespan=lifespan, events=EVENTS)
+    app = Gateway(lifespan=lifespan, events=EVENTS, validate=True)
     register_user_service(app, UserService(SqlStore(opened), SqlFeed(opened)))
     return app

@@ -36,8 +36,6 @@ def query_of(request: ListUsersRequest) -> Query:
     violations: list[Violation] = []
     conditions: Sequence[Comparison] = ()
     order: Sequence[Order] = ()
-    if request.page_size < 0:
-        violations.append(Violation("page_size", "must not be negative"))
     try:
         conditions = parse_filter(request.filter)
     except QueryError as error:

@@ -10,7 +10,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from services.user import update_mask
-from services.user.answering import Context, refused, single, stream
+from services.user.answering import Context, single, status_of, stream
 from services.user.feed import Feed
 from services.user.listing import page_of, query_of
 from services.user.refusal import (
@@ -42,7 +42,9 @@ from services.user.v1.user_service_pb2 import (
     WatchUsersResponse,
 )
 from services.user.v1.user_service_pb2_grpc import UserServiceServicer
-from services.user.validation import check_avatar, check_id, check_user, image_type, is_email, is_id
+from services.user.validation import check_avatar, check_user, image_type, is_email, is_id
+from transcoder import StatusError
+from transcoder.validation import Validation
 
 _ATTEMPTS = 10
 """How often a change without an etag is tried while others change the same user."""
@@ -56,18 +58,16 @@ class UserService(UserServiceServicer):
     def __init__(self, store: Store, feed: Feed) -> None:
         self._store = store
         self._feed = feed
+        self._rules = Validation()
 
     @single
     async def GetUser(self, request: GetUserRequest, context: Context) -> User:
         """Return one user, by id or by email."""
-        match request.WhichOneof("key"):
-            case "id":
-                return await self._get(request.id)
-            case "email":
-                if not is_email(request.email):
-                    raise missing(request.email)
-                return await self._store.find(request.email)
-        raise invalid(Violation("id", "is required, or an email"))
+        if not request.HasField("email"):
+            return await self._get(request.id)
+        if not is_email(request.email):
+            raise missing(request.email)
+        return await self._store.find(request.email)
 
     @single
     async def ListUsers(self, request: ListUsersRequest, context: Context) -> ListUsersResponse:
@@ -78,14 +78,14 @@ class UserService(UserServiceServicer):
     @single
     async def CreateUser(self, request: CreateUserRequest, context: Context) -> User:
         """Add a user."""
-        if not request.HasField("user"):
-            raise invalid(Violation("user", "is required"))
-        return await self._create(request.user_id, request.user)
+        return await self._create(request)
 
     @single
     async def UpdateUser(self, request: UpdateUserRequest, context: Context) -> User:
         """Change the fields of a user that the mask names."""
         paths = request.update_mask.paths
+        if not request.user.id:
+            raise invalid(Violation("user.id", "is required"))
         problems = [update_mask.problem(path, User) for path in paths if path != "*"]
         violations = [Violation("update_mask", problem) for problem in problems if problem]
         if violations:
@@ -93,14 +93,14 @@ class UserService(UserServiceServicer):
 
         def edit(user: User) -> None:
             update_mask.apply(paths, request.user, user)
-            _settle(user)
+            self._settle(user)
 
-        return await self._change(request.user.id, request.user.etag, edit, field="user.id")
+        return await self._change(request.user.id, request.user.etag, edit)
 
     @single
     async def DeleteUser(self, request: DeleteUserRequest, context: Context) -> Empty:
         """Remove a user."""
-        _require(request.id)
+        _check(request.id)
         await self._store.delete(request.id, request.etag)
         return Empty()
 
@@ -131,12 +131,12 @@ class UserService(UserServiceServicer):
         index = 0
         async for request in request_iterator:
             try:
-                await self._create(request.user_id, request.user)
+                await self._create(CreateUserRequest(user_id=request.user_id, user=request.user))
                 response.created_count += 1
-            except (Refused, Taken) as error:
+            except (Refused, StatusError, Taken) as error:
                 response.failed_count += 1
                 if response.failed_count <= _FAILURE_LIMIT:
-                    response.failures.add(index=index, status=refused(error).status)
+                    response.failures.add(index=index, status=status_of(error))
             index += 1
         return response
 
@@ -171,19 +171,26 @@ class UserService(UserServiceServicer):
             raise missing(user.id, "the user has no avatar") from None
         return HttpBody(content_type=avatar.content_type, data=avatar.data)
 
-    async def _get(self, user_id: str, field: str = "id") -> User:
-        _require(user_id, field)
+    async def _get(self, user_id: str) -> User:
+        _check(user_id)
         return await self._store.get(user_id)
 
-    async def _create(self, user_id: str, sent: User) -> User:
+    async def _create(self, request: CreateUserRequest) -> User:
         user = User(state=User.STATE_ACTIVE)
-        update_mask.apply(["*"], sent, user)
+        update_mask.apply(["*"], request.user, user)
         _stamp(user)
         user.create_time.CopyFrom(user.update_time)
-        user.id = user_id or secrets.token_hex(8)
-        _settle(user, *check_id(user.id, "user_id"))
+        user.id = request.user_id or secrets.token_hex(8)
+        self._settle(user)
         await self._store.insert(user)
         return user
+
+    def _settle(self, user: User) -> None:
+        user.role = user.role or User.ROLE_MEMBER
+        # By what a change did not touch, and for each user of an import.
+        self._rules(CreateUserRequest(user_id=user.id, user=user))
+        if found := list(check_user(user)):
+            raise invalid(*found)
 
     async def _change(
         self,
@@ -192,10 +199,9 @@ class UserService(UserServiceServicer):
         edit: Callable[[User], None],
         *,
         avatar: Avatar | None = None,
-        field: str = "id",
     ) -> User:
         for _ in range(_ATTEMPTS):
-            current = await self._get(user_id, field)
+            current = await self._get(user_id)
             if etag not in {"", current.etag}:
                 break
             user = User()
@@ -212,19 +218,10 @@ class UserService(UserServiceServicer):
         raise changed()
 
 
-def _require(user_id: str, field: str = "id") -> None:
-    if not user_id:
-        raise invalid(Violation(field, "is required"))
+def _check(user_id: str) -> None:
     if not is_id(user_id):
         # No user can have it, and a database may refuse what a client writes here.
         raise missing(user_id)
-
-
-def _settle(user: User, *violations: Violation) -> None:
-    user.role = user.role or User.ROLE_MEMBER
-    found = [*violations, *check_user(user)]
-    if found:
-        raise invalid(*found)
 
 
 def _stamp(user: User) -> None:

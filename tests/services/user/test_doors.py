@@ -18,7 +18,8 @@ import httpx2
 import pytest
 from google.protobuf import empty_pb2, json_format
 from google.protobuf.message import Message
-from google.rpc import code_pb2
+from google.rpc import code_pb2, error_details_pb2
+from grpc_status import rpc_status
 
 from services.user.v1 import user_service_pb2 as pb
 from services.user.v1.user_service_pb2_grpc import UserServiceStub
@@ -54,6 +55,13 @@ class Rest:
         self.client = client
 
     def __call__(self, method: str, request: dict[str, Any]) -> Message:
+        answer = self.answer(method, request)
+        if answer.status_code != httpx2.codes.OK:
+            raise Refused(code_pb2.Code.Name(answer.json()["code"]))
+        return reply(method, answer.text)
+
+    def answer(self, method: str, request: dict[str, Any]) -> httpx2.Response:
+        """Return the answer, whatever it is."""
         rest = {name: value for name, value in request.items() if name != "id"}
         user = rest.pop("user", {})
         name = request.get("id", user.get("id", ""))
@@ -66,10 +74,7 @@ class Rest:
             "DeactivateUser": ("POST", f"/v1/users/{name}:deactivate", rest),
         }[method]
         query = "" if method == "DeactivateUser" else f"?{urlencode(rest)}"
-        answer = self.client.request(verb, path + query, json=body)
-        if answer.status_code != httpx2.codes.OK:
-            raise Refused(code_pb2.Code.Name(answer.json()["code"]))
-        return reply(method, answer.text)
+        return self.client.request(verb, path + query, json=body)
 
 
 class Stub:
@@ -257,3 +262,77 @@ def test_already_exists(door: Door, user: pb.User) -> None:
     """An email is taken once."""
     with pytest.raises(Refused, match="ALREADY_EXISTS"):
         door("CreateUser", {"user": {"name": "B", "email": user.email}})
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "over_http", "over_grpc"),
+    [
+        (
+            "CreateUser",
+            {
+                "user_id": "A b",
+                "user": {
+                    "email": "ada@",
+                    "quotaBytes": "-1",
+                    "tags": ["a", "a"],
+                    "labels": {"Team": "a"},
+                    "address": {"regionCode": "Ch"},
+                    "messenger": {"service": "matrix"},
+                },
+            },
+            {
+                "user_id": "STRING_PATTERN",
+                "email": "STRING_EMAIL",
+                "quotaBytes": "INT64_GTE",
+                "tags": "REPEATED_UNIQUE",
+                "labels.Team": "STRING_PATTERN",
+                "address.regionCode": "STRING_PATTERN",
+                "messenger.handle": "STRING_MIN_LEN",
+            },
+            {
+                "user_id": "STRING_PATTERN",
+                "user.email": "STRING_EMAIL",
+                "user.quota_bytes": "INT64_GTE",
+                "user.tags": "REPEATED_UNIQUE",
+                "user.labels.Team": "STRING_PATTERN",
+                "user.address.region_code": "STRING_PATTERN",
+                "user.messenger.handle": "STRING_MIN_LEN",
+            },
+        ),
+        (
+            "UpdateUser",
+            {"user": {"id": "ada", "phone": "044"}, "update_mask": "phone"},
+            {"phone": "STRING_PATTERN"},
+            {"user.phone": "STRING_PATTERN"},
+        ),
+        (
+            "ListUsers",
+            {"page_size": -1},
+            {"page_size": "INT32_GTE"},
+            {"page_size": "INT32_GTE"},
+        ),
+    ],
+)
+def test_rules(
+    targets: tuple[str, str],
+    method: str,
+    request_: dict[str, Any],
+    over_http: dict[str, str],
+    over_grpc: dict[str, str],
+) -> None:
+    """Both ports tell the same rules that a request breaks, each in the names of its clients."""
+    http, rpc = targets
+    with httpx2.Client(base_url=f"http://{http}", timeout=10) as client:
+        answer = Rest(client).answer(method, request_).json()
+    message = json_format.ParseDict(request_, getattr(pb, f"{method}Request")())
+    with grpc.insecure_channel(rpc) as channel:
+        call = getattr(UserServiceStub(channel), method)
+        with pytest.raises(grpc.RpcError) as raised:
+            call(message, timeout=10)
+    status: Any = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
+    bad_request = error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(bad_request)
+
+    told = answer["details"][0]["fieldViolations"]
+    assert over_http == {each["field"]: each["reason"] for each in told}
+    assert over_grpc == {each.field: each.reason for each in bad_request.field_violations}

@@ -31,7 +31,7 @@ class UserServiceStub:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     def __init__(self, channel):
@@ -101,7 +101,7 @@ class UserServiceServicer:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     def GetUser(self, request, context):
@@ -257,7 +257,7 @@ class UserService:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     @staticmethod

@@ -32,7 +32,7 @@ class UserServiceStub:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     @_typing.overload
@@ -76,7 +76,7 @@ class UserServiceAsyncStub(UserServiceStub):
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -116,7 +116,7 @@ class UserServiceServicer:
     """The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
 
     def GetUser(

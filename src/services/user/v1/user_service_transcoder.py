@@ -53,7 +53,7 @@ def register_user_service(
     The people of an organisation: who they are, how to reach them, what they may do.
 
     Errors carry `google.rpc` details: a request with invalid fields is answered by one
-    `BadRequest` that lists all of them.
+    `BadRequest` that lists them.
     """
     add = user_service_pb2_grpc.add_UserServiceServicer_to_server
     # A Gateway has what `add` calls, and is none of the servers that it names.
