@@ -11,7 +11,7 @@ from transcoder.body import Disconnected
 from transcoder.errors import StatusError
 from transcoder.status import Code
 from transcoder.upstream import Call
-from transcoder.watch import Watch, disconnected
+from transcoder.watch import Watch, check_time, disconnected
 
 
 async def never() -> None:
@@ -70,14 +70,20 @@ def test_deadline(left: float) -> None:
 
 
 def test_no_time_left() -> None:
-    """Work that has no time left does not begin."""
-
-    async def work(_: Watch) -> None:
-        raise AssertionError
-
-    result, _ = called(work, left=-1)
+    """Work whose deadline passed before it was watched is cancelled."""
+    result, call = called(forever, left=-1)
 
     assert result.status.code == Code.DEADLINE_EXCEEDED
+    assert call.cancelled
+
+
+def test_check_time() -> None:
+    """A call without time left is refused, and no other."""
+    check_time(Call("/a.B/C"))
+    check_time(Call("/a.B/C", deadline=time.monotonic() + 30))
+
+    with pytest.raises(StatusError, match="the deadline has passed"):
+        check_time(Call("/a.B/C", deadline=time.monotonic() - 1))
 
 
 @pytest.mark.parametrize("patience", [None, 0.0])

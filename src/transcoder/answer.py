@@ -8,7 +8,6 @@ servicer's defect, and beside an error it says nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from transcoder.errors import StatusError
@@ -64,7 +63,7 @@ def with_metadata(
     if behind:
         sent.append(announced(behind))
     headers = _merged(payload.headers, sent)
-    return replace(payload, status=status, headers=headers, trailers=behind)
+    return payload._replace(status=status, headers=headers, trailers=behind)
 
 
 def with_http_status(error: StatusError, initial: Metadata, trailing: Metadata) -> StatusError:

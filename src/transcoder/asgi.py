@@ -6,7 +6,6 @@ import functools
 import logging
 import urllib.parse
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from starlette.types import Scope, Send
@@ -169,7 +168,7 @@ def _noted(payload: Payload, call: CallDetails) -> Payload:
         call.code = Code.OK
     if not call.answer_headers:
         return payload
-    return replace(payload, headers=with_told(list(payload.headers), call.answer_headers))
+    return payload._replace(headers=with_told(list(payload.headers), call.answer_headers))
 
 
 def _is_plain(payload: Payload) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -24,7 +26,8 @@ from transcoder.metadata import RawHeaders, is_header
 from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
 from transcoder.protojson import Precompiled, to_json
-from transcoder.protojson.weight import LIMIT, ON_LOOP, weight
+from transcoder.protojson.encode import Print, printer
+from transcoder.protojson.weight import LIMIT, ON_LOOP, weigher, weight
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
@@ -55,8 +58,7 @@ _METHODS: Any = Empty
 """Has the methods of all messages; theirs may be hidden by fields of the same names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """An HTTP answer without the wire: what `send` needs, and nothing else.
 
     Args:
@@ -113,7 +115,9 @@ class ResponseEncoder:
         "_headers",
         "_is_http_body",
         "_pool",
+        "_print",
         "_print_defaults",
+        "_weigh",
         "offers",
         "serializes",
     )
@@ -135,6 +139,9 @@ class ResponseEncoder:
         self._class = GetMessageClass(output)
         pool = output.file.pool
         self._pool = None if pool is Default() else pool
+        # Both are compiled when they are first needed.
+        self._print: Callable[[Message], bytes] = self._first_print
+        self._weigh: Callable[[Message], int] = self._first_weigh
 
     def _offers(self, *, refuse: bool) -> Offers:
         if self._is_http_body:
@@ -156,9 +163,8 @@ class ResponseEncoder:
             return self._http_body(reply)
         if media_type != _JSON:
             return self._serialized(reply, media_type)
-        if presentation is None:
-            return Payload(200, JSON, self._json(reply), self._headers)
-        return Payload(200, JSON, self._presented(reply, presentation), self._headers)
+        data = self._print(reply) if presentation is None else self._presented(reply, presentation)
+        return Payload(200, JSON, data, self._headers)
 
     def _serialized(self, reply: Message, media_type: str) -> Payload:
         value = reply if self._field is None else getattr(reply, self._field.name)
@@ -169,24 +175,35 @@ class ResponseEncoder:
             raise self._too_large(f"over {REPLY_LIMIT} bytes")
         return Payload(200, media_type.encode(), data, self._headers)
 
-    def snapshot(self, reply: Message) -> bytes | None:
-        """Return a large reply as it is now, in bytes, for `from_snapshot` to print on a thread.
+    def printed(
+        self, reply: Message, presentation: Presentation | None = None, media_type: str = _JSON
+    ) -> Payload | bytes:
+        """Return the answer that carries this reply, or a large reply for a thread to print.
 
-        None is for one that is small enough to be printed at once. The bytes are a copy, because
-        a servicer may go on changing its message; to make them holds the loop for the least time.
+        A large one is returned as it is now, in bytes, for `from_snapshot`: a servicer may go on
+        changing its message. To make them holds the event loop for the least time.
+
+        Args:
+            reply: of the method.
+            presentation: how to print JSON.
+            media_type: one of `offers`; an HttpBody has its own.
 
         Raises:
             Unprintable: the reply is over a limit.
         """
-        if self._is_http_body:
-            return None
-        weighs = weight(reply, print_defaults=self._print_defaults, pool=self._pool)
+        if self._is_http_body or media_type in PROTOBUF:
+            return self(reply, presentation, media_type)
+        weighs = self._weigh(reply)
         if weighs > LIMIT:
             raise self._too_large(f"over {LIMIT} messages")
         data: bytes = _METHODS.SerializePartialToString(reply)
+        if len(data) <= REPLY_ON_LOOP and weighs <= ON_LOOP:
+            if presentation is None:
+                return Payload(200, JSON, self._print(reply), self._headers)
+            return self(reply, presentation)
         if len(data) > REPLY_LIMIT:
             raise self._too_large(f"over {REPLY_LIMIT} bytes")
-        return data if len(data) > REPLY_ON_LOOP or weighs > ON_LOOP else None
+        return data
 
     def _too_large(self, told: str) -> Unprintable:
         return Unprintable(self._class.DESCRIPTOR.full_name, f"{told}, the limit of a reply")
@@ -250,18 +267,34 @@ class ResponseEncoder:
             tree = presentation.selection.of(tree)
         return _printed(tree, indent=presentation.indent)
 
-    def _json(self, reply: Message, *, enum_numbers: bool = False) -> bytes:
+    def _first_print(self, reply: Message) -> bytes:
+        field = self._field
+        if field is not None and not self.serializes:
+            self._print = functools.partial(self._field_json, field=field)
+        else:
+            answer: Any = self._answer if field is None else field.message_type
+            print_ = printer(answer, print_defaults=self._print_defaults, pool=self._pool)
+            self._print = print_ if field is None else _within(attrgetter(field.name), print_)
+        return self._print(reply)
+
+    def _first_weigh(self, reply: Message) -> int:
+        descriptor: Any = self._class.DESCRIPTOR
+        self._weigh = weigher(descriptor, print_defaults=self._print_defaults, pool=self._pool)
+        return self._weigh(reply)
+
+    def _json(self, reply: Message, *, enum_numbers: bool) -> bytes:
+        if not enum_numbers:
+            return self._print(reply)
         value = reply if self._field is None else getattr(reply, self._field.name)
-        if self._field is not None and not isinstance(value, Message):
-            return self._field_json(reply, self._field, enum_numbers=enum_numbers)
+        if self._field is not None and not self.serializes:
+            return self._field_json(reply, self._field, enum_numbers=True)
         return to_json(
-            value,
-            print_defaults=self._print_defaults,
-            enum_numbers=enum_numbers,
-            pool=self._pool,
+            value, print_defaults=self._print_defaults, enum_numbers=True, pool=self._pool
         )
 
-    def _field_json(self, reply: Message, field: FieldDescriptor, *, enum_numbers: bool) -> bytes:
+    def _field_json(
+        self, reply: Message, field: FieldDescriptor, *, enum_numbers: bool = False
+    ) -> bytes:
         """Print what is no message as the member of an object, and take it out of there."""
         value = getattr(reply, field.name)
         alone = type(reply)()
@@ -273,6 +306,10 @@ class ResponseEncoder:
         defaults = self._print_defaults or field.message_type is None
         data = to_json(alone, print_defaults=defaults, enum_numbers=enum_numbers, pool=self._pool)
         return _printed(_parsed(data).get(field.json_name, {} if is_map(field) else []))
+
+
+def _within(get: Callable[[Message], Message], print_: Print) -> Print:
+    return lambda reply: print_(get(reply))
 
 
 def _parsed(data: bytes) -> Any:
@@ -331,7 +368,7 @@ def error_payload(
     if own is not None:
         names = {name for name, _ in own.headers}
         rest = [header for header in headers if header[0] not in names]
-        return replace(own, headers=[*own.headers, *rest])
+        return own._replace(headers=[*own.headers, *rest])
     if accept and is_wanted(accept):
         return Payload(told.http, _PROBLEM, to_problem(told.status, told.http, pool=pool), headers)
     return Payload(told.http, JSON, told.status.to_json(pool), headers)

@@ -13,7 +13,8 @@ from transcoder.answer import with_http_status, with_metadata
 from transcoder.asgi import carries_trailers
 from transcoder.calls import Calls
 from transcoder.errors import StatusError
-from transcoder.marshaler import JSON, PROTOBUF
+from transcoder.first_step import resumed
+from transcoder.marshaler import JSON
 from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
@@ -23,7 +24,7 @@ from transcoder.response import Payload, Presentation
 from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Upstream
-from transcoder.watch import Watch, disconnected
+from transcoder.watch import Watch, check_time, disconnected
 
 
 class Rest:
@@ -69,17 +70,24 @@ class Rest:
             headers = list(headers)
             call = self._calls(scope, headers, endpoint.method)
             request, presentation = await self._read(match, scope, headers, receive)
+            check_time(call)
         media_type = endpoint.media_type(headers, presentation)
-        upstream = self._upstream_of(call.method)
+        replying = self._upstream_of(call.method).unary(call, request)
         try:
+            # Most calls end without a wait: `first_step` tells what that saves.
+            waits_for = replying.send(None)
             with Watch(call, functools.partial(disconnected, receive)):
-                reply = await upstream.unary(call, request)
+                reply = await resumed(replying, waits_for)
+        except StopIteration as done:
+            reply = done.value
         except StatusError as error:
             return self.refused(error, scope, call)
         finally:
             if call.details is not None:
                 call.details.answered()
-        payload = await self.printed(endpoint, reply, presentation, media_type)
+        payload = endpoint.encode.printed(reply, presentation, media_type)
+        if not isinstance(payload, Payload):
+            payload = await self._offload.run(endpoint.encode.from_snapshot, payload, presentation)
         if call.initial_metadata or call.trailing_metadata:
             return self.answered(payload, scope, call)
         return payload
@@ -108,9 +116,7 @@ class Rest:
         media_type: str = JSON,
     ) -> Payload:
         """Return a reply as an answer; a large one is printed on a thread."""
-        if media_type in PROTOBUF:
-            return endpoint.encode(reply, presentation, media_type)
-        snapshot = endpoint.encode.snapshot(reply)
-        if snapshot is None:
-            return endpoint.encode(reply, presentation)
-        return await self._offload.run(endpoint.encode.from_snapshot, snapshot, presentation)
+        payload = endpoint.encode.printed(reply, presentation, media_type)
+        if isinstance(payload, Payload):
+            return payload
+        return await self._offload.run(endpoint.encode.from_snapshot, payload, presentation)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -105,7 +104,7 @@ class StreamedAnswer:
         """Return the answer to a call that failed before its first message."""
         if told.content_type != JSON:
             return told
-        return replace(told, body=self._framing.refusal(told.body))
+        return told._replace(body=self._framing.refusal(told.body))
 
     def cut(self, *, at_once: bool = False) -> None:
         """End the connection, so that the client sees that the answer is not whole.

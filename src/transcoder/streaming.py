@@ -34,7 +34,7 @@ from transcoder.streamed_answer import StreamedAnswer
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Request, Upstream
 from transcoder.upstream.behaviours import is_cancelled
-from transcoder.watch import Watch, disconnected
+from transcoder.watch import Watch, check_time, disconnected
 
 TURN = 0.01
 """Seconds after which a stream that never waits lets others have the loop."""
@@ -222,7 +222,12 @@ class Streaming:
 
     @contextlib.contextmanager
     def watched(self, exchange: Exchange, answer: Answer | None = None) -> Iterator[Watch]:
-        """Count a stream among those that are open, and hold it to the limits."""
+        """Count a stream among those that are open, and hold it to the limits.
+
+        Raises:
+            StatusError: DEADLINE_EXCEEDED, there is no time left for it.
+        """
+        check_time(exchange.call)
         with Watch(exchange.call, exchange.gone, 0) as watch:
             self._open.add(watch)
             pulse = Pulse(watch, self.limits, exchange.request, answer)

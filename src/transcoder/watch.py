@@ -1,8 +1,9 @@
 """Who gives a call up: its client, its deadline, or the drain.
 
 An ASGI server does not cancel an application whose client has gone. So somebody has to look, and
-that costs a task. Most calls are over before it is worth one, so only a call that takes its time is
-watched. Even a timer for each is dear: the calls of an event loop share one.
+that costs a task. Most calls are over before it is worth one: `rest` makes no watch for a call that
+never waits, and a watch looks only after a while. Even a timer for each is dear: the calls of an
+event loop share one.
 """
 
 from __future__ import annotations
@@ -35,9 +36,6 @@ class Watch:
         gone: returns when the client has gone away.
         patience: seconds until it is looked for, at most.
 
-    Raises:
-        StatusError: DEADLINE_EXCEEDED, there is no time left for the call.
-
     Raises (on exit):
         StatusError: DEADLINE_EXCEEDED, or what `end` was told.
         Disconnected: the client has gone; there is nobody to answer.
@@ -56,8 +54,6 @@ class Watch:
         rounds = self._rounds = _rounds()
         self._task = asyncio.current_task(rounds.loop)
         left = call.time_remaining()
-        if left is not None and left <= 0:
-            raise StatusError(Code.DEADLINE_EXCEEDED, PASSED)
         if patience == PATIENCE and (left is None or left > PATIENCE):
             rounds.add(self)
         else:
@@ -155,6 +151,16 @@ def _rounds() -> _Rounds:
     if rounds is None or not rounds.loop.is_running():
         rounds = _of_thread.rounds = _Rounds(asyncio.get_running_loop())
     return rounds
+
+
+def check_time(call: Call) -> None:
+    """Refuse a call that has no time left, before it begins.
+
+    Raises:
+        StatusError: DEADLINE_EXCEEDED.
+    """
+    if call.time_remaining() == 0:
+        raise StatusError(Code.DEADLINE_EXCEEDED, PASSED)
 
 
 async def disconnected(receive: Receive) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -11,7 +13,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from orjson import dumps
 
-from transcoder.observe import Tally, encoded
+from transcoder.observe import encoded
 from transcoder.protojson.cache import RECENT, Cache, Compiled
 from transcoder.protojson.encoder import (
     Encode,
@@ -24,10 +26,17 @@ from transcoder.protojson.encoder import (
 from transcoder.protojson.known_encoders import known_encoder
 from transcoder.protojson.unprintable import unprintable
 
+Print = Callable[[Message], bytes]
+"""A message of one type to its JSON, with some options.
+
+Raises:
+    Unprintable: as `to_json` does.
+"""
+
 _Key = tuple[Descriptor, bool, bool, bool, bool, DescriptorPool | None, bool]
 """A type, and what `EncodeOptions` has."""
 
-_documents: dict[_Key, tuple[Encode, Tally]] = {}
+_documents: dict[_Key, Print] = {}
 """Of the types that were whole documents."""
 
 
@@ -63,17 +72,17 @@ def to_json(
     descriptor: Any = type(message).DESCRIPTOR
     compact = indent is None
     key = (descriptor, print_defaults, proto_names, enum_numbers, int64_numbers, pool, compact)
+    if not compact:
+        return _printer(key, indent)(message)
     found = _documents.get(key)
-    encode, tally = _document(key) if found is None else found
-    try:
-        tree = encode(message)
-        data = dumps(tree) if compact else _indented(tree, indent)
-    except Exception:  # noqa: BLE001  whatever it was, json_format decides
-        tally.fallback += 1
-        return _slowly(message, EncodeOptions(*key[1:]), indent)
-    if type(tree) is not Left:
-        tally.fast += 1
-    return data
+    return _document(key)(message) if found is None else found(message)
+
+
+def printer(
+    descriptor: Descriptor, *, print_defaults: bool = False, pool: DescriptorPool | None = None
+) -> Print:
+    """Return what does as `to_json`, for messages of one type."""
+    return _document((descriptor, print_defaults, False, False, False, pool, True))
 
 
 def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Compiled[Encode]:
@@ -90,11 +99,31 @@ def _compile(key: _Key) -> Encode:
 _encoders: Cache[_Key, Encode] = Cache(_compile)
 
 
-def _document(key: _Key) -> tuple[Encode, Tally]:
-    if len(_documents) >= RECENT:
-        _documents.clear()
-    found = _documents[key] = _encoders.find(key).value, encoded(key[0].full_name)
+def _document(key: _Key) -> Print:
+    found = _documents.get(key)
+    if found is None:
+        if len(_documents) >= RECENT:
+            _documents.clear()
+        found = _documents[key] = _printer(key)
     return found
+
+
+def _printer(key: _Key, indent: int | None = None) -> Print:
+    encode, tally, options = _encoders.find(key).value, encoded(key[0].full_name), key[1:]
+    write = dumps if indent is None else functools.partial(_indented, indent=indent)
+
+    def printed(message: Message) -> bytes:
+        try:
+            tree = encode(message)
+            data = write(tree)
+        except Exception:  # noqa: BLE001  whatever it was, json_format decides
+            tally.fallback += 1
+            return _slowly(message, EncodeOptions(*options), indent)
+        if type(tree) is not Left:
+            tally.fast += 1
+        return data
+
+    return printed
 
 
 def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> bytes:
@@ -108,7 +137,7 @@ def _slowly(message: Message, options: EncodeOptions, indent: int | None) -> byt
         raise unprintable(message, options) from None
 
 
-def _indented(tree: Any, indent: int | None) -> bytes:
+def _indented(tree: Any, indent: int) -> bytes:
     if indent == 2:
         return orjson.dumps(tree, option=orjson.OPT_INDENT_2)
     return json.dumps(tree, ensure_ascii=False, indent=indent).encode()

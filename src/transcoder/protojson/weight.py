@@ -110,6 +110,17 @@ def weight(
     return plan.own if plan.inside is None else plan.count((message,), enough)
 
 
+def weigher(
+    descriptor: Descriptor, *, print_defaults: bool, pool: DescriptorPool | None
+) -> Callable[[Message], int]:
+    """Return what does as `weight`, for messages of one type."""
+    plan = _plans.find((descriptor, print_defaults, False, pool)).value
+    own, inside = plan.own, plan.inside
+    if inside is None:
+        return lambda _: own
+    return lambda message: own + inside((message,), LIMIT - own)
+
+
 class _Plan:
     """How the messages of one type are counted.
 
