@@ -33,11 +33,14 @@ if TYPE_CHECKING:
     from transcoder.stream_limits import StreamLimits
     from transcoder.timeouts import Timeout, Timeouts
     from transcoder.transcoder import Transcoder
+    from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
+    from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.tls import Tls
 
 _HOME = {
     "Channel": "upstream.channel",
+    "CircuitBreaker": "upstream.circuit_breaker",
     "Code": "status",
     "ConfigError": "errors",
     "ENVOY": "profile",
@@ -57,6 +60,7 @@ _HOME = {
     "Status": "status",
     "StatusError": "errors",
     "StreamLimits": "stream_limits",
+    "Thresholds": "upstream.breaker",
     "Timeout": "timeouts",
     "Timeouts": "timeouts",
     "Tls": "upstream.tls",
@@ -72,6 +76,7 @@ __all__ = [
     "GRPC_GATEWAY",
     "STRICT",
     "Channel",
+    "CircuitBreaker",
     "Code",
     "ConfigError",
     "EventStream",
@@ -87,6 +92,7 @@ __all__ = [
     "Status",
     "StatusError",
     "StreamLimits",
+    "Thresholds",
     "Timeout",
     "Timeouts",
     "Tls",

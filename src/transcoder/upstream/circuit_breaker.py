@@ -1,0 +1,167 @@
+"""A backend behind a circuit breaker.
+
+gateway.route(service, CircuitBreaker(Channel("users:50051")))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Final, Literal, Self
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+
+from transcoder.errors import ConfigError, StatusError
+from transcoder.status import Code
+from transcoder.upstream import Call, Request
+from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
+from transcoder.upstream.failures import UNAVAILABLE
+from transcoder.upstream.proxy import Remote
+
+_log = logging.getLogger(__name__)
+
+_FAULTS: Final = frozenset(
+    {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS, Code.DEADLINE_EXCEEDED}
+)
+
+
+class CircuitBreaker:
+    """Passes calls on to a backend, unless it fails.
+
+    The backend's fault is UNAVAILABLE, UNKNOWN, INTERNAL, DATA_LOSS, and a deadline that passed,
+    if the call had at least `slow` seconds: a client that gives no time opens nothing.
+
+    Args:
+        upstream: the backend.
+        thresholds: when the breaker opens, and when it closes.
+        by: one breaker for the whole `backend`, or one for each `method`.
+        slow: seconds within which a backend that works has answered.
+        clock: the time in seconds; it must not be one that is set.
+
+    Raises:
+        ConfigError: an option is none.
+    """
+
+    def __init__(
+        self,
+        upstream: Remote,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
+        *,
+        by: Literal["backend", "method"] = "backend",
+        slow: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if by not in {"backend", "method"}:
+            raise ConfigError(f"breaker: by {by!r}: 'backend' or 'method' is expected")
+        self._upstream = upstream
+        self._thresholds = thresholds
+        self._by_method = by == "method"
+        self._slow = slow
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """The state of each breaker that has seen a call, by its method; one alone by ""."""
+        return {name: breaker.state for name, breaker in self._breakers.items()}
+
+    def add(self, service: ServiceDescriptor) -> None:
+        """Learn the methods of a service; see `Remote`."""
+        self._upstream.add(service)
+
+    async def close(self) -> None:
+        """Let go of the backend."""
+        await self._upstream.close()
+
+    async def unary(self, call: Call, request: Request) -> Message:
+        """Return the backend's reply; see `Upstream`."""
+        with self._passing(call) as passage:
+            reply = await self._upstream.unary(call, request)
+            passage.work()
+            return reply
+
+    async def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+        """Return the backend's replies; see `Upstream`. The first of them says that it works."""
+        with self._passing(call) as passage:
+            async with contextlib.aclosing(self._upstream.stream(call, request)) as replies:
+                async for reply in replies:
+                    passage.work()
+                    yield reply
+            passage.work()
+
+    def _passing(self, call: Call) -> _Passage:
+        name = call.method if self._by_method else ""
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            breaker = self._breakers[name] = Breaker(self._thresholds)
+        return _Passage(breaker, call, self._clock, self._slow)
+
+
+class _Passage:
+    """One call through a breaker."""
+
+    __slots__ = ("_begun", "_breaker", "_call", "_clock", "_slow", "_told", "_turn")
+
+    def __init__(
+        self, breaker: Breaker, call: Call, clock: Callable[[], float], slow: float
+    ) -> None:
+        self._breaker = breaker
+        self._call = call
+        self._clock = clock
+        self._slow = slow
+        self._told = False
+        self._begun = clock()
+        self._turn: int | None = None
+
+    def __enter__(self) -> Self:
+        self._turn = self._breaker.admit(self._begun)
+        if self._turn is None:
+            seconds = max(1, math.ceil(self._breaker.retry_after(self._begun)))
+            headers = [("retry-after", str(seconds))]
+            refusal = StatusError(Code.UNAVAILABLE, UNAVAILABLE, headers=headers)
+            refusal.log = f"the breaker of {self._call.method} is {self._breaker.state.value}"
+            raise refusal
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
+        if self._told:
+            return
+        if error is None or isinstance(error, GeneratorExit):
+            self._breaker.gave_up(self._turn)
+        elif isinstance(error, StatusError):
+            self._tell(works=not self._is_fault(error))
+        elif isinstance(error, asyncio.CancelledError):
+            if self._call.time_remaining() == 0 and self._took_long():
+                self._tell(works=False)
+            else:
+                self._breaker.gave_up(self._turn)
+        else:
+            self._tell(works=False)
+
+    def work(self) -> None:
+        """Take note that the backend works."""
+        if not self._told:
+            self._tell(works=True)
+
+    def _is_fault(self, error: StatusError) -> bool:
+        code = error.status.code
+        if code is Code.DEADLINE_EXCEEDED:
+            return self._took_long()
+        return code in _FAULTS
+
+    def _took_long(self) -> bool:
+        return self._clock() - self._begun >= self._slow
+
+    def _tell(self, *, works: bool) -> None:
+        self._told = True
+        breaker = self._breaker
+        before = breaker.state
+        report = breaker.worked if works else breaker.failed
+        report(self._turn, self._clock())
+        if breaker.state is not before:
+            _log.warning("the breaker of %s is %s", self._call.method, breaker.state.value)
