@@ -37,6 +37,17 @@ class Passing:
 
 
 @dataclass
+class Selecting(Passing):
+    """Notes which methods there are."""
+
+    methods: Mapping[str, Sequence[PathTemplate]] = field(default_factory=dict)
+
+    def compile(self, methods: Mapping[str, Sequence[PathTemplate]]) -> None:
+        """Note them."""
+        self.methods = methods
+
+
+@dataclass
 class Refusing(Passing):
     """Refuses."""
 
@@ -305,3 +316,13 @@ def test_wrong_options(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Chain(**options)
     assert str(caught.value).startswith(problem)
+
+
+def test_selective() -> None:
+    """Policies with selectors of their own learn of all methods, those of overrides included."""
+    policy, other = Selecting("a"), Selecting("a")
+    chain = Chain([policy], overrides={METHOD: {"a": other}})
+    chain.compile(METHODS)
+
+    assert policy.methods == METHODS
+    assert other.methods == METHODS

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
 from transcoder.path_template import PathTemplate
-from transcoder.policies.selectors import Selectors
+from transcoder.policies.selectors import Choices, Selectors
 
 METHOD = "shop.v1.Orders.GetOrder"
 
@@ -121,3 +122,41 @@ def test_nothing_meant() -> None:
     """A name that no method has is an error at start."""
     with pytest.raises(ConfigError, match=r"public: no method here fits shop\.v2\.\*"):
         Selectors("public", ["shop.v2.*"]).check({METHOD: []})
+
+
+def of(choices: Choices[str], method: str = "", path: str = "") -> tuple[str, ...]:
+    """Return what a call has of some choices."""
+    return choices.of(CallDetails("http", method=method, path=path))
+
+
+def test_choices() -> None:
+    """A method has all values whose selectors mean it, in their order, on whichever path."""
+    choices = Choices("require", {"/v1/orders/**": "a", "shop.*": "b", "shop.v1.Carts.*": "c"})
+    other = "shop.v1.Carts.GetCart"
+    choices.compile({METHOD: [PathTemplate.parse("/v1/orders/{id}")], other: []})
+
+    assert of(choices, method=METHOD, path=f"/{METHOD}") == ("a", "b")
+    assert of(choices, method=other, path="/v1/orders/x") == ("b", "c")
+
+
+def test_choices_of_paths() -> None:
+    """A path of no method has values of its own, a method that came later those of its name."""
+    choices = Choices("require", {"/docs": "a", "*": "b", METHOD: "c"})
+    choices.compile({METHOD: []})
+
+    assert of(choices, path="/docs") == ("a", "b")
+    assert of(choices, path="/elsewhere") == ("b",)
+    assert of(choices, method="shop.v1.Late.Get", path="/docs") == ("b",)
+    assert of(choices, method="shop.v1.Late.Get", path="/docs") == ("b",)
+
+
+def test_no_choices() -> None:
+    """Without any, no call has a value."""
+    assert of(Choices("require", {}), method=METHOD) == ()
+
+
+def test_choices_of_nothing() -> None:
+    """A selector that means no method is an error at start."""
+    choices = Choices("require", {"shop.v1.Order.*": "a"})
+    with pytest.raises(ConfigError, match=r"require: no method here fits shop.v1.Order.\*"):
+        choices.compile({METHOD: []})

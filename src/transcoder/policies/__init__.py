@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from transcoder.policies.ip_filter import IpFilter
     from transcoder.policies.policy import (
         Authenticator,
+        Check,
         Denied,
         Now,
         Policy,
         Resource,
+        Selective,
         Stage,
         Writer,
         load,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from transcoder.policies.rate_limit import RateLimit
     from transcoder.policies.rates import Limiter, Rate
     from transcoder.policies.request_id import RequestId
+    from transcoder.policies.requirement import Requirement
     from transcoder.policies.security_headers import SecurityHeaders
     from transcoder.policies.shared_limit import SharedLimiter
 
@@ -38,6 +41,7 @@ _HOME = {
     "Authenticator": "policies.policy",
     "CallDetails": "call_details",
     "Ceiling": "policies.ceilings",
+    "Check": "policies.policy",
     "ConcurrencyLimit": "policies.concurrency",
     "Denied": "policies.policy",
     "Gradient": "policies.ceilings",
@@ -51,8 +55,10 @@ _HOME = {
     "Rate": "policies.rates",
     "RateLimit": "policies.rate_limit",
     "RequestId": "policies.request_id",
+    "Requirement": "policies.requirement",
     "Resource": "policies.policy",
     "SecurityHeaders": "policies.security_headers",
+    "Selective": "policies.policy",
     "SharedLimiter": "policies.shared_limit",
     "Stage": "policies.policy",
     "Writer": "policies.policy",
@@ -64,6 +70,7 @@ __all__ = [
     "Authenticator",
     "CallDetails",
     "Ceiling",
+    "Check",
     "ConcurrencyLimit",
     "Denied",
     "Gradient",
@@ -77,8 +84,10 @@ __all__ = [
     "Rate",
     "RateLimit",
     "RequestId",
+    "Requirement",
     "Resource",
     "SecurityHeaders",
+    "Selective",
     "SharedLimiter",
     "Stage",
     "Writer",

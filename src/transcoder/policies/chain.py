@@ -13,13 +13,14 @@ from typing import Any, Final, TypeAlias
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
-from transcoder.path_template import PathTemplate
 from transcoder.policies.policy import (
     Authenticator,
     Denied,
+    Methods,
     Now,
     Policy,
     Resource,
+    Selective,
     Stage,
     Writer,
     check_policy,
@@ -74,7 +75,7 @@ class Chain:
         self._check_overrides()
         self._observers = [each for each in observers if isinstance(each, Observer)]
         self._auditors = [each for each in observers if isinstance(each, Auditor)]
-        self._methods: Mapping[str, Sequence[PathTemplate]] = {}
+        self._methods: Methods = {}
         self._of_method: dict[str, tuple[Policy, ...]] = {}
         self._default: tuple[Policy, ...] | None = None
         self._by_path = bool(self._public) or bool(self._overrides)
@@ -103,7 +104,7 @@ class Chain:
         """Say whether nobody needs to be known for a method, by its full name."""
         return self._is_public(method, "")
 
-    def compile(self, methods: Mapping[str, Sequence[PathTemplate]]) -> None:
+    def compile(self, methods: Methods) -> None:
         """Put together what stands before each method.
 
         Args:
@@ -116,6 +117,9 @@ class Chain:
         self._of_method.clear()
         for selectors in (self._public, *(selectors for selectors, _ in self._overrides)):
             selectors.check(methods)
+        for policy in self._all:
+            if isinstance(policy, Selective):
+                policy.compile(methods)
         for method in methods:
             self._of_method[method] = self._assembled(method, "")
 

@@ -11,14 +11,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, Headers, StatusError
+from transcoder.path_template import PathTemplate
 from transcoder.status import Code
 
 GROUP: Final = "transcoder.policies"
 """The entry points under which installed packages offer policies."""
+
+Methods: TypeAlias = Mapping[str, Sequence[PathTemplate]]
+"""All methods by their full names, with the templates of their paths."""
 
 
 class Stage(enum.IntEnum):
@@ -125,6 +129,33 @@ class Resource(Protocol):
 
     async def close(self) -> None:
         """Close it; the application stops."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A policy with options that mean some calls only; see `selectors.Choices`."""
+
+    def compile(self, methods: Methods) -> None:
+        """Find out which methods they mean; the application starts.
+
+        Raises:
+            ConfigError: a selector means nothing, or a method by some of its paths only.
+        """
+        ...
+
+
+@runtime_checkable
+class Check(Protocol):
+    """Something without which calls had better go elsewhere; readiness asks for it."""
+
+    @property
+    def name(self) -> str:
+        """What readiness calls it."""
+        ...
+
+    async def check(self) -> str:
+        """Return what is amiss, for the operator; empty while all is well."""
         ...
 
 

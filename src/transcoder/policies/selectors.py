@@ -15,12 +15,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 
+from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, InvalidRequest
 from transcoder.path_template import Kind, PathTemplate, Segment
-from transcoder.policies.policy import check_texts
+from transcoder.policies.policy import Methods, check_texts
 from transcoder.route import Miss, Route
 from transcoder.routing import Router
+
+T = TypeVar("T")
+
+_KEPT: Final = 10_000
 
 _NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)*(?:[A-Za-z_][A-Za-z0-9_]*|\*)")
 
@@ -81,7 +87,7 @@ class Selectors:
         except InvalidRequest:
             return False
 
-    def check(self, methods: Mapping[str, Sequence[PathTemplate]]) -> None:
+    def check(self, methods: Methods) -> None:
         """Check that each of the names means something.
 
         Args:
@@ -105,6 +111,59 @@ class Selectors:
                 problem = f"{self._option}: {pattern} means some of the paths of {method}"
                 raise ConfigError(f"{problem}, and not all of {template}: name the method instead")
         return True
+
+
+class Choices(Generic[T]):
+    """Values that an option gives by selector; a call has all of them that fit it, in their order.
+
+    Args:
+        option: its name, for messages.
+        by_selector: the values.
+
+    Raises:
+        ConfigError: one of the keys is no selector.
+
+    >>> choices = Choices("require", {"shop.v1.Orders.*": "read", "*": "any"})
+    >>> choices.of(CallDetails("grpc", method="shop.v1.Orders.GetOrder"))
+    ('read', 'any')
+    """
+
+    def __init__(self, option: str, by_selector: Mapping[str, T]) -> None:
+        self._choices = [(Selectors(option, [text]), value) for text, value in by_selector.items()]
+        self._methods: Methods = {}
+        self._of_method: dict[str, tuple[T, ...]] = {}
+
+    def compile(self, methods: Methods) -> None:
+        """Find out which values the methods have.
+
+        Raises:
+            ConfigError: a selector means nothing, or a method by some of its paths only.
+        """
+        for selectors, _ in self._choices:
+            selectors.check(methods)
+        self._methods = methods
+        self._of_method = {method: self._of(method, "") for method in methods}
+
+    def of(self, call: CallDetails) -> tuple[T, ...]:
+        """Return the values of a call."""
+        if not self._choices:
+            return ()
+        if not call.method:
+            return self._of("", call.path)
+        found = self._of_method.get(call.method)
+        if found is None:
+            found = self._of(call.method, "")
+            if len(self._of_method) < _KEPT:
+                self._of_method[call.method] = found
+        return found
+
+    def _of(self, method: str, path: str) -> tuple[T, ...]:
+        templates = self._methods.get(method, ())
+        return tuple(
+            value
+            for selectors, value in self._choices
+            if (selectors.selects(method, templates) if method else selectors.selects_path(path))
+        )
 
 
 def _fits(name: str, method: str) -> bool:
