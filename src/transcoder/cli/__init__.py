@@ -16,6 +16,7 @@ except ImportError as missing:
 from transcoder.cli.call import call
 from transcoder.cli.check import check
 from transcoder.cli.explain import explain
+from transcoder.cli.keys import keys
 from transcoder.cli.new import new
 from transcoder.cli.openapi import openapi
 from transcoder.cli.routes import routes
@@ -52,3 +53,4 @@ main.add_command(check)
 main.add_command(openapi)
 main.add_command(serve)
 main.add_command(call)
+main.add_command(keys)

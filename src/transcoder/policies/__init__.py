@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transcoder.call_details import CallDetails, Principal
     from transcoder.events import Auditor, Observer
+    from transcoder.policies.api_keys import ApiKeys
     from transcoder.policies.ceilings import Ceiling, Gradient
     from transcoder.policies.concurrency import ConcurrencyLimit
     from transcoder.policies.internal import Internal
     from transcoder.policies.ip_filter import IpFilter
+    from transcoder.policies.key_file import KeyFile
+    from transcoder.policies.mutual_tls import MutualTls
     from transcoder.policies.policy import (
         Authenticator,
         Check,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from transcoder.policies.shared_limit import SharedLimiter
 
 _HOME = {
+    "ApiKeys": "policies.api_keys",
     "Auditor": "events",
     "Authenticator": "policies.policy",
     "CallDetails": "call_details",
@@ -47,7 +51,9 @@ _HOME = {
     "Gradient": "policies.ceilings",
     "Internal": "policies.internal",
     "IpFilter": "policies.ip_filter",
+    "KeyFile": "policies.key_file",
     "Limiter": "policies.rates",
+    "MutualTls": "policies.mutual_tls",
     "Now": "policies.policy",
     "Observer": "events",
     "Policy": "policies.policy",
@@ -66,6 +72,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ApiKeys",
     "Auditor",
     "Authenticator",
     "CallDetails",
@@ -76,7 +83,9 @@ __all__ = [
     "Gradient",
     "Internal",
     "IpFilter",
+    "KeyFile",
     "Limiter",
+    "MutualTls",
     "Now",
     "Observer",
     "Policy",
