@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -18,6 +19,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 from transcoder.descriptors import Descriptors, assemble
 from transcoder.errors import ConfigError
 from transcoder.upstream.tls import Tls
+
+_Answer = TypeVar("_Answer")
 
 _REFLECTION = "grpc.reflection."
 _VERSIONS = ("v1", "v1alpha")
@@ -36,12 +39,45 @@ def reflect(target: str, *, tls: Tls | None = None, timeout: float = 10) -> Desc
         ConfigError: the server does not answer, has no reflection, or describes nonsense; or a
             file of `tls` cannot be read.
     """
+    return _ask(target, tls, timeout, lambda conversation: _described(conversation, target))
+
+
+def reflect_files(
+    target: str, symbol: str, *, tls: Tls | None = None, timeout: float = 10
+) -> list[FileDescriptorProto]:
+    """Return the file that declares a symbol, and all that it imports.
+
+    A server knows types that none of its methods name, such as those of error details.
+
+    Args:
+        target: as for `reflect`.
+        symbol: full name of a message.
+        tls: as for `reflect`.
+        timeout: seconds for all of it.
+
+    Returns:
+        Nothing if the server does not know it.
+
+    Raises:
+        ConfigError: as by `reflect`.
+    """
+    request = ServerReflectionRequest(file_containing_symbol=symbol)
+    return _ask(
+        target,
+        tls,
+        timeout,
+        lambda conversation: _with_imports(conversation, conversation.files([request]), target),
+    )
+
+
+def _ask(
+    target: str, tls: Tls | None, timeout: float, question: Callable[[_Conversation], _Answer]
+) -> _Answer:
     deadline = time.monotonic() + timeout
     with dial(target, tls) as channel:
         for version in _VERSIONS:
-            conversation = _Conversation(channel, version, deadline)
             try:
-                return _described(conversation, target)
+                return question(_Conversation(channel, version, deadline))
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                     code, details = error.code().name, " ".join(str(error.details()).split())
@@ -100,17 +136,24 @@ def _described(conversation: _Conversation, target: str) -> Descriptors:
     files = conversation.files(
         ServerReflectionRequest(file_containing_symbol=name) for name in listed
     )
+    files = _with_imports(conversation, files, target)
+    declared = {
+        f"{file.package}.{each.name}".lstrip(".") for file in files for each in file.service
+    }
+    return assemble(files, [name for name in listed if name in declared], target)
+
+
+def _with_imports(
+    conversation: _Conversation, files: list[FileDescriptorProto], target: str
+) -> list[FileDescriptorProto]:
     while missing := _missing(files):
         found = conversation.files(
             ServerReflectionRequest(file_by_filename=name) for name in missing
         )
         if not any(file.name in missing for file in found):
             raise ConfigError(f"{target} does not describe {missing[0]}, which its files import")
-        files += found
-    declared = {
-        f"{file.package}.{each.name}".lstrip(".") for file in files for each in file.service
-    }
-    return assemble(files, [name for name in listed if name in declared], target)
+        files = [*files, *found]
+    return files
 
 
 def _missing(files: Iterable[FileDescriptorProto]) -> list[str]:

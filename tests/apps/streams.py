@@ -28,6 +28,9 @@ Part: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Part"))
 HttpBody: Any = GetMessageClass(POOL.FindMessageTypeByName("google.api.HttpBody"))
 Sum: Any = GetMessageClass(POOL.FindMessageTypeByName("streams.v1.Sum"))
 
+Edition: Any = GetMessageClass(POOL.FindMessageTypeByName("edition.v1.Edition"))
+DETAILS = {"detail": Told(number=7), "foreign": Edition(explicit="of a file that none imports")}
+
 
 class Streams:
     """The servicer.
@@ -124,9 +127,9 @@ class Streams:
             assert task is not None
             task.cancel()
             await asyncio.sleep(9)
-        if request.how == "detail":
+        if request.how in DETAILS:
             detail = Any_()
-            detail.Pack(Told(number=7))
+            detail.Pack(DETAILS[request.how])
             raise StatusError(Code.ABORTED, "with a detail", [detail])
         code = grpc.StatusCode.ABORTED if request.how == "abort" else grpc.StatusCode.OUT_OF_RANGE
         await context.abort(code, f"no message {number}")

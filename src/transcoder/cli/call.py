@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,20 +9,32 @@ import click
 from transcoder.cli.source import Unreadable, told
 
 if TYPE_CHECKING:
-    import grpc
     from google.protobuf.descriptor import MethodDescriptor
-    from google.protobuf.message import Message
 
     from transcoder.descriptors import Descriptors
 
+_INTERRUPTED = 130
+"""What a shell tells of a process that SIGINT ended."""
 
-@click.command()
+
+@click.command(short_help="Call a method by its name, over gRPC or REST.")
 @click.option("--tls", is_flag=True, help="Speak TLS to the server.")
 @click.option("--ca", metavar="FILE", help="Authorities to trust in place of gRPC's own, PEM.")
 @click.option("--cert", metavar="FILE", help="Our certificate, for a server that asks, PEM.")
 @click.option("--key", metavar="FILE", help="The private key of --cert, PEM.")
-@click.option("--header", "-H", multiple=True, metavar="NAME:VALUE", help="Metadata to send.")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds that the call may take.")
+@click.option(
+    "--header",
+    "-H",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="Metadata, or a header, to send; may be given several times.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long the call may take; without it, as long as the server lets it.",
+)
 @click.option("--rest", metavar="URL", help="Call over HTTP there, by the method's rule.")
 @click.argument("target")
 @click.argument("method")
@@ -33,32 +42,55 @@ if TYPE_CHECKING:
 def call(target: str, method: str, data: str, *, tls: bool, **options: Any) -> None:
     """Call METHOD of the gRPC server at TARGET with the JSON message DATA.
 
-    The server needs reflection. DATA of - is stdin; a stream of requests is JSON values one after
-    another. Each reply is a line. A status other than OK goes to stderr, and the exit code is 1.
+    TARGET is HOST:PORT or unix:/path, of a server with reflection. METHOD is its full name, or the
+    end of it if no other method's name ends so: GetUser. DATA is {} unless given, and - is stdin. A
+    stream of requests is JSON values one after another, or one array of them; from stdin each is
+    sent as it comes. Each reply is a line.
+
+    A status other than OK goes to stderr with its details. Their types, as those inside of Any, are
+    looked up by reflection.
+
+    \b
+    Exit codes:
+      0    the status is OK
+      1    the call was made, and its status is another one
+      2    no such server, no such method, no such message: told before the call, or ending it
+      130  interrupted
 
     \b
     Examples:
       transcoder call localhost:50051 services.user.v1.UserService/GetUser '{"id": "ada"}'
-      transcoder call localhost:50051 services.user.v1.UserService.WatchUsers --timeout 5
-      transcoder call localhost:50051 --rest http://localhost:8080 a.v1.Books/List '{"size": 2}'
+      transcoder call localhost:50051 WatchUsers --timeout 5
+      jq -c '.[]' users.json | transcoder call localhost:50051 ImportUsers -
+      transcoder call localhost:50051 GetUser '{"id": "ada"}' --rest http://localhost:8080
     """
-    from transcoder.reflection_client import dial, reflect
+    from transcoder.cli.call_requests import Requests
+    from transcoder.cli.grpc_call import call_over_grpc
+    from transcoder.cli.message_types import Types
+    from transcoder.cli.rest_call import call_over_rest
+    from transcoder.reflection_client import dial, reflect, reflect_files
     from transcoder.upstream.tls import Tls
 
+    url: str = options["rest"] or ""
     files = {"ca": options["ca"], "certificate": options["cert"], "key": options["key"]}
-    if any(files.values()) and not tls:
+    if any(files.values()) and not tls and not url.startswith("https:"):
         raise click.UsageError("--ca, --cert and --key go with --tls")
-    metadata = [_pair(each) for each in options["header"]]
+    said = {"metadata": [_pair(each) for each in options["header"]], "timeout": options["timeout"]}
     with told(Unreadable):
-        trust = Tls(**files) if tls else None
-        rpc = _method(reflect(target, tls=trust), method)
-        requests = list(_requests(rpc, sys.stdin.read() if data == "-" else data))
-        if options["rest"]:
-            _call_rest(options["rest"], rpc, requests, metadata, options["timeout"])
-            return
-        channel = dial(target, trust)
-    with channel:
-        _call(channel, rpc, requests, metadata=metadata, timeout=options["timeout"])
+        trust = Tls(**files)
+        over = trust if tls else None
+        descriptors = reflect(target, tls=over)
+        rpc = _method(descriptors, method)
+        types = Types(descriptors, lambda name: reflect_files(target, name, tls=over))
+        requests = Requests(rpc, data, types)
+        try:
+            if url:
+                call_over_rest(url, rpc, requests, types, trust, **said)
+            else:
+                with dial(target, over) as channel:
+                    call_over_grpc(channel, rpc, requests, types, **said)
+        except KeyboardInterrupt:
+            raise SystemExit(_INTERRUPTED) from None
 
 
 def _pair(header: str) -> tuple[str, str]:
@@ -70,105 +102,18 @@ def _pair(header: str) -> tuple[str, str]:
 
 def _method(descriptors: Descriptors, name: str) -> MethodDescriptor:
     from transcoder.errors import ConfigError
+    from transcoder.values import suggestion
 
     wanted = name.strip("/").replace("/", ".")
     known = {rpc.full_name: rpc for service in descriptors.services for rpc in service.methods}
     if wanted in known:
         return known[wanted]
+    ending = [full for full in known if full.endswith(f".{wanted}")]
+    if len(ending) == 1:
+        return known[ending[0]]
+    if ending:
+        raise ConfigError(f"several methods are named {wanted}: {', '.join(sorted(ending))}")
+    ends = {full.split(".", full.count(".") - wanted.count("."))[-1] for full in known}
+    near = suggestion(wanted, ends)
     listed = ", ".join(sorted(known)[:20])
-    raise ConfigError(f"the server has no method {wanted}; it has {listed or 'none'}")
-
-
-def _requests(rpc: MethodDescriptor, text: str) -> Iterator[Message]:
-    from google.protobuf.message_factory import GetMessageClass
-
-    from transcoder.errors import ConfigError, InvalidRequest
-    from transcoder.protojson import from_json
-
-    values = list(_values(text))
-    if len(values) != 1 and not rpc.client_streaming:
-        raise ConfigError(f"{rpc.full_name} takes one message, and there are {len(values)}")
-    for value in values:
-        try:
-            yield from_json(value.encode(), GetMessageClass(rpc.input_type))
-        except InvalidRequest as error:
-            raise ConfigError(f"the request: {error.status.message}") from None
-
-
-def _values(text: str) -> Iterator[str]:
-    from transcoder.errors import ConfigError
-
-    decoder = json.JSONDecoder()
-    rest = text.strip()
-    while rest:
-        try:
-            _, end = decoder.raw_decode(rest)
-        except ValueError as error:
-            raise ConfigError(f"the request is no JSON: {error}") from None
-        yield rest[:end]
-        rest = rest[end:].lstrip()
-
-
-def _call(
-    channel: grpc.Channel, rpc: MethodDescriptor, requests: list[Message], **options: Any
-) -> None:
-    import grpc
-    from google.protobuf.message_factory import GetMessageClass
-
-    from transcoder.protojson import to_json
-
-    takes = "stream" if rpc.client_streaming else "unary"
-    returns = "stream" if rpc.server_streaming else "unary"
-    call_method = getattr(channel, f"{takes}_{returns}")(
-        f"/{rpc.containing_service.full_name}/{rpc.name}",
-        GetMessageClass(rpc.input_type).SerializeToString,
-        GetMessageClass(rpc.output_type).FromString,
-    )
-    try:
-        given = iter(requests) if rpc.client_streaming else requests[0]
-        answer = call_method(given, **options)
-        for reply in answer if rpc.server_streaming else [answer]:
-            click.echo(to_json(reply))
-    except grpc.RpcError as error:
-        click.echo(f"{error.code().name}: {error.details() or ''}", err=True)
-        raise SystemExit(1) from None
-
-
-def _call_rest(
-    url: str,
-    rpc: MethodDescriptor,
-    requests: list[Message],
-    metadata: list[tuple[str, str]],
-    timeout: float | None,
-) -> None:
-    import urllib.error
-    import urllib.request
-
-    from transcoder.cli.rest_call import request_of
-    from transcoder.errors import ConfigError
-    from transcoder.http_rule import bindings
-
-    if not url.startswith(("http://", "https://")) or rpc.client_streaming:
-        raise ConfigError("--rest takes an http:// URL, and a method of one request")
-    found = bindings(rpc)
-    if not found:
-        raise ConfigError(f"{rpc.full_name} has no HTTP rule")
-    made = request_of(found[0], requests[0])
-    click.echo(f"{made.method} {made.target}", err=True)
-    headers = {"Accept": "application/x-ndjson" if rpc.server_streaming else "application/json"}
-    if made.body is not None:
-        headers["Content-Type"] = "application/json"
-    headers.update(metadata)
-    request = urllib.request.Request(  # noqa: S310  its scheme is looked at above
-        url.rstrip("/") + made.target, made.body, headers, method=made.method
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310  as above
-            for line in answer:
-                click.echo(line.rstrip(b"\n"))
-    except urllib.error.HTTPError as error:
-        with error:
-            click.echo(f"{error.code} {error.read().decode(errors='replace')}", err=True)
-        raise SystemExit(1) from None
-    except urllib.error.URLError as error:
-        raise ConfigError(f"{url} does not answer: {error.reason}") from None
+    raise ConfigError(f"the server has no method {wanted}{near or f'; it has {listed or None}'}")

@@ -1,0 +1,62 @@
+"""What docs/command.md says of `transcoder call`, against the example service as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pages import ROOT, fits, page
+
+PAGE = page("command.md")
+SECTION = "## Call a method"
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The ports of the example service, with no users yet."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.user", "--http=localhost:0", "--grpc=localhost:0"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        told = re.match(r"REST on \S*:(\d+), gRPC on \S*:(\d+)\.", process.stdout.readline())
+        assert told is not None
+        yield told[1], told[2]
+        process.kill()
+
+
+def test_calls(ports: tuple[str, str], tmp_path: Path) -> None:
+    """Each command does what the page says of it."""
+    section = PAGE.section(SECTION)
+    commands = [line for line in section.splitlines() if "transcoder call " in line]
+    http, grpc = ports
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = [
+        subprocess.run(
+            ["sh", "-c", command.replace(":50051", f":{grpc}").replace(":8080", f":{http}")],
+            env={**os.environ, "PATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for command in commands
+    ]
+    created, got, imported, refused, over_rest = done
+
+    assert [each.returncode for each in done] == [0, 0, 0, 1, 0]
+    assert fits('{"id":"ada","name":"Ada",...}', created.stdout)
+    assert got.stdout == created.stdout == over_rest.stdout
+    assert fits('{"createdCount":"1","failedCount":"1",...}', imported.stdout)
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert refused.stderr == shown
+    assert over_rest.stderr == "GET /v1/users/ada\n"
