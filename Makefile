@@ -35,6 +35,7 @@ bench: $(VENV) ## Run every benchmark
 
 fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
 	JSON_CASES=100000 $(BIN)/pytest -q --timeout=0 tests/protojson/test_differential.py
+	PATH_CASES=100000 $(BIN)/pytest -q --timeout=0 tests/policies/test_same_path.py
 	@for target in $(notdir $(wildcard fuzz/corpus/*)); do \
 	  echo "== $$target"; $(BIN)/python fuzz/run.py $$target -max_total_time=$(SECONDS) || exit 1; \
 	done

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from transcoder.call_details import CallDetails, Principal
     from transcoder.events import Auditor, Observer
     from transcoder.policies.api_keys import ApiKeys
+    from transcoder.policies.authorization import Authorization, Grant
     from transcoder.policies.ceilings import Ceiling, Gradient
     from transcoder.policies.concurrency import ConcurrencyLimit
     from transcoder.policies.internal import Internal
@@ -43,12 +44,14 @@ _HOME = {
     "ApiKeys": "policies.api_keys",
     "Auditor": "events",
     "Authenticator": "policies.policy",
+    "Authorization": "policies.authorization",
     "CallDetails": "call_details",
     "Ceiling": "policies.ceilings",
     "Check": "policies.policy",
     "ConcurrencyLimit": "policies.concurrency",
     "Denied": "policies.policy",
     "Gradient": "policies.ceilings",
+    "Grant": "policies.authorization",
     "Internal": "policies.internal",
     "IpFilter": "policies.ip_filter",
     "KeyFile": "policies.key_file",
@@ -75,12 +78,14 @@ __all__ = [
     "ApiKeys",
     "Auditor",
     "Authenticator",
+    "Authorization",
     "CallDetails",
     "Ceiling",
     "Check",
     "ConcurrencyLimit",
     "Denied",
     "Gradient",
+    "Grant",
     "Internal",
     "IpFilter",
     "KeyFile",
