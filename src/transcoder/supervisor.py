@@ -38,7 +38,7 @@ QUICK = 5.0
 BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until a worker is replaced, by how many ended quickly in a row."""
 
-_OVERTIME = 10.0
+OVERTIME = 10.0
 
 
 class Supervisor:
@@ -102,7 +102,7 @@ class Supervisor:
         for worker in self._workers:
             worker.drain(self._settle)
         # The grace of requests, and that of the application to stop.
-        limit = self._settle + 2 * self._options["grace"] + _OVERTIME
+        limit = self._settle + 2 * self._options["grace"] + OVERTIME
         done, late = await asyncio.wait(kept, timeout=limit)
         if late:
             _log.error("%d workers did not end within %g s", len(late), limit)
