@@ -199,7 +199,7 @@ class Gateway(Starlette):
         inbound = Inbound(
             profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
         )
-        self._door = HttpDoor(self.chain, proxies) if self.chain else None
+        self._door = HttpDoor(self.chain, proxies, self._enter) if self.chain else None
         self.grpc_door = GrpcDoor(self.chain, proxies) if self.chain else None
         calls = Calls(inbound, timeouts, trusted_peers)
         offload = Offload()
@@ -330,7 +330,7 @@ class Gateway(Starlette):
             self._sockets.adopt(scope)
         if self._door is not None:
             found = self._match(scope) if kind == "http" else self._sockets.find(scope)
-            await self._door(found, scope, receive, send, self._enter)
+            await self._door(found, scope, receive, send)
         elif kind == "http" and not self.user_middleware:
             await self._enter(self._match(scope), scope, receive, send)
         else:

@@ -7,7 +7,7 @@ read, and whether a route fits or not: only who may ask is told that there is no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,6 +17,7 @@ from transcoder.calls import IDENTITY
 from transcoder.errors import StatusError
 from transcoder.forwarded import TrustedProxies
 from transcoder.policies.chain import Chain
+from transcoder.policies.policy import Answered
 from transcoder.refusal import refuse
 from transcoder.route import Match, Miss
 from transcoder.transcoder import Endpoint
@@ -26,6 +27,7 @@ from transcoder.websocket import deny
 Found: TypeAlias = "Match[Any] | Miss | StatusError"
 Enter: TypeAlias = Callable[[Found, Scope, Receive, Send], Awaitable[None]]
 
+_FOUND: Final = "transcoder.found"
 _ENCRYPTED = frozenset({"https", "wss"})
 
 
@@ -35,15 +37,16 @@ class HttpDoor:
     Args:
         chain: the policies.
         proxies: who is believed about the client's address.
+        enter: answers a request, once it is in.
     """
 
-    def __init__(self, chain: Chain, proxies: TrustedProxies) -> None:
+    def __init__(self, chain: Chain, proxies: TrustedProxies, enter: Enter) -> None:
         self._chain = chain
         self._proxies = proxies
+        self._enter = enter
+        self._app = chain.wrapped(self._admit)
 
-    async def __call__(
-        self, found: Found, scope: Scope, receive: Receive, send: Send, enter: Enter
-    ) -> None:
+    async def __call__(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it.
 
         Args:
@@ -51,22 +54,29 @@ class HttpDoor:
             scope: of the request; the call's details are put into it.
             receive: the ASGI channel.
             send: the ASGI channel.
-            enter: answers the request, once it is in.
         """
         call = scope[CALL] = self._details(found, scope)
+        scope[_FOUND] = found
         self._chain.begin(call)
         try:
-            try:
-                await self._chain.admit(call)
-            except StatusError as error:
-                await _refuse(error, scope, receive, send)
-                return
-            if isinstance(found, Miss):
-                # It may be a route of Starlette's that answers.
-                send = _telling(call, send)
-            await enter(found, scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             self._chain.end(call)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found, call = scope.pop(_FOUND), scope[CALL]
+        try:
+            await self._chain.admit(call)
+        except Answered as answered:
+            await send_payload(answered.payload, scope, send)
+            return
+        except StatusError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        if isinstance(found, Miss):
+            # It may be a route of Starlette's that answers.
+            send = _telling(call, send)
+        await self._enter(found, scope, receive, send)
 
     def _details(self, found: Found, scope: Scope) -> CallDetails:
         method, template, streams = "", "", False

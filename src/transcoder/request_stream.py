@@ -58,7 +58,12 @@ class RequestStream(AsyncIterator[M], Generic[M]):
         loop = asyncio.get_running_loop()
         began, received = loop.time(), 0
         while True:
-            message = await self._next(receive, began, received)
+            try:
+                message = await self._next(receive, began, received)
+            except StatusError as error:
+                # Whoever stands between the server and us finds something wrong with the body.
+                self.fail(error)
+                continue
             if message["type"] == "http.disconnect":
                 return
             if self.complete:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from transcoder.policies.api_keys import ApiKeys
     from transcoder.policies.authorization import Authorization, Grant
     from transcoder.policies.ceilings import Ceiling, Gradient
+    from transcoder.policies.compression import Compression, Decompression
     from transcoder.policies.concurrency import ConcurrencyLimit
+    from transcoder.policies.cors import Cors
     from transcoder.policies.internal import Internal
     from transcoder.policies.ip_filter import IpFilter
     from transcoder.policies.key_file import KeyFile
     from transcoder.policies.mutual_tls import MutualTls
     from transcoder.policies.policy import (
+        Answered,
         Authenticator,
         Check,
         Denied,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         Resource,
         Selective,
         Stage,
+        Wrapper,
         Writer,
         load,
     )
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from transcoder.policies.shared_limit import SharedLimiter
 
 _HOME = {
+    "Answered": "policies.policy",
     "ApiKeys": "policies.api_keys",
     "Auditor": "events",
     "Authenticator": "policies.policy",
@@ -48,7 +53,10 @@ _HOME = {
     "CallDetails": "call_details",
     "Ceiling": "policies.ceilings",
     "Check": "policies.policy",
+    "Compression": "policies.compression",
     "ConcurrencyLimit": "policies.concurrency",
+    "Cors": "policies.cors",
+    "Decompression": "policies.compression",
     "Denied": "policies.policy",
     "Gradient": "policies.ceilings",
     "Grant": "policies.authorization",
@@ -70,11 +78,13 @@ _HOME = {
     "Selective": "policies.policy",
     "SharedLimiter": "policies.shared_limit",
     "Stage": "policies.policy",
+    "Wrapper": "policies.policy",
     "Writer": "policies.policy",
     "load": "policies.policy",
 }
 
 __all__ = [
+    "Answered",
     "ApiKeys",
     "Auditor",
     "Authenticator",
@@ -82,7 +92,10 @@ __all__ = [
     "CallDetails",
     "Ceiling",
     "Check",
+    "Compression",
     "ConcurrencyLimit",
+    "Cors",
+    "Decompression",
     "Denied",
     "Gradient",
     "Grant",
@@ -104,6 +117,7 @@ __all__ = [
     "Selective",
     "SharedLimiter",
     "Stage",
+    "Wrapper",
     "Writer",
     "load",
 ]

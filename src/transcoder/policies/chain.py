@@ -10,10 +10,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from starlette.types import ASGIApp
+
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
 from transcoder.policies.policy import (
+    Answered,
     Authenticator,
     Denied,
     Methods,
@@ -22,6 +25,7 @@ from transcoder.policies.policy import (
     Resource,
     Selective,
     Stage,
+    Wrapper,
     Writer,
     check_policy,
     load,
@@ -100,6 +104,13 @@ class Chain:
                 found |= each.security
         return found
 
+    def wrapped(self, app: ASGIApp) -> ASGIApp:
+        """Return an application with the policies around it that are middlewares too."""
+        for each in reversed(self.policies):
+            if isinstance(each, Wrapper):
+                app = each.wrap(app)
+        return app
+
     def is_public(self, method: str) -> bool:
         """Say whether nobody needs to be known for a method, by its full name."""
         return self._is_public(method, "")
@@ -140,25 +151,25 @@ class Chain:
         for each in self._observers:
             each.began(call)
 
-    async def admit(self, call: CallDetails, *, until: Stage | None = None) -> None:
+    async def admit(self, call: CallDetails) -> None:
         """Let a call pass.
 
         Args:
             call: which.
-            until: the stage that it does not meet, nor those behind it; None for all.
 
         Raises:
             StatusError: a policy refuses it.
+            Answered: a policy answers it.
         """
         now = Now(call.started, call.wall)
         for policy in self._of(call):
-            if until is not None and policy.stage >= until:
-                break
             try:
                 waiting = policy.decide(call, now)
                 if waiting is not None:
                     await waiting
                     now = Now(time.monotonic(), time.time())
+            except Answered:
+                raise
             except StatusError as error:
                 self._refused(call, policy, error)
                 raise

@@ -13,9 +13,12 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from starlette.types import ASGIApp
+
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, Headers, StatusError
 from transcoder.path_template import PathTemplate
+from transcoder.response import Payload
 from transcoder.status import Code
 
 GROUP: Final = "transcoder.policies"
@@ -157,6 +160,30 @@ class Check(Protocol):
     async def check(self) -> str:
         """Return what is amiss, for the operator; empty while all is well."""
         ...
+
+
+@runtime_checkable
+class Wrapper(Protocol):
+    """A policy that is an ASGI middleware too, around everything that HTTP requests meet.
+
+    Refusals of all policies pass through it; calls of the gRPC port do not.
+    """
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Return an application around another; it is asked once, at start."""
+        ...
+
+
+class Answered(Exception):
+    """A policy answers a request over HTTP itself, and the call goes no further.
+
+    Args:
+        payload: the answer.
+    """
+
+    def __init__(self, payload: Payload) -> None:
+        super().__init__()
+        self.payload = payload
 
 
 class Denied(StatusError):
