@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from browsers import tab
+from pages import page as page_named
 from services.user.app import create_app
 from transcoder import Listening, Server
 
@@ -67,7 +68,24 @@ async def look(page: Any) -> dict[str, Any]:
     seen["filtered"] = await page.ask(
         "[...document.querySelectorAll('section > details')].filter((one) => !one.hidden).length"
     )
+    seen["event"] = await watch(page)
     return seen
+
+
+async def watch(page: Any) -> dict[str, Any]:
+    """Run the first example of docs/streams.md in the page; return the event that it is told."""
+    example = page_named("streams.md").blocks("js")[0].replace("console.log", "take")
+    take = "const take = (told) => { window.told = told; };"
+    await page.ask(f"{{ {take} {example} window.changes = changes; }} true")
+    await page.wait("changes.readyState === EventSource.OPEN")
+    body = json.dumps(json.dumps({"name": "Bob", "email": "bob@example.com"}))
+    headers = "{'content-type': 'application/json'}"
+    await page.ask(
+        f"fetch('/v1/users', {{method: 'POST', headers: {headers}, body: {body}}}) && true"
+    )
+    told: dict[str, Any] = await page.wait("window.told")
+    await page.ask("changes.close()")
+    return told
 
 
 async def visited(profile: Path) -> dict[str, Any]:
@@ -129,6 +147,13 @@ def test_a_schema(seen: dict[str, Any]) -> None:
 def test_a_filter(seen: dict[str, Any]) -> None:
     """The filter leaves the operations that have its words."""
     assert seen["filtered"] == 1
+
+
+def test_an_event_stream(seen: dict[str, Any]) -> None:
+    """A browser's EventSource is told of changes, as docs/streams.md has it."""
+    told = seen["event"]
+
+    assert (told["change"], told["user"]["name"]) == ("CHANGE_CREATED", "Bob")
 
 
 def test_requests(seen: dict[str, Any]) -> None:
