@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -71,9 +72,7 @@ def test_version() -> None:
     assert script("--version").stdout == f"transcoder, version {version('transcoder')}\n"
 
 
-@pytest.mark.parametrize(
-    "command", [(), ("routes",), ("explain",), ("check",), ("serve",), ("call",)]
-)
+@pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])
 def test_help(run: Run, command: tuple[str, ...]) -> None:
     """Every help has examples, each on a line of its own."""
     helped = run(*command, "--help")
@@ -82,6 +81,42 @@ def test_help(run: Run, command: tuple[str, ...]) -> None:
     examples = helped.stdout.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
     assert len(examples) > 1
     assert all("transcoder " in line or "protoc " in line for line in examples)
+
+
+def test_commands_are_told_whole(run: Run) -> None:
+    """Each command has a sentence that fits, and they stand in the order of their use."""
+    listed = run("--help").stdout.partition("Commands:\n")[2].splitlines()
+
+    assert [line.split()[0] for line in listed] == [*main.commands]
+    assert next(iter(main.commands)) == "new"
+    assert all(line.endswith(".") and not line.endswith("..") for line in listed)
+
+
+@pytest.mark.parametrize("command", ["routes", "explain", "check", "openapi"])
+def test_help_tells_of_sources_and_exit_codes(run: Run, command: str) -> None:
+    """What reads services says where from, and each of its exit codes but 0."""
+    told = " ".join(run(command, "--help").stdout.partition("Options:")[0].split())
+
+    assert "One of --descriptor-set, --image, --module and --reflection says " in told
+    assert re.search(r"The exit code is 1 if .*, and 2 if there is nothing to look at\.", told)
+
+
+def test_completion() -> None:
+    """The shell is told what completes our words, and asks for them."""
+    environment = {**os.environ, "COMP_WORDS": "transcoder ro", "COMP_CWORD": "1"}
+    told, asked = (
+        subprocess.run(
+            [SCRIPT],
+            env={**environment, "_TRANSCODER_COMPLETE": step},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for step in ("bash_source", "bash_complete")
+    )
+
+    assert "complete " in told
+    assert asked == "plain,routes\n"
 
 
 def test_help_is_light() -> None:

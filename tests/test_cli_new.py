@@ -45,7 +45,8 @@ def test_next(here: Path) -> None:
 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
-        f"Wrote {len(files) + 1} files to greeter/ and generated the code of its proto. Next:\n"
+        f"Wrote {len(files) + 1} files to greeter/ and generated the code of its proto.\n"
+        "Next, the last one in a second terminal:\n"
         "  cd greeter\n"
         "  make run\n"
         "  curl localhost:8080/v1/hello/World\n"
@@ -87,6 +88,7 @@ def test_names(here: Path, name: str, package: str, service: str) -> None:
         ("class", "class is a keyword of Python: choose another name"),
         ("calendar", "Python has a module calendar here already"),
         ("grpc", "Python has a module grpc here already"),
+        ("google", "Python has a module google here already"),  # Of many folders.
         ("full", "full is there already, and not an empty folder"),
         ("file", "file is there already, and not an empty folder"),
         ("dangling", "dangling: File exists"),
@@ -108,9 +110,10 @@ def test_refused(here: Path, name: str, told: str) -> None:
     assert sorted(here.rglob("*")) == before
 
 
-def test_an_empty_folder(here: Path) -> None:
-    """A folder that is there is taken while it is empty."""
+def test_an_empty_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is there is taken while it is empty, though Python would import it."""
     (here / "greeter").mkdir()
+    monkeypatch.syspath_prepend(here)
 
     assert new("greeter").exit_code == 0
 

@@ -29,12 +29,19 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-@click.group(context_settings=_SETTINGS)
+class _InOrder(click.Group):
+    """Lists its commands in the order in which a project needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(context_settings=_SETTINGS, cls=_InOrder)
 @click.version_option(package_name="transcoder")
 def main() -> None:
-    """Look at the HTTP routes that google.api.http rules give to gRPC services, and serve them.
+    """Serve gRPC services over REST too, by their google.api.http rules, and look at their routes.
 
-    Each command has examples in its own help: transcoder COMMAND --help.
+    The help of each command tells its options, defaults and exit codes, and has examples.
 
     \b
     Examples:
@@ -47,10 +54,10 @@ def main() -> None:
 
 
 main.add_command(new)
+main.add_command(serve)
+main.add_command(call)
 main.add_command(routes)
 main.add_command(explain)
 main.add_command(check)
 main.add_command(openapi)
-main.add_command(serve)
-main.add_command(call)
 main.add_command(keys)

@@ -7,7 +7,7 @@ import click
 from transcoder.cli.source import Loaded, Unreadable, source_options, told
 
 
-@click.command()
+@click.command(short_help="Find all that is wrong with rules.")
 @click.option(
     "--health",
     metavar="PATH",
@@ -33,8 +33,10 @@ from transcoder.cli.source import Loaded, Unreadable, source_options, told
 def check(loaded: Loaded, *, health: str, openapi: str, docs: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
-    Each problem is one line with file, line and column, as far as they are known: compile with
-    --include_source_info, or use an image of buf. The exit code is 1 if there is any.
+    One of --descriptor-set, --image, --module and --reflection says in which services. Each problem
+    is one line with file, line and column, as far as they are known: compile with
+    --include_source_info, or use an image of buf. The exit code is 1 if there is any, and 2 if
+    there is nothing to look at.
 
     \b
     Examples:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from transcoder.route import Route
 
 
-@click.command()
-@source_options
+@click.command(short_help="Tell what a request matches, and what it becomes.")
 @click.option("--data", "-d", metavar="TEXT", default="", help="The body of the request.")
 @click.option(
     "--content-type",
@@ -25,13 +24,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="The type of the body.",
 )
+@source_options
 @click.argument("method")
 @click.argument("target")
 def explain(loaded: Loaded, *, data: str, content_type: str, method: str, target: str) -> None:
     """Tell what a request matches, what it binds, and the message it becomes.
 
+    METHOD is that of HTTP, and TARGET the path with its query, as a client sends them. One of
+    --descriptor-set, --image, --module and --reflection says which services there are.
+
     If no route answers, tell where each of the nearest ones stopped matching. The exit code is 1
-    if the request would be refused.
+    if the request would be refused, and 2 if there is nothing to look at.
 
     \b
     Examples:

@@ -7,23 +7,25 @@ import click
 from transcoder.cli.source import Loaded, source_options, told
 
 
-@click.command()
+@click.command(short_help="Print the OpenAPI 3.1 document of services.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["json", "yaml"]),
     default="json",
     show_default=True,
-    help="Of the document.",
+    help="What to print it as.",
 )
-@click.option("--title", metavar="TEXT", default="", help="Of the API; default: its package.")
-@click.option("--version", metavar="TEXT", default="", help="Of the API; default: its package's.")
+@click.option("--title", metavar="TEXT", default="", help="Its title; by default the package.")
+@click.option(
+    "--version", metavar="TEXT", default="", help="Its version; by default the package's."
+)
 @click.option("--server", metavar="URL", multiple=True, help="Where the API is; may be repeated.")
 @click.option(
     "--label",
     metavar="LABEL",
     multiple=True,
-    help="Of google.api visibility: tell what is restricted to it, too; may be repeated.",
+    help="Of google.api visibility: what is restricted to it is told, too; may be repeated.",
 )
 @source_options
 def openapi(
@@ -37,9 +39,11 @@ def openapi(
 ) -> None:
     """Print the OpenAPI 3.1 document of services.
 
-    The same services and options give the same bytes. Comments come from a descriptor set with
+    One of --descriptor-set, --image, --module and --reflection says of which. The same services and
+    options give the same bytes. Comments come from a descriptor set with
     --include_source_info, an image, or what is kept beside generated modules. A running gateway
-    tells of its limits too, at /openapi.json.
+    tells of its limits too, at /openapi.json. The exit code is 1 if a rule is wrong, and 2 if there
+    is nothing to look at.
 
     \b
     Examples:

@@ -22,11 +22,14 @@ class _Row:
     place: str
 
 
-@click.command()
-@source_options
+@click.command(short_help="List which path calls which method.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@source_options
 def routes(loaded: Loaded, *, as_json: bool) -> None:
     """List the routes of services.
+
+    One of --descriptor-set, --image, --module and --reflection says of which. The exit code is 1 if
+    a rule is wrong, and 2 if there is nothing to look at.
 
     \b
     Examples:

@@ -25,9 +25,9 @@ def _option(name: str, **attributes: Any) -> Callable[[_Command], _Command]:
 _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 
 
-@click.command()
-@_option("--http", metavar="ADDRESS", default=":8080", help="For REST: HOST:PORT or unix:/path.")
-@_option("--grpc", metavar="ADDRESS", default=":50051", help="For gRPC: HOST:PORT or unix:/path.")
+@click.command(short_help="Serve an application over REST and gRPC.")
+@_option("--http", metavar="ADDRESS", default=":8080", help="Where REST is served.")
+@_option("--grpc", metavar="ADDRESS", default=":50051", help="Where gRPC is served.")
 @_option("--workers", type=click.IntRange(1), default=1, help="How many processes serve.")
 @_seconds("--settle", default=5.0, help="How long a drain still takes new connections.")
 @_seconds("--grace", default=30.0, help="How long calls of one reply may go on then.")
@@ -37,8 +37,12 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **drain: Any) -> None:
     """Serve an application, given as MODULE:ATTRIBUTE, over REST and gRPC.
 
-    The attribute is a Gateway, or a function that returns one. SIGTERM ends the server after a
-    drain, a second one at once. What is logged goes to stderr.
+    The attribute is a Gateway, or a function that returns one. An ADDRESS is HOST:PORT, :PORT for
+    all interfaces, or unix:/path for a Unix socket. An option may be given as the variable of the
+    environment that is named beside it, too.
+
+    SIGTERM ends the server after a drain, a second one at once. What is logged goes to stderr. The
+    exit code is 0 after a drain, and 1 if the server cannot start.
 
     \b
     Examples:

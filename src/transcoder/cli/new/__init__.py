@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,14 @@ class _Template(string.Template):
     delimiter = "@@"
 
 
-@click.command()
+@click.command(short_help="Write a project that runs.")
 @click.argument("name")
 def new(name: str) -> None:
     """Write a project into the folder NAME: a proto, a service with tests, and what runs it.
 
     NAME is of small letters, digits and dashes, such as my-shop, whose Python package is my_shop.
     The folder may be there if it is empty. The code of the proto is generated, so that the project
-    runs at once: what to type next is printed.
+    runs at once: what to type next is printed. The exit code is 2 if nothing can be written.
 
     \b
     Examples:
@@ -49,7 +48,8 @@ def new(name: str) -> None:
         _generate(folder, package)
     except OSError as error:
         raise Unreadable(f"{error.filename or folder}: {error.strerror}") from None
-    click.echo(f"Wrote {count} files to {folder}/ and generated the code of its proto. Next:")
+    click.echo(f"Wrote {count} files to {folder}/ and generated the code of its proto.")
+    click.echo("Next, the last one in a second terminal:")
     click.echo(f"  cd {folder}\n  make run\n  curl localhost:8080/v1/hello/World")
 
 
@@ -59,7 +59,6 @@ def _package(name: str) -> str:
     Raises:
         Unreadable: it is none, or hides another module.
     """
-    import importlib.util
     import keyword
 
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
@@ -69,9 +68,20 @@ def _package(name: str) -> str:
     package = name.replace("-", "_")
     if keyword.iskeyword(package):
         raise Unreadable(f"{package} is a keyword of Python: choose another name")
-    if importlib.util.find_spec(package) is not None:
+    if _is_taken(package):
         raise Unreadable(f"Python has a module {package} here already: choose another name")
     return package
+
+
+def _is_taken(package: str) -> bool:
+    """Say whether Python finds a module of that name; not the project's own folder."""
+    import importlib.util
+
+    found = importlib.util.find_spec(package)
+    if found is None:
+        return False
+    folders = {Path(folder).resolve() for folder in found.submodule_search_locations or ()}
+    return folders != {Path.cwd() / package}
 
 
 def _claim(folder: Path) -> None:
@@ -80,6 +90,8 @@ def _claim(folder: Path) -> None:
 
 
 def _values(name: str, package: str) -> dict[str, str]:
+    from importlib import metadata
+
     noun = package.removesuffix("_service")
     return {
         "name": name,
@@ -94,6 +106,7 @@ def _values(name: str, package: str) -> dict[str, str]:
 def _source() -> str:
     """Return where pip finds this transcoder if it was not the package index, for make."""
     import json
+    from importlib import metadata
 
     told = metadata.distribution("transcoder").read_text("direct_url.json")
     url: str = json.loads(told)["url"] if told else ""
