@@ -5,9 +5,10 @@ from types import ModuleType
 import pytest
 
 import transcoder
+import transcoder.observers
 import transcoder.policies
 
-PACKAGES = [transcoder, transcoder.policies]
+PACKAGES = [transcoder, transcoder.observers, transcoder.policies]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

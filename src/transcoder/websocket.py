@@ -304,8 +304,8 @@ class SocketAnswer:
         self._send = send
         self._binary = binary
         self._pool = scope.get(POOL)
-        call: CallDetails | None = scope.get(CALL)
-        self._told = [] if call is None else call.answer_headers
+        self._call: CallDetails | None = scope.get(CALL)
+        self._told = [] if self._call is None else self._call.answer_headers
         self._connection = connection(scope)
         self._loop = asyncio.get_running_loop()
 
@@ -327,6 +327,8 @@ class SocketAnswer:
         else:
             await self._write({"type": "websocket.send", "bytes": printed.body})
         self.count += 1
+        if self._call is not None:
+            self._call.sent += len(printed.body)
 
     def beat(self) -> None:
         """Do nothing: the server sends pings."""

@@ -135,16 +135,14 @@ class Chain:
             self._of_method[method] = self._assembled(method, "")
 
     async def start(self) -> None:
-        """Open what the policies hold; the application starts."""
-        for policy in self._all:
-            if isinstance(policy, Resource):
-                await policy.start()
+        """Open what policies and observers hold; the application starts."""
+        for each in self._resources:
+            await each.start()
 
     async def close(self) -> None:
         """Close it."""
-        for policy in reversed(self._all):
-            if isinstance(policy, Resource):
-                await policy.close()
+        for each in reversed(self._resources):
+            await each.close()
 
     def begin(self, call: CallDetails) -> None:
         """Tell the observers of a call that has come."""
@@ -242,6 +240,13 @@ class Chain:
         others = [each for _, by_name in self._overrides for each in by_name.values()]
         given = (*self.policies, *(each for each in others if each is not None))
         return list({id(each): each for each in given}.values())
+
+    @property
+    def _resources(self) -> list[Resource]:
+        # Observers first: they are told of what happens until the end.
+        found = [*self._observers, *self._auditors, *self._all]
+        known = {id(each): each for each in found if isinstance(each, Resource)}
+        return list(known.values())
 
     def _check_names(self) -> None:
         seen: set[str] = set()

@@ -1,0 +1,36 @@
+"""What tells operators of calls: who is given to `Gateway(observers=[…])`.
+
+Names are resolved when first used: some need packages that others do without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transcoder.events import Auditor, Observer
+    from transcoder.observers.access_log import AccessLog
+    from transcoder.observers.metrics import Metrics
+
+_HOME = {
+    "AccessLog": "observers.access_log",
+    "Auditor": "events",
+    "Metrics": "observers.metrics",
+    "Observer": "events",
+}
+
+__all__ = ["AccessLog", "Auditor", "Metrics", "Observer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"transcoder.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

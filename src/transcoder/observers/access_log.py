@@ -1,0 +1,91 @@
+"""The access log: one line of JSON for each call, and one for each stream that begins.
+
+For a person at a terminal it is a line that is easy to read. Needs the extra `log`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+try:
+    from structlog.dev import ConsoleRenderer
+except ImportError as error:
+    raise ImportError("structlog is missing: install transcoder[log]") from error
+
+from transcoder.call_details import CallDetails
+from transcoder.observers import log_record
+from transcoder.observers.sink import QUEUE, STDOUT, Sink
+
+_FIRST: Final = ("http_method", "path", "method", "http_status", "code", "duration_ms")
+
+
+class AccessLog:
+    """Writes the access log.
+
+    Args:
+        path: of a file, or `-` for standard output.
+        headers: of the request that are told beside the rest, as `["x-tenant"]`.
+        queue: lines that wait to be written, at most; beyond it they are dropped and counted.
+        human: whether a person reads it; None to ask the terminal.
+
+    Raises:
+        ConfigError: a header holds secrets.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = STDOUT,
+        *,
+        headers: Collection[str] = (),
+        queue: int = QUEUE,
+        human: bool | None = None,
+    ) -> None:
+        self._headers = log_record.check_headers("access log: headers", headers)
+        self._sink: Sink[tuple[CallDetails, bool]] = Sink(path, self._rendered, queue)
+        self._human = self._sink.is_terminal if human is None else human
+        self._console = ConsoleRenderer(colors=self._human, pad_event_to=0, sort_keys=False)
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not written: the disk is full, or nobody reads."""
+        return self._sink.dropped
+
+    def began(self, call: CallDetails) -> None:
+        """Tell of a stream that begins."""
+        if call.streams:
+            self._sink.put((call, False))
+
+    def ended(self, call: CallDetails) -> None:
+        """Tell of a call that is over."""
+        # What is read of a header is its own copy here: the server may add to its list.
+        self._sink.put((call, True))
+
+    async def start(self) -> None:
+        """Do nothing: the file is opened with the first line."""
+
+    async def close(self) -> None:
+        """Write what waits."""
+        self._sink.close()
+
+    def _rendered(self, item: tuple[CallDetails, bool]) -> bytes:
+        call, is_over = item
+        record = log_record.ended(call, self._headers) if is_over else log_record.started(call)
+        return self._line(record) if self._human else log_record.line(record)
+
+    def _line(self, record: Mapping[str, Any]) -> bytes:
+        event = {key: record[key] for key in _FIRST if key in record}
+        event |= {key: value for key, value in record.items() if key not in {"event", "door"}}
+        name = f"{record['door']} {record['event']}"
+        told = {"timestamp": event.pop("time"), "event": name, **event}
+        text: str = self._console(None, "info", _escaped(told))
+        return text.encode() + b"\n"
+
+
+def _escaped(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without a character that a terminal would obey."""
+    return {
+        key: ascii(value)[1:-1] if isinstance(value, str) else value
+        for key, value in record.items()
+    }
