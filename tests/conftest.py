@@ -21,6 +21,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from compiled import pool
 from environments import create, install
+from over_tls import SECURED, connect, credentials
 from wire import Catalogue
 
 HERE = Path(__file__).parent
@@ -58,29 +59,36 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SCRIPT = """
 import json, sys
-from transcoder import Server
+from transcoder import Server, ServerTls
 told = json.loads(sys.argv[1])
+options = {
+    name: ServerTls(**value) if name.endswith("tls") else value
+    for name, value in told["options"].items()
+}
 def ready(listening):
     print(json.dumps([listening.http.target, listening.grpc.target]), flush=True)
     exec(told["then"])
-Server(told["app"], on_ready=ready, **told["options"]).run(
+Server(told["app"], on_ready=ready, **options).run(
     told["http"], told["grpc"], workers=told["workers"]
 )
 """
 
 
 class Connection(http.client.HTTPConnection):
-    """An HTTP connection to HOST:PORT or unix:/path."""
+    """An HTTP connection to HOST:PORT or unix:/path, within TLS after `https://`."""
 
     def __init__(self, target: str) -> None:
         self.path = target.removeprefix("unix:") if target.startswith("unix:") else ""
-        super().__init__("localhost" if self.path else target, timeout=20)
+        self.target = target
+        super().__init__("localhost" if self.path else target.removeprefix(SECURED), timeout=20)
 
     def connect(self) -> None:
         if self.path:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(20)
             self.sock.connect(self.path)
+        elif self.target.startswith(SECURED):
+            self.sock = connect(self.target)
         else:
             super().connect()
 
@@ -117,7 +125,11 @@ class Served:
 
     def channel(self) -> grpc.Channel:
         """Return a gRPC channel that shares its connection with no other."""
-        return grpc.insecure_channel(self.grpc_target, [("grpc.use_local_subchannel_pool", 1)])
+        alone = [("grpc.use_local_subchannel_pool", 1)]
+        if self.grpc_target.startswith(SECURED):
+            target = self.grpc_target.removeprefix(SECURED)
+            return grpc.secure_channel(target, credentials(), alone)
+        return grpc.insecure_channel(self.grpc_target, alone)
 
     def signal(self, number: int = signal.SIGTERM) -> float:
         """Send a signal; return the time."""
@@ -212,7 +224,11 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
         timeout = 20 if wait else 0
         answered, _, _ = select.select([process.stdout], [], [], timeout)
         line = process.stdout.readline() if answered else ""
-        started[-1].http_target, started[-1].grpc_target = json.loads(line) if line else ("", "")
+        targets = json.loads(line) if line else ("", "")
+        started[-1].http_target, started[-1].grpc_target = [
+            SECURED + target if target and options.keys() & {"tls", door} else target
+            for target, door in zip(targets, ("http_tls", "grpc_tls"), strict=True)
+        ]
         return started[-1]
 
     try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 import socket
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.conftest import Served, Start
+from tests.conftest import Connection, Served, Start
 
 from chunked import noted
+from over_tls import HERE, connect, write
 from wire import request
 
 RESET = struct.pack("ii", 1, 0)
@@ -46,8 +47,7 @@ REQUESTS = {
 
 def go_away(target: str, raw: bytes, chance: random.Random) -> None:
     """Send a request, or a part of it, and go after up to 80 ms, well or rudely."""
-    host, _, port = target.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as client:
+    with connect(target) as client:
         client.sendall(raw[: chance.choice([len(raw), chance.randrange(1, len(raw))])])
         time.sleep(chance.choice([0, chance.random() * 0.08]))
         if chance.random() < 0.5:
@@ -56,7 +56,7 @@ def go_away(target: str, raw: bytes, chance: random.Random) -> None:
 
 def tasks(served: Served) -> int:
     """Return how many tasks the server has, its own and the one that says it."""
-    connection = http.client.HTTPConnection(served.http_target, timeout=10)
+    connection = Connection(served.http_target)
     connection.request("GET", "/tasks", headers={"connection": "close"})
     count = int(connection.getresponse().read())
     connection.close()
@@ -78,10 +78,20 @@ def settled(count: int, served: Served) -> bool:
     return True
 
 
+@pytest.fixture(scope="module", params=["HTTP", "HTTPS"])
+def served(
+    request: pytest.FixtureRequest, start_shared: Start, tmp_path_factory: pytest.TempPathFactory
+) -> Served:
+    """The server of all streams."""
+    tls: Any = {}
+    if request.param == "HTTPS":
+        tls = {"tls": write(tmp_path_factory.mktemp("files"), HERE)}
+    return start_shared("streams:counted", **tls)
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_clients_go_away(start_shared: Start, seed: int) -> None:
+def test_clients_go_away(served: Served, seed: int) -> None:
     """Whenever clients go, no task, no file, no warning and no traceback is left of them."""
-    served = start_shared("streams:counted")
     chance = random.Random(seed)
     before, open_before = tasks(served), files(served)
     for _ in range(CASES // 4):
@@ -93,12 +103,10 @@ def test_clients_go_away(start_shared: Start, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["long unary", "replies", "events", "requests", "both"])
-def test_half_close(start_shared: Start, name: str) -> None:
+def test_half_close(served: Served, name: str) -> None:
     """A client that only ends its sending has gone: the call is cancelled, the connection ends."""
-    served = start_shared("streams:counted")
     before = tasks(served)
-    host, _, port = served.http_target.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with connect(served.http_target) as client:
         client.sendall(REQUESTS[name])
         time.sleep(0.2)
         client.shutdown(socket.SHUT_WR)
@@ -109,12 +117,10 @@ def test_half_close(start_shared: Start, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["replies", "events", "requests", "both"])
-def test_servicers_learn_of_it(start_shared: Start, name: str) -> None:
+def test_servicers_learn_of_it(served: Served, name: str) -> None:
     """A servicer whose client has gone is cancelled within 200 ms, with room for a slow machine."""
-    served = start_shared("streams:create")
     count = len(served.noted())
-    host, _, port = served.http_target.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as client:
+    with connect(served.http_target) as client:
         client.sendall(REQUESTS[name])
         time.sleep(0.2)
     gone = time.monotonic()

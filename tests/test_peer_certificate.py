@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ipaddress
+import json
 import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import trustme
 import uvicorn
+from cryptography import x509
+from tests.conftest import Served, Start
+from websockets.sync.client import connect as websocket
 
+from chunked import Chunked
+from over_tls import CLIENT, HERE, SECURED, connect, credentials, issue, trust, write, write_ca
 from services.user.v1.user_service_pb2 import GetUserRequest, User
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
 )
+from streams import Told
 from transcoder import Gateway
 from transcoder.http_protocol import Protocol
 from transcoder.peer_certificate import identity
+from wire import request
 
 
 class Users(UserServiceServicer):
@@ -106,3 +116,75 @@ def test_names() -> None:
         "x509_common_name": [b"edge"],
     }
     assert identity({}) == {}
+
+
+EDGE = issue(
+    x509.DNSName("edge.internal"),
+    x509.UniformResourceIdentifier("spiffe://example.com/edge"),
+    x509.IPAddress(ipaddress.ip_address("2001:db8::7")),
+    x509.IPAddress(ipaddress.ip_address("192.0.2.7")),
+    x509.RFC822Name("edge@example.com"),
+    common_name="the edge",
+)
+NAMES = [
+    "edge.internal",
+    "spiffe://example.com/edge",
+    "2001:db8::7",
+    "192.0.2.7",
+    "edge@example.com",
+]
+
+
+@pytest.fixture(scope="module")
+def secured(start_shared: Start, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A server that tells its clients who they are."""
+    folder = tmp_path_factory.mktemp("files")
+    return start_shared(
+        "identified:create", tls={**write(folder, HERE), "client_ca": write_ca(folder)}
+    )
+
+
+def over_http(served: Served, client: trustme.LeafCert) -> str:
+    with connect(served.http_target, context=trust(client)) as connection:
+        connection.sendall(request("GET", "/v1/a/single"))
+        body = connection.recv(1 << 16).partition(b"\r\n\r\n")[2]
+    return str(json.loads(body)["text"])
+
+
+def over_events(served: Served, client: trustme.LeafCert) -> str:
+    raw = request("GET", "/v1/a/told", "Accept: text/event-stream")
+    with Chunked(served.http_target, raw, context=trust(client)) as stream:
+        assert stream.head() == 200
+        first = stream.rest()[0].partition(b"\n")[0]
+    return str(json.loads(first.removeprefix(b"data: "))["text"])
+
+
+def over_websocket(served: Served, client: trustme.LeafCert) -> str:
+    address = served.http_target.replace(SECURED, "wss://") + "/v1/a/echo"
+    with websocket(address, ssl=trust(client), proxy=None, open_timeout=20) as connection:
+        connection.send("{}")
+        return str(json.loads(connection.recv(timeout=20))["text"])
+
+
+def over_grpc(served: Served, client: trustme.LeafCert) -> str:
+    target = served.grpc_target.removeprefix(SECURED)
+    with grpc.secure_channel(target, credentials(client)) as channel:
+        call = channel.unary_unary("/streams.v1.Streams/Single", bytes, Told.FromString)
+        return str(call(b"", timeout=20).text)
+
+
+@pytest.mark.parametrize("door", [over_http, over_events, over_websocket, over_grpc])
+@pytest.mark.parametrize(
+    ("client", "common", "names"),
+    [(EDGE, ["the edge"], NAMES), (CLIENT, [""], ["developer@example.com"])],
+    ids=["names of all kinds", "one name"],
+)
+def test_same_on_both_doors(
+    secured: Served, door: Any, client: trustme.LeafCert, common: list[str], names: list[str]
+) -> None:
+    """A servicer learns the same of a client, in the same words, whichever way it calls."""
+    assert json.loads(door(secured, client)) == {
+        "transport_security_type": ["ssl"],
+        "x509_common_name": common,
+        "x509_subject_alternative_name": names,
+    }

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from google.api.http_pb2 import HttpRule
@@ -17,9 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 import streams
+from over_tls import HERE, write
 from sockets import Door, Ended, Telling, rest, run, texts
 from streams import POOL, Ask, Streams, Told
-from transcoder import Gateway
+from transcoder import Gateway, ServerTls
 from transcoder.asgi import CONNECTION
 from transcoder.errors import StatusError
 from transcoder.handshake import Token
@@ -30,6 +31,14 @@ from transcoder.websocket import SocketAnswer
 
 FIRST = '{"text":"a"}'
 SECOND = '{"number":"1","text":"a"}'
+Tls: TypeAlias = "ServerTls | None"
+
+
+@pytest.fixture(scope="module", params=["HTTP", "HTTPS"])
+def tls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """TLS of a server, or none."""
+    secured = request.param == "HTTPS"
+    return ServerTls(**write(tmp_path_factory.mktemp("files"), HERE)) if secured else None
 
 
 @pytest.mark.parametrize(
@@ -48,13 +57,13 @@ SECOND = '{"number":"1","text":"a"}'
         ("/v1/a/asks", ["{}", "", "{}", "what"], ['{"topic":"a","count":"1"}']),
     ],
 )
-def test_each_kind(path: str, sent: list[str], received: list[str]) -> None:
+def test_each_kind(tls: Tls, path: str, sent: list[str], received: list[str]) -> None:
     """Each kind of stream goes over a WebSocket, one message a frame, and ends with 1000."""
 
     async def fact(door: Door) -> Ended:
         return await door.exchange(path, *sent)
 
-    assert run(fact) == Ended(list(received), 1000, "")
+    assert run(fact, tls=tls) == Ended(list(received), 1000, "")
 
 
 def test_one_by_one() -> None:
@@ -455,7 +464,7 @@ def test_the_number_of_streams() -> None:
     assert (status, later.messages) == (503, [FIRST])
 
 
-def test_a_drain() -> None:
+def test_a_drain(tls: Tls) -> None:
     """A server that stops ends the streams when their grace is over, with 1012."""
 
     async def fact(door: Door) -> tuple[Ended, list[str]]:
@@ -465,7 +474,7 @@ def test_a_drain() -> None:
             door.server.stop()
             return await rest(client), await door.noted(bool)
 
-    ended, notes = run(fact)
+    ended, notes = run(fact, tls=tls)
 
     assert (ended.code, ended.reason) == (1012, "UNAVAILABLE: the server is shutting down")
     assert notes == ["cancelled 1"]
@@ -473,7 +482,9 @@ def test_a_drain() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/a/echo", "/v1/a/told?count=9&pause=20", "/v1/a/asks"])
 @pytest.mark.parametrize("how", ["close", "abort", "nothing read"])
-def test_a_client_that_goes(path: str, how: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_goes(
+    tls: Tls, path: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A client that goes away ends the call, however it goes, and without a word in the log."""
 
     async def fact(door: Door) -> list[str]:
@@ -485,7 +496,7 @@ def test_a_client_that_goes(path: str, how: str, caplog: pytest.LogCaptureFixtur
                 await client.send(json.dumps({"pause": 20}))
         return await door.noted(bool)
 
-    [note] = run(fact)
+    [note] = run(fact, tls=tls)
 
     assert note.startswith("cancelled")
     assert caplog.text == ""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transcoder.profile import ENVOY, GOOGLE, GRPC_GATEWAY, STRICT, Profile
     from transcoder.response import Payload
     from transcoder.server import Server
+    from transcoder.server_tls import ServerTls
     from transcoder.status import Code, Status
     from transcoder.stream_limits import StreamLimits
     from transcoder.timeouts import Timeout, Timeouts
@@ -57,6 +58,7 @@ _HOME = {
     "Profile": "profile",
     "STRICT": "profile",
     "Server": "server",
+    "ServerTls": "server_tls",
     "Status": "status",
     "StatusError": "errors",
     "StreamLimits": "stream_limits",
@@ -89,6 +91,7 @@ __all__ = [
     "Payload",
     "Profile",
     "Server",
+    "ServerTls",
     "Status",
     "StatusError",
     "StreamLimits",

@@ -11,6 +11,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2
 
 from transcoder import reflection
+from transcoder.certificates import Certificates, Loaded
 from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
 from transcoder.handlers import GuardedHandlers, missing
@@ -32,6 +33,10 @@ class GrpcListener:
         max_message: bytes of one message, in and out.
         max_connection_age: seconds until a client is asked to connect anew; None for never.
         age_grace: seconds that calls on an aged connection get.
+        certificates: what TLS shows; None to speak in the clear.
+
+    Raises:
+        ConfigError: the options of TLS are not to be had with gRPC.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class GrpcListener:
         max_message: int,
         max_connection_age: float | None,
         age_grace: float,
+        certificates: Certificates | None = None,
     ) -> None:
         options = [
             ("grpc.so_reuseport", int(reuse_port)),
@@ -56,6 +62,11 @@ class GrpcListener:
                 ("grpc.max_connection_age_ms", round(max_connection_age * 1000)),
                 ("grpc.max_connection_age_grace_ms", round(age_grace * 1000)),
             ]
+        self._credentials = None
+        if certificates is not None:
+            self._credentials = _credentials(certificates)
+            handshake = round(certificates.tls.handshake_timeout * 1000)
+            options.append(("grpc.server_handshake_timeout_ms", handshake))
         self._gateway = gateway
         self._claim = claim
         door = gateway.grpc_door
@@ -82,9 +93,13 @@ class GrpcListener:
         self._claim.release()
         try:
             for endpoint in endpoints:
-                self._server.add_insecure_port(endpoint)
+                if self._credentials is None:
+                    self._server.add_insecure_port(endpoint)
+                else:
+                    self._server.add_secure_port(endpoint, self._credentials)
         except RuntimeError as error:
-            raise ConfigError(f"grpc: {self._claim.address} is in use") from error
+            unless = "" if self._credentials is None else ", or gRPC does not take the certificate"
+            raise ConfigError(f"grpc: {self._claim.address} is in use{unless}") from error
         await self._server.start()
         self._end = asyncio.create_task(self._server.wait_for_termination())
 
@@ -207,6 +222,35 @@ class _Calls(grpc.aio.ServerInterceptor):
 
         made: Handler = make(followed, handler.request_deserializer, handler.response_serializer)
         return made
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    asks = certificates.tls.asks
+    if asks == "optional":
+        raise certificates.unavailable("client_certificates", "'required' or 'none'")
+    if certificates.tls.min_version != "1.2":
+        raise certificates.unavailable("min_version", "'1.2'")
+    shown = certificates.current
+    configuration = _configuration(shown)
+
+    def fetch() -> Any:
+        nonlocal shown, configuration
+        if certificates.current is not shown:
+            shown = certificates.current
+            configuration = _configuration(shown)
+        elif asks == "none":
+            return None
+        # What gRPC takes for new cannot resume a session, whose client would not be verified again.
+        return configuration
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration, fetch, require_client_authentication=asks == "required"
+    )
+
+
+def _configuration(loaded: Loaded) -> grpc.ServerCertificateConfiguration:
+    pair = loaded.key, loaded.certificate
+    return grpc.ssl_server_certificate_configuration([pair], loaded.client_ca)
 
 
 def _health_handler(servicer: health.aio.HealthServicer) -> grpc.GenericRpcHandler:

@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 import uvicorn
 
+from transcoder.certificates import Certificates
 from transcoder.errors import ConfigError
 from transcoder.http_protocol import Protocol, State
 from transcoder.lifespan import App
 from transcoder.listeners import Claim
+from transcoder.tls_handshake import Handshake
 
 LINGER = 0.5
 """Seconds that an idle connection gets, once the listener is closed, for a request on its way."""
@@ -35,6 +37,7 @@ class HttpListener(uvicorn.Server):
         backlog: connections that the system keeps until they are accepted.
         max_message: bytes of a WebSocket's message.
         end_streams: called when the streams' grace is over.
+        certificates: what TLS shows; None to speak in the clear.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class HttpListener(uvicorn.Server):
         backlog: int,
         max_message: int,
         end_streams: Callable[[], None],
+        certificates: Certificates | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -68,7 +72,12 @@ class HttpListener(uvicorn.Server):
             workers=1,
         )
         config.load()
+        if certificates is not None:
+            accepted: Any = self._handshake
+            config.http_protocol_class = accepted
         super().__init__(config)
+        self._certificates = certificates
+        self._handshakes: set[Handshake] = set()
         self.server_state: State = State()
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
@@ -142,7 +151,8 @@ class HttpListener(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for connection in backlog:
             connection.settimeout(0)
-            await loop.connect_accepted_socket(self._protocol, connection)
+            accept = self._protocol if self._certificates is None else self._handshake
+            await loop.connect_accepted_socket(accept, connection)
 
     async def _stop_accepting(self) -> None:
         # A server of asyncio that is closed forgets, unclosed, what it accepted a moment before.
@@ -158,11 +168,16 @@ class HttpListener(uvicorn.Server):
     def _protocol(self) -> Protocol:
         return Protocol(self.config, self.server_state, self.lifespan.state)
 
+    def _handshake(self, **_: object) -> Handshake:
+        certificates: Any = self._certificates
+        return Handshake(certificates, self._protocol, self._handshakes)
+
     async def _wait(self, until: float, *, idle_too: bool = False) -> bool:
         loop = asyncio.get_running_loop()
         state = self.server_state
-        while state.connections or state.tasks:
-            if idle_too and all(_is_busy(connection) for connection in state.connections):
+        while self._handshakes or state.connections or state.tasks:
+            idle = self._handshakes or not all(map(_is_busy, state.connections))
+            if idle_too and not idle:
                 return True
             if loop.time() >= until:
                 return False
@@ -170,6 +185,8 @@ class HttpListener(uvicorn.Server):
         return True
 
     def _close_idle(self) -> None:
+        for handshake in list(self._handshakes):
+            handshake.abort()
         for connection in list(self.server_state.connections):
             if not _is_busy(connection):
                 connection.shutdown()

@@ -33,7 +33,7 @@ from transcoder.calls import IDENTITY
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
 from transcoder.metadata import RawHeaders, request_id
-from transcoder.peer_certificate import identity
+from transcoder.peer_certificate import identity_behind
 from transcoder.response import error_payload
 from transcoder.status import Code
 from transcoder.upstream import NOBODY
@@ -128,7 +128,9 @@ class _Hold:
         cycle.disconnected = True
         cycle.keep_alive = False
         if self._until_close:
-            # Without chunks an answer ends with its connection: only a reset tells them apart.
+            # Without chunks an answer ends with its connection: only a reset tells them apart, and
+            # within TLS that no close_notify comes before it.
+            transport = getattr(transport, "beneath", transport)
             raw: Any = transport.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -198,9 +200,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
-        secured = transport.get_extra_info("ssl_object")
-        if secured is not None:
-            self._identity = identity(secured.getpeercert() or {})
+        self._identity = identity_behind(transport)
         self._answering = _Answering(transport, self.loop, self._close)
 
     def is_busy(self) -> bool:
@@ -232,6 +232,13 @@ class Protocol(HttpToolsProtocol):
                 self._unread = min(len(data), HEADER_LIMIT)
             elif self._unread > UNREAD_LIMIT:
                 self._refuse_unread()
+
+    def eof_received(self) -> None:
+        """Let the request know that its client has gone, however long TLS takes to close."""
+        if self.is_busy():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.flow.resume_writing()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""

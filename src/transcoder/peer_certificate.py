@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
 _KINDS: Final = frozenset({"DNS", "URI", "IP Address", "email"})
+
+
+def has_expired(certificate: Mapping[str, Any], now: float) -> bool:
+    """Say whether a certificate was valid until a time before now, in seconds since 1970.
+
+    Args:
+        certificate: as `ssl.SSLObject.getpeercert()` returns it; empty without one.
+        now: the time.
+    """
+    return bool(certificate) and ssl.cert_time_to_seconds(certificate["notAfter"]) < now
+
+
+def identity_behind(transport: Any) -> dict[str, list[bytes]]:
+    """Return the names that the client at the other end of a transport has proved to have."""
+    secured = transport.get_extra_info("ssl_object")
+    return {} if secured is None else identity(secured.getpeercert() or {})
 
 
 def identity(certificate: Mapping[str, Any]) -> dict[str, list[bytes]]:
@@ -21,7 +39,9 @@ def identity(certificate: Mapping[str, Any]) -> dict[str, list[bytes]]:
         return {}
     told: dict[str, list[bytes]] = {"transport_security_type": [b"ssl"]}
     names = [
-        name.encode() for kind, name in certificate.get("subjectAltName", ()) if kind in _KINDS
+        _in_short(kind, name).encode()
+        for kind, name in certificate.get("subjectAltName", ())
+        if kind in _KINDS
     ]
     if names:
         told["x509_subject_alternative_name"] = names
@@ -31,6 +51,11 @@ def identity(certificate: Mapping[str, Any]) -> dict[str, list[bytes]]:
         for key, value in part
         if key == "commonName"
     ]
-    if common:
-        told["x509_common_name"] = common
+    # gRPC tells one, which is empty for a certificate without.
+    told["x509_common_name"] = common[:1] or [b""]
     return told
+
+
+def _in_short(kind: str, name: str) -> str:
+    """Return a name as gRPC writes it; OpenSSL writes all groups of an IPv6 address."""
+    return str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name

@@ -22,6 +22,7 @@ def run(
     serving: Coroutine[Any, Any, int],
     on_signal: Callable[[int], object],
     on_end: Callable[[], object] | None = None,
+    on_hangup: Callable[[], object] | None = None,
 ) -> int:
     """Run a server to its end in an event loop, and return its exit code.
 
@@ -29,13 +30,14 @@ def run(
         serving: what to run.
         on_signal: called with the first SIGTERM or SIGINT. A second one ends the process at once.
         on_end: called before it does.
+        on_hangup: called with each SIGHUP, which ends a process without one.
     """
     factory = None
     if sys.platform != "win32":
         import uvloop  # noqa: PLC0415  it is not made for Windows
 
         factory = uvloop.new_event_loop
-    with _handled(on_signal, on_end), asyncio.Runner(loop_factory=factory) as runner:
+    with _handled(on_signal, on_end, on_hangup), asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serving)
 
 
@@ -75,7 +77,9 @@ def end(code: int) -> None:
 
 @contextlib.contextmanager
 def _handled(
-    on_signal: Callable[[int], object], on_end: Callable[[], object] | None
+    on_signal: Callable[[int], object],
+    on_end: Callable[[], object] | None,
+    on_hangup: Callable[[], object] | None,
 ) -> Iterator[None]:
     received: list[int] = []
 
@@ -90,8 +94,11 @@ def _handled(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    handlers: dict[signal.Signals, Any] = dict.fromkeys(_SIGNALS, handle)
+    if on_hangup is not None and sys.platform != "win32":
+        handlers[signal.SIGHUP] = lambda *_: on_hangup()
     # Not by the loop: a second signal must get through when something blocks the loop.
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

@@ -19,17 +19,18 @@ import operator
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from transcoder import process
+from transcoder.certificates import keep_fresh, open_certificates
+from transcoder.doors import Doors, Options
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
-from transcoder.grpc_listener import GrpcListener
-from transcoder.http_listener import HttpListener
 from transcoder.http_rule import undelivered
 from transcoder.lifespan import Lifespan
 from transcoder.listeners import Address, Claim, Listening
+from transcoder.server_tls import ServerTls
 from transcoder.supervisor import Supervisor
 from transcoder.transcoder import Endpoint
 
@@ -37,20 +38,6 @@ _log = logging.getLogger(__name__)
 
 _LATE = 0.7
 """Seconds that are left to a process when its grace is over, or a listener died."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The numbers of a server; `Server` describes them."""
-
-    settle: float
-    grace: float
-    stream_grace: float
-    max_concurrent_streams: int
-    max_message: int
-    max_connection_age: float
-    keep_alive: int
-    backlog: int
 
 
 class Server:
@@ -69,6 +56,10 @@ class Server:
             connect anew, so that calls reach workers that were started later.
         keep_alive: seconds until an idle HTTP connection is closed.
         backlog: HTTP connections that the system keeps until they are accepted.
+        tls: TLS of both ports; None to speak in the clear. Its files are read again when they
+            change, and on SIGHUP.
+        http_tls: TLS of the HTTP port, in place of `tls`.
+        grpc_tls: TLS of the gRPC port, in place of `tls`.
         log_config: a `logging.config.dictConfig` for the process that `run` serves in, and for
             each of several; without one those have no logging but what their app sets up.
         on_ready: called with the real addresses when both listeners are open.
@@ -86,6 +77,9 @@ class Server:
         max_connection_age: float = 300.0,
         keep_alive: int = 75,
         backlog: int = 2048,
+        tls: ServerTls | None = None,
+        http_tls: ServerTls | None = None,
+        grpc_tls: ServerTls | None = None,
         log_config: Mapping[str, Any] | None = None,
         on_ready: Callable[[Listening], object] | None = None,
     ) -> None:
@@ -99,11 +93,15 @@ class Server:
             max_connection_age=max_connection_age,
             keep_alive=keep_alive,
             backlog=backlog,
+            tls=tls,
+            http_tls=http_tls,
+            grpc_tls=grpc_tls,
         )
         self._log_config = log_config
         self._on_ready = on_ready
         self._settle = settle
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owns_process = False
         self._until = 0.0
@@ -150,15 +148,23 @@ class Server:
             ConfigError: the server cannot start; nothing listens then.
         """
         self._loop = asyncio.get_running_loop()
+        options = self._options
+        certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
         gateway = load(self._app)
-        lifespan = Lifespan(gateway, self._options.grace)
+        lifespan = Lifespan(gateway, options.grace)
         alive = True
         try:
             if await self._starts(lifespan):
                 _warn_of_undelivered(gateway)
-                state, options = lifespan.state, self._options
-                doors = _Doors(gateway, state, http, grpc, options, one_of_several=one_of_several)
-                alive = await self._keep_open(doors)
+                claims, state = (http, grpc), lifespan.state
+                doors = Doors(
+                    gateway, state, claims, certificates, options, one_of_several=one_of_several
+                )
+                fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
+                try:
+                    alive = await self._keep_open(doors)
+                finally:
+                    fresh.cancel()
         finally:
             stopped = await lifespan.stop()
         code = 0 if alive and stopped else 1
@@ -179,6 +185,11 @@ class Server:
         else:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
+    def reload(self) -> None:
+        """Read the certificates again, changed or not; may be called from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reloading.set)
+
     def run_claimed(self, http: Claim, grpc: Claim) -> int:
         """Serve as one of several processes on the same addresses; return the exit code.
 
@@ -198,7 +209,9 @@ class Server:
 
     def _own_process(self, serving: Coroutine[Any, Any, int]) -> int:
         self._owns_process = True
-        return process.run(serving, self._on_signal)
+        options = self._options
+        secured = options.tls or options.http_tls or options.grpc_tls
+        return process.run(serving, self._on_signal, on_hangup=self.reload if secured else None)
 
     def _on_signal(self, number: int) -> None:
         self.stop(settle=0 if number == signal.SIGINT else None)
@@ -234,7 +247,7 @@ class Server:
             await starting
         return not self._stopping.is_set()
 
-    async def _keep_open(self, doors: _Doors) -> bool:
+    async def _keep_open(self, doors: Doors) -> bool:
         listening = await doors.open()
         try:
             _log.info("http on %s, grpc on %s", listening.http, listening.grpc)
@@ -255,7 +268,7 @@ class Server:
         await doors.close(self._options.grace, self._options.stream_grace)
         return True
 
-    async def _until_stopped(self, doors: _Doors) -> str:
+    async def _until_stopped(self, doors: Doors) -> str:
         """Wait for `stop()`; return the name of a listener that ended before."""
         stop = asyncio.create_task(self._stopping.wait())
         waiting = {stop, *doors.watch()}
@@ -269,73 +282,6 @@ class Server:
     def _end_within(self, seconds: float, code: int) -> None:
         if self._owns_process:
             process.end_within(seconds, code)
-
-
-class _Doors:
-    """Both listeners, which open and close together."""
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        state: dict[str, Any],
-        http: Claim,
-        grpc: Claim,
-        options: Options,
-        *,
-        one_of_several: bool,
-    ) -> None:
-        self._gateway = gateway
-        self._listening = Listening(http.address, grpc.address)
-        self._http = HttpListener(
-            gateway,
-            state,
-            http,
-            keep_alive=options.keep_alive,
-            backlog=options.backlog,
-            max_message=gateway.streams.message,
-            end_streams=gateway.end_streams,
-        )
-        self._grpc = GrpcListener(
-            gateway,
-            grpc,
-            reuse_port=one_of_several,
-            max_concurrent_streams=options.max_concurrent_streams,
-            max_message=options.max_message,
-            max_connection_age=options.max_connection_age if one_of_several else None,
-            age_grace=options.grace,
-        )
-
-    async def open(self) -> Listening:
-        self._gateway.draining = False
-        await self._grpc.open()
-        try:
-            await self._http.open()
-        except BaseException:
-            await self._grpc.close(0, 0)
-            raise
-        return self._listening
-
-    def watch(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
-        """Return a task for each listener, of its name, that is done when that has ended."""
-        return (
-            asyncio.create_task(self._http.ended(), name="http"),
-            asyncio.create_task(self._grpc.ended(), name="grpc"),
-        )
-
-    async def settle(self, seconds: float) -> None:
-        """Go on serving, and tell everybody to look elsewhere."""
-        self._gateway.draining = True
-        self._http.settle()
-        await self._grpc.settle()
-        await asyncio.sleep(seconds)
-
-    async def close(self, grace: float, stream_grace: float) -> None:
-        self._gateway.draining = True
-        ended = await asyncio.gather(
-            self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
-        )
-        if not all(ended):
-            _log.warning("requests were cancelled that took more than %g s to end", grace)
 
 
 def _warn_of_undelivered(gateway: Gateway) -> None:

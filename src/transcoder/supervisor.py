@@ -6,8 +6,8 @@ parent holds one that is bound with SO_REUSEPORT and does not listen, which keep
 the workers listen beside it.
 
 A worker is a new interpreter, never a fork: gRPC does not survive one. A socket pair joins it to
-the parent. The worker is told what to serve, and then "drain"; it says "ready" or why it is not.
-When the other end closes, the other process is gone.
+the parent. The worker is told what to serve, and then "reload" or "drain"; it says "ready" or why
+it is not. When the other end closes, the other process is gone.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Supervisor:
         Raises:
             ConfigError: an address is in use, or a worker cannot start.
         """
-        return process.run(self._claim_and_run(http, grpc), self._on_signal, self._kill)
+        secured = any(self._options[name] for name in ("tls", "http_tls", "grpc_tls"))
+        reload = self._on_hangup if secured else None
+        return process.run(self._claim_and_run(http, grpc), self._on_signal, self._kill, reload)
 
     async def _claim_and_run(self, http: Address, grpc: Address) -> int:
         self._loop = asyncio.get_running_loop()
@@ -172,6 +174,14 @@ class Supervisor:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
+    def _on_hangup(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reload)
+
+    def _reload(self) -> None:
+        for worker in self._workers:
+            worker.reload()
+
     def _kill(self) -> None:
         for worker in self._workers:
             worker.kill()
@@ -227,6 +237,10 @@ class _Worker:
     def drain(self, settle: float) -> None:
         """Tell the worker to end."""
         self._tell({"drain": settle})
+
+    def reload(self) -> None:
+        """Tell the worker to read its certificates again."""
+        self._tell({"reload": True})
 
     def kill(self) -> None:
         """End the worker at once, if it still runs."""

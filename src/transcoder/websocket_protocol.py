@@ -24,8 +24,10 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from transcoder.asgi import CONNECTION
+from transcoder.calls import IDENTITY
 from transcoder.errors import InvalidRequest
 from transcoder.metadata import request_id
+from transcoder.peer_certificate import identity_behind
 from transcoder.response import error_payload
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             scope: Any = self.scope
             scope["extensions"][CONNECTION] = _Hold(self.transport)
+            identity = identity_behind(self.transport)
+            if identity:
+                scope[IDENTITY] = identity
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket holds."""

@@ -13,6 +13,7 @@ from transcoder import process
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim
 from transcoder.server import Server
+from transcoder.server_tls import ServerTls
 
 ORPHAN = 4.0
 """Seconds that a worker has to end once its parent is gone."""
@@ -33,7 +34,8 @@ def work(descriptor: int) -> None:
 
     orders = control.makefile()
     told = json.loads(orders.readline())
-    server = Server(told["app"], **told["options"], on_ready=lambda _: say(ready=True))
+    options = {name: _option(name, value) for name, value in told["options"].items()}
+    server = Server(told["app"], **options, on_ready=lambda _: say(ready=True))
     threading.Thread(target=_obey, args=(orders, server), daemon=True).start()
     try:
         code = server.run_claimed(_inherited(told["http"]), _inherited(told["grpc"]))
@@ -41,6 +43,10 @@ def work(descriptor: int) -> None:
         say(failed=str(error))
         code = 1
     raise SystemExit(code)
+
+
+def _option(name: str, value: Any) -> Any:
+    return ServerTls(**value) if value and name.endswith("tls") else value
 
 
 def _inherited(passed: tuple[dict[str, Any], list[int]]) -> Claim:
@@ -51,7 +57,10 @@ def _inherited(passed: tuple[dict[str, Any], list[int]]) -> Claim:
 def _obey(orders: Iterable[str], server: Server) -> None:
     """Follow the parent's orders; in a thread, for a blocked loop must not outlive the parent."""
     with contextlib.suppress(OSError):
-        for order in orders:
-            server.stop(json.loads(order)["drain"])
+        for order in map(json.loads, orders):
+            if "drain" in order:
+                server.stop(order["drain"])
+            else:
+                server.reload()
     process.end_within(ORPHAN, 1)
     server.stop(settle=0)

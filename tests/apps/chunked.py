@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import socket
+import ssl
 import time
 from typing import Self
+
+from over_tls import connect
 
 
 class Chunked:
     """One connection with one request, read chunk by chunk.
 
     Args:
-        target: host and port.
+        target: host and port, with `https://` before them for TLS.
         raw: the request, or the beginning of it.
         room: bytes that the system may hold for a client that does not read; None for its default.
+        context: of a client within TLS; None for one that shows no certificate.
     """
 
-    def __init__(self, target: str, raw: bytes, room: int | None = None) -> None:
-        host, _, port = target.rpartition(":")
-        self.socket = socket.socket()
-        if room is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-        self.socket.settimeout(10)
-        self.socket.connect((host, int(port)))
+    def __init__(
+        self,
+        target: str,
+        raw: bytes,
+        room: int | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.socket = connect(target, room, context)
         self.socket.sendall(raw)
         self._received = bytearray()
         self._read_to = 0
@@ -52,7 +56,7 @@ class Chunked:
             size = int(self._until(b"\r\n"), 16)
             while len(self._received) < self._read_to + size + 2:
                 self._receive()
-        except (EOFError, ConnectionError):
+        except (EOFError, ConnectionError, ssl.SSLEOFError):
             return None
         start = self._read_to
         self._read_to += size + 2

@@ -12,8 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import streams
+from over_tls import trust
 from streams import POOL, Streams, Told
-from transcoder import Gateway, Listening, Server
+from transcoder import Gateway, Listening, Server, ServerTls
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Door:
 
     target: str
     server: Any
+    secured: bool = False
     notes: list[str] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -50,13 +52,18 @@ class Door:
 
     def open(self, path: str, **options: Any) -> connect:
         """Return a WebSocket to be opened by `async with`."""
-        return connect(f"ws://{self.target}{path}", proxy=None, open_timeout=20, **options)
+        if self.secured:
+            options["ssl"] = trust()
+        scheme = "wss" if self.secured else "ws"
+        return connect(f"{scheme}://{self.target}{path}", proxy=None, open_timeout=20, **options)
 
     async def exchange(self, path: str, *messages: str | bytes, **options: Any) -> Ended:
         """Send messages, and read all that comes."""
         async with self.open(path, **options) as client:
-            for message in messages:
-                await client.send(message)
+            # What the client has yet to say may be more than the server waits for.
+            with contextlib.suppress(ConnectionClosed):
+                for message in messages:
+                    await client.send(message)
             return await rest(client)
 
     async def refused(self, path: str, **options: Any) -> Refused:
@@ -98,21 +105,31 @@ class Telling(Streams):
 
 @contextlib.asynccontextmanager
 async def serving(
-    servicer: type[Streams] = Streams, *, stream_grace: float = 0.1, **options: Any
+    servicer: type[Streams] = Streams,
+    *,
+    stream_grace: float = 0.1,
+    tls: ServerTls | None = None,
+    **options: Any,
 ) -> AsyncIterator[Door]:
     """Serve the test service; at the end nothing of it may be left.
 
     Args:
         servicer: its servicer.
         stream_grace: of the server.
+        tls: of the HTTP port.
         options: of the gateway.
     """
     gateway = Gateway(pool=POOL, **options)
     ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
     server = Server(
-        gateway, settle=0, grace=5, stream_grace=stream_grace, on_ready=ready.set_result
+        gateway,
+        settle=0,
+        grace=5,
+        stream_grace=stream_grace,
+        http_tls=tls,
+        on_ready=ready.set_result,
     )
-    door = Door("", server)
+    door = Door("", server, secured=tls is not None)
     streams.register(servicer(door.note), gateway)
     before = asyncio.all_tasks()
     running = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))

@@ -6,12 +6,13 @@ import contextlib
 import json
 import re
 import select
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from over_tls import connect
 
 if TYPE_CHECKING:
     from tests.conftest import Served
@@ -59,8 +60,7 @@ class Wire:
     """One connection, on which every byte is ours."""
 
     def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=10)
+        self._socket = connect(target)
         self._received = b""
 
     def close(self) -> None:

@@ -1,0 +1,123 @@
+"""Both listeners of a process, which open and close together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from transcoder.certificates import Certificates
+from transcoder.gateway import Gateway
+from transcoder.grpc_listener import GrpcListener
+from transcoder.http_listener import HttpListener
+from transcoder.listeners import Claim, Listening
+from transcoder.server_tls import ServerTls
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The numbers of a server; `Server` describes them."""
+
+    settle: float
+    grace: float
+    stream_grace: float
+    max_concurrent_streams: int
+    max_message: int
+    max_connection_age: float
+    keep_alive: int
+    backlog: int
+    tls: ServerTls | None
+    http_tls: ServerTls | None
+    grpc_tls: ServerTls | None
+
+
+class Doors:
+    """The listeners.
+
+    Args:
+        gateway: what is served.
+        state: its lifespan's.
+        claims: where, for HTTP and for gRPC.
+        certificates: what TLS shows there; None for a port in the clear.
+        options: of the server.
+        one_of_several: whether other processes listen there too.
+
+    Raises:
+        ConfigError: the options are not to be had together.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        state: dict[str, Any],
+        claims: tuple[Claim, Claim],
+        certificates: tuple[Certificates | None, Certificates | None],
+        options: Options,
+        *,
+        one_of_several: bool,
+    ) -> None:
+        http, grpc = claims
+        http_certificates, grpc_certificates = certificates
+        self._gateway = gateway
+        self._listening = Listening(http.address, grpc.address)
+        self._http = HttpListener(
+            gateway,
+            state,
+            http,
+            keep_alive=options.keep_alive,
+            backlog=options.backlog,
+            max_message=gateway.streams.message,
+            end_streams=gateway.end_streams,
+            certificates=http_certificates,
+        )
+        self._grpc = GrpcListener(
+            gateway,
+            grpc,
+            reuse_port=one_of_several,
+            max_concurrent_streams=options.max_concurrent_streams,
+            max_message=options.max_message,
+            max_connection_age=options.max_connection_age if one_of_several else None,
+            age_grace=options.grace,
+            certificates=grpc_certificates,
+        )
+
+    async def open(self) -> Listening:
+        """Open both, or none.
+
+        Raises:
+            ConfigError: another process listens there since the addresses were claimed.
+        """
+        self._gateway.draining = False
+        await self._grpc.open()
+        try:
+            await self._http.open()
+        except BaseException:
+            await self._grpc.close(0, 0)
+            raise
+        return self._listening
+
+    def watch(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        """Return a task for each listener, of its name, that is done when that has ended."""
+        return (
+            asyncio.create_task(self._http.ended(), name="http"),
+            asyncio.create_task(self._grpc.ended(), name="grpc"),
+        )
+
+    async def settle(self, seconds: float) -> None:
+        """Go on serving, and tell everybody to look elsewhere."""
+        self._gateway.draining = True
+        self._http.settle()
+        await self._grpc.settle()
+        await asyncio.sleep(seconds)
+
+    async def close(self, grace: float, stream_grace: float) -> None:
+        """Close both, and let requests end within their graces, in seconds."""
+        self._gateway.draining = True
+        ended = await asyncio.gather(
+            self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
+        )
+        if not all(ended):
+            _log.warning("requests were cancelled that took more than %g s to end", grace)
