@@ -3,6 +3,8 @@
 project = "transcoder"
 html_title = project
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_copyright = False
 html_use_index = False

@@ -132,6 +132,7 @@ def test_broken_links(tmp_path: Path) -> None:
     pages = tmp_path / "docs"
     pages.mkdir()
     shutil.copy(DOCS / "conf.py", pages)
+    shutil.copytree(DOCS / "_static", pages / "_static")
     (pages / "index.md").write_text("# A page\n\n[One](none.md)\n\n[Two](index.md#none)\n")
     done = made(pages, tmp_path / "site")
     told = re.findall(r"index\.md:(\d+): WARNING: .*'(\S+)'", done.stderr)
