@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from transcoder.policies.cors import Cors
     from transcoder.policies.internal import Internal
     from transcoder.policies.ip_filter import IpFilter
+    from transcoder.policies.issuer import Issuer
+    from transcoder.policies.jwt import Jwt
     from transcoder.policies.key_file import KeyFile
     from transcoder.policies.mutual_tls import MutualTls
     from transcoder.policies.policy import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         Writer,
         load,
     )
+    from transcoder.policies.published import Published
     from transcoder.policies.rate_limit import RateLimit
     from transcoder.policies.rates import Limiter, Rate
     from transcoder.policies.request_id import RequestId
@@ -62,6 +65,8 @@ _HOME = {
     "Grant": "policies.authorization",
     "Internal": "policies.internal",
     "IpFilter": "policies.ip_filter",
+    "Issuer": "policies.issuer",
+    "Jwt": "policies.jwt",
     "KeyFile": "policies.key_file",
     "Limiter": "policies.rates",
     "MutualTls": "policies.mutual_tls",
@@ -69,6 +74,7 @@ _HOME = {
     "Observer": "events",
     "Policy": "policies.policy",
     "Principal": "call_details",
+    "Published": "policies.published",
     "Rate": "policies.rates",
     "RateLimit": "policies.rate_limit",
     "RequestId": "policies.request_id",
@@ -101,6 +107,8 @@ __all__ = [
     "Grant",
     "Internal",
     "IpFilter",
+    "Issuer",
+    "Jwt",
     "KeyFile",
     "Limiter",
     "MutualTls",
@@ -108,6 +116,7 @@ __all__ = [
     "Observer",
     "Policy",
     "Principal",
+    "Published",
     "Rate",
     "RateLimit",
     "RequestId",

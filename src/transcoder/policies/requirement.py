@@ -84,8 +84,10 @@ def claim_at(claims: Mapping[str, Any], path: ClaimPath) -> Any:
     >>> claim_at({"realm_access": {"roles": ["admin"]}}, ("realm_access", "roles"))
     ['admin']
     """
+    if isinstance(path, str):
+        return claims.get(path)
     found: Any = claims
-    for name in [path] if isinstance(path, str) else path:
+    for name in path:
         if not isinstance(found, Mapping):
             return None
         found = found.get(name)
