@@ -170,10 +170,10 @@ def test_requests(local: Served, name: str, size: str) -> None:
     assert longest < 2 * BOUND
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_requests_passed_on(routed: Served, name: str) -> None:
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_requests_passed_on(routed: Served, name: str, size: str) -> None:
     """Nor when it is passed on."""
-    data = content(name, "1MiB")
+    data = content(name, size)
     with channel_to(routed) as channel:
         put: Any = channel.unary_unary(_PATH + "Put")
         longest = held(routed, lambda: put(data, timeout=20))
@@ -213,10 +213,10 @@ def test_serialized_replies(routed: Served, size: str) -> None:
     assert longest < 2 * BOUND
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_replies_passed_on(routed: Served, name: str) -> None:
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_replies_passed_on(routed: Served, name: str, size: str) -> None:
     """Nor does one on the gRPC port."""
-    asked = EVERYTHING(string_value=f"{name}@1MiB").SerializeToString()
+    asked = EVERYTHING(string_value=f"{name}@{size}").SerializeToString()
     with channel_to(routed) as channel:
         call: Any = channel.unary_unary(_PATH + "Get")
         longest = held(routed, lambda: call(asked, timeout=20))
@@ -224,9 +224,10 @@ def test_replies_passed_on(routed: Served, name: str) -> None:
     assert longest < 2 * BOUND
 
 
-def test_streamed_replies_passed_on(routed: Served) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_streamed_replies_passed_on(routed: Served, size: str) -> None:
     """Nor one of many."""
-    asked = EVERYTHING(string_value="children@1MiB").SerializeToString()
+    asked = EVERYTHING(string_value=f"children@{size}").SerializeToString()
     with channel_to(routed) as channel:
         watch: Any = channel.unary_stream(_PATH + "Watch")
         longest = held(routed, lambda: list(watch(asked, timeout=20)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from pathlib import Path
@@ -9,15 +10,19 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from backend import SERVICE, backend
+from backend import Users as Backend
 from services.user.v1.user_service_pb2 import GetUserRequest, User
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
+    UserServiceStub,
     add_UserServiceServicer_to_server,
 )
-from transcoder import ConfigError, Gateway
+from transcoder import Channel, ConfigError, Gateway
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "servicers.md"
 
@@ -78,6 +83,61 @@ def test_no_interceptor() -> None:
     """What is no interceptor is refused when the gateway is made."""
     with pytest.raises(ConfigError, match="Users"):
         Gateway(interceptors=[Users()])  # type: ignore[list-item]
+
+
+class Refusing(grpc.aio.ServerInterceptor):
+    """Lets nobody in."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """Return a handler in the method's place."""
+
+        async def refuse(request: Any, context: Any) -> None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def through(door: str, interceptor: Any, users: Backend) -> Any:
+    """Get a user of a backend, through a gateway with an interceptor; return name or code."""
+
+    async def calling() -> Any:
+        gateway, server = Gateway(interceptors=[interceptor]), grpc.aio.server()
+        port = server.add_insecure_port("127.0.0.1:0")
+        async with (
+            backend(users) as target,
+            Channel(target) as remote,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(gateway)) as client,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            gateway.route(SERVICE, remote)
+            gateway.register_into(server)
+            await server.start()
+            if door == "REST":
+                answer = (await client.get("http://gateway/v1/users/7")).json()
+                return answer.get("name") or answer["code"]
+            try:
+                call: Any = UserServiceStub(channel).GetUser(GetUserRequest(id="7"))
+                code = await call.code()
+                return (await call).name if code is grpc.StatusCode.OK else code.value[0]
+            finally:
+                await server.stop(0)
+
+    return asyncio.run(calling())
+
+
+@pytest.mark.parametrize("door", ["REST", "gRPC"])
+def test_routed(door: str) -> None:
+    """Interceptors stand before the methods of a backend too, once for each call."""
+    assert through(door, Naming("Ann"), Backend()) == "Ann"
+
+
+@pytest.mark.parametrize("door", ["REST", "gRPC"])
+def test_routed_and_refused(door: str) -> None:
+    """A backend does not hear of a call that an interceptor answers."""
+    users = Backend()
+
+    assert through(door, Refusing(), users) == 7
+    assert users.calls == 0
 
 
 @pytest.mark.parametrize(("tenant", "status"), [("acme", 200), ("other", 403)])

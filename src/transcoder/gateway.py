@@ -89,7 +89,7 @@ class Gateway(Starlette):
             warning in the log.
         events: how replies are told as Server-Sent Events, by the method's full name.
         streams: the limits of streams over HTTP.
-        interceptors: run before every method of the registered servicers, over HTTP and gRPC; the
+        interceptors: run before every method, of servicers and of backends, over HTTP and gRPC; the
             first of them first.
         incoming: names the metadata that a header becomes, or None for none, in the profile's
             place; see `transcoder.inbound`.

@@ -79,6 +79,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         check: refuses a request, given its place in a stream if it is of one.
         offload: where requests are read that would hold the loop.
         door: lets calls in, outside of all that; None where nothing stands there.
+        raw: whether the handlers take requests as bytes; they are read for `check` alone.
     """
 
     def __init__(
@@ -93,9 +94,11 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         check: Check | None = None,
         offload: Offload | None = None,
         door: GrpcDoor | None = None,
+        raw: bool = False,
     ) -> None:
         self._inner = inner
         self._door = door
+        self._raw = raw
         self._offload = offload or Offload()
         self._check = check
         self._admitted = admitted
@@ -129,6 +132,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 check=self._check,
                 offload=self._offload,
                 door=self._door,
+                raw=self._raw,
             )
             self._guarded[path] = known
         return known
@@ -154,6 +158,7 @@ def guarded(
     check: Check | None = None,
     offload: Offload | None = None,
     door: GrpcDoor | None = None,
+    raw: bool = False,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -167,11 +172,13 @@ def guarded(
         check: refuses a request.
         offload: where requests are read that would hold the loop.
         door: lets calls in.
+        raw: whether the handler takes requests as bytes.
     """
     guard = _Guard(path, handler, threads, reply, chain)
     guard.offload = offload or Offload()
     guard.admitted = admitted
     guard.check = check
+    guard.raw = raw
     streams = handler.request_streaming, handler.response_streaming
     behaviour: Entered = guard.stream if handler.response_streaming else guard.single
     if door is not None:
@@ -229,6 +236,7 @@ class _Guard:
         self._chain = chain
         self.admitted: Admitted = metadata_of
         self.check: Check | None = None
+        self.raw = False
         self.offload: Offload
 
     def telling(self, context: Any) -> _Telling:
@@ -281,6 +289,8 @@ class _Guard:
         return coded
 
     async def _request(self, data: Any, index: int | None = None) -> Any:
+        if self.raw and self.check is None:
+            return data
         wanted = self._request_class
         if wanted is not None and is_heavy(data, wanted):
             request: Any = await self.offload.run(parse, data, wanted)
@@ -288,7 +298,7 @@ class _Guard:
             request = self.deserialize(data)
         if self.check is not None:
             self.check(request, index)
-        return request
+        return data if self.raw else request
 
     async def _behaviour(self, context: Any) -> Behaviour:
         if self._chain is None:

@@ -19,7 +19,7 @@ from transcoder.handlers import GuardedHandlers
 from transcoder.metadata import Metadatum
 from transcoder.offload import Offload
 from transcoder.transcoder import Transcoder, method_path
-from transcoder.upstream import Upstream, proxy
+from transcoder.upstream import RawCall, Upstream, proxy
 from transcoder.upstream.behaviours import Handler
 from transcoder.upstream.interceptors import HandlerDetails
 from transcoder.upstream.local import Local
@@ -38,7 +38,7 @@ class Calling:
         stream_executor: for those with a stream; apart, for a stream may wait for its client as
             long as it likes.
         offload: where large messages are read.
-        interceptors: run before every method of a servicer.
+        interceptors: run before every method.
         admitted: what of a gRPC client's metadata a servicer may see.
         validation: checks requests; None for none.
         door: lets calls of the gRPC port in; None where nothing stands there.
@@ -111,11 +111,19 @@ class Registry:
             ConfigError: a rule is wrong, or the service is registered already.
         """
         self._check_new(service.full_name)
-        self._add_routes(service)
+        interceptors = self._calling.interceptors
+        if interceptors:
+            # They stand before the handlers that pass the calls on, on both ports.
+            handler = proxy.handlers(service, upstream)
+            self._add_methods(service, handler)
+        else:
+            handler = proxy.handlers(service, upstream, RawCall)
+            self._add_routes(service)
+            self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         upstream.add(service)
         self._remotes[upstream] = None
-        self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
-        self._handlers[service.full_name] = self._guarded(proxy.handlers(service, upstream))
+        guarded = self._guarded(handler, interceptors=interceptors, raw=not interceptors)
+        self._handlers[service.full_name] = guarded
 
     def upstream_of(self, method: str) -> Upstream:
         """Return who answers a method, by its gRPC path."""
@@ -131,6 +139,8 @@ class Registry:
         handler: Any,
         replies: Mapping[str, type[Message]] | None = None,
         interceptors: Iterable[grpc.aio.ServerInterceptor] = (),
+        *,
+        raw: bool = False,
     ) -> GuardedHandlers:
         calling = self._calling
         return GuardedHandlers(
@@ -143,6 +153,7 @@ class Registry:
             check=calling.validation,
             offload=calling.offload,
             door=calling.door,
+            raw=raw,
         )
 
     def _check_new(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """A service whose methods do what their requests say, and gateways before it.
 
-`serving` answers in process; `before` passes calls on to the one at BACKEND. Each asks for one kind
+`serving` answers in process; `before` passes calls on to the one at BACKEND, and so does
+`intercepted`, with an interceptor that stands before each method. Each asks for one kind
 of method by name: its request says how many messages to answer, and how to end.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,42 @@ def serving() -> Gateway:
     return gateway
 
 
-def before() -> Gateway:
+class Around(grpc.aio.ServerInterceptor):
+    """Stands before each method, and has it do all there is to do."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """Return a handler around the method's."""
+        handler = await continuation(details)
+        if handler.unary_unary or handler.stream_unary:
+            method = handler.unary_unary or handler.stream_unary
+
+            async def single(request: Any, context: Any) -> Any:
+                return await method(request, context)
+
+            if handler.unary_unary:
+                return grpc.unary_unary_rpc_method_handler(single)
+            return grpc.stream_unary_rpc_method_handler(single)
+
+        several = handler.unary_stream or handler.stream_stream
+
+        async def stream(request: Any, context: Any) -> AsyncGenerator[Any, None]:
+            async for reply in several(request, context):
+                yield reply
+
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(stream)
+        return grpc.stream_stream_rpc_method_handler(stream)
+
+
+def intercepted() -> Gateway:
+    """Return the gateway before the servicer at BACKEND, with an interceptor."""
+    return before([Around()])
+
+
+def before(interceptors: Sequence[Any] = ()) -> Gateway:
     """Return the gateway before the servicer at BACKEND."""
-    gateway = Gateway(pool=create().pool, timeouts=Timeouts(maximum=60))
+    pool, timeouts = create().pool, Timeouts(maximum=60)
+    gateway = Gateway(pool=pool, timeouts=timeouts, interceptors=interceptors)
     gateway.route(SERVICE, Channel(os.environ["BACKEND"]))
     return gateway
 

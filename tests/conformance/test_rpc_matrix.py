@@ -1,7 +1,7 @@
-"""Every kind of method in every way it may go, behind four doors, with one set of assertions.
+"""Every kind of method in every way it may go, behind six doors, with one set of assertions.
 
-A servicer in the gateway's process or behind a channel; asked over REST or over gRPC. Who asks can
-see no difference.
+A servicer in the gateway's process, behind a channel, or behind interceptors and a channel; asked
+over REST or over gRPC. Who asks can see no difference.
 """
 
 from __future__ import annotations
@@ -210,12 +210,25 @@ def remote(local: Served, start_shared: Start) -> Iterator[Served]:
         yield start_shared("matrix:before")
 
 
-@pytest.fixture(params=["in process, REST", "in process, gRPC", "remote, REST", "remote, gRPC"])
-def door(request: pytest.FixtureRequest, local: Served, remote: Served) -> Iterator[Door]:
+@pytest.fixture(scope="module")
+def intercepted(local: Served, start_shared: Start) -> Iterator[Served]:
+    """The gateway before it that has an interceptor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKEND", local.grpc_target)
+        yield start_shared("matrix:intercepted")
+
+
+@pytest.fixture(params=["local", "remote", "intercepted"])
+def served(request: pytest.FixtureRequest) -> Served:
+    """Each gateway."""
+    served: Served = request.getfixturevalue(request.param)
+    return served
+
+
+@pytest.fixture(params=["REST", "gRPC"])
+def door(request: pytest.FixtureRequest, served: Served, local: Served) -> Iterator[Door]:
     """Each way to reach the servicer."""
-    where, how = request.param.split(", ")
-    served = local if where == "in process" else remote
-    if how == "REST":
+    if request.param == "REST":
         yield Rest(served, local)
         return
     rpc = Rpc(served, local)

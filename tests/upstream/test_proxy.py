@@ -268,6 +268,46 @@ def test_stalled_client() -> None:
     run(test)
 
 
+def test_messages_are_not_read() -> None:
+    """What a client and a backend say to each other need be no message: it passes as it is."""
+
+    class Odd(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+            if handler_call_details.method.endswith("Chat"):
+                return grpc.stream_stream_rpc_method_handler(self._chat)
+            return grpc.unary_unary_rpc_method_handler(self._answer)
+
+        async def _answer(self, request: bytes, context: Any) -> bytes:
+            return request[::-1]
+
+        async def _chat(self, requests: AsyncIterator[bytes], context: Any) -> Any:
+            async for request in requests:
+                yield request[::-1]
+
+    async def running() -> None:
+        behind, server = grpc.aio.server(), grpc.aio.server()
+        behind.add_generic_rpc_handlers((Odd(),))
+        ports = [each.add_insecure_port("127.0.0.1:0") for each in (behind, server)]
+        gateway = Gateway()
+        async with (
+            Channel(f"127.0.0.1:{ports[0]}") as remote,
+            grpc.aio.insecure_channel(f"127.0.0.1:{ports[1]}") as channel,
+        ):
+            gateway.route(SERVICE, remote)
+            gateway.register_into(server)
+            await asyncio.gather(behind.start(), server.start())
+            path = f"/{SERVICE.full_name}/"
+
+            get: Any = channel.unary_unary(f"{path}GetUser")
+            chat: Any = channel.stream_stream(f"{path}Chat")
+            assert await get(b"\xff\x01") == b"\x01\xff"
+            call = chat(iter([b"\xff\x01", b""]))
+            assert [reply async for reply in call] == [b"\x01\xff", b""]
+            await asyncio.gather(behind.stop(0), server.stop(0))
+
+    asyncio.run(running())
+
+
 def test_registered_twice() -> None:
     """A service has one home."""
     gateway = Gateway()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -19,6 +19,7 @@ from transcoder.metadata import Metadatum, RawHeaders
 
 Inbound: TypeAlias = "Callable[[Call], tuple[Metadatum, ...]]"
 Request: TypeAlias = "Message | AsyncIterator[Message]"
+RawRequest: TypeAlias = "bytes | AsyncIterator[bytes]"
 
 NOBODY: Final[Mapping[str, Sequence[bytes]]] = MappingProxyType({})
 """The identity of a client without a certificate."""
@@ -41,6 +42,9 @@ class Call:
         scheme: of the client's connection, `http` or `https`.
         details: what the door knows of the call; None where nothing stands there.
     """
+
+    raw: ClassVar[bool] = False
+    """Whether requests and replies are passed as bytes, which nobody here reads."""
 
     __slots__ = (
         "_inbound",
@@ -105,14 +109,23 @@ class Call:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
+class RawCall(Call):
+    """A call that is passed on as it came."""
+
+    raw: ClassVar[bool] = True
+
+    __slots__ = ()
+
+
 class Upstream(Protocol):
     """Answers calls of all four kinds.
 
     A request is one message, or the client's stream of them: then reading it raises what went wrong
-    on its way, and the upstream lets that through.
+    on its way, and the upstream lets that through. For a raw call, which only comes
+    to upstreams outside this process, requests and replies are bytes.
     """
 
-    async def unary(self, call: Call, request: Request) -> Message:
+    async def unary(self, call: Call, request: Request) -> Any:
         """Return the one reply.
 
         Raises:
@@ -120,7 +133,7 @@ class Upstream(Protocol):
         """
         ...
 
-    def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+    def stream(self, call: Call, request: Request) -> AsyncGenerator[Any, None]:
         """Return the stream of replies; it must be closed, which ends the call.
 
         Raises (when iterated):

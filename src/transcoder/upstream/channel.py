@@ -26,10 +26,10 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import SHUTTING_DOWN, StatusError
 from transcoder.offload import Offload
 from transcoder.status import Code
-from transcoder.upstream import Call, Request
+from transcoder.upstream import Call, RawRequest, Request
 from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
 from transcoder.upstream.failures import Refused, failure, is_poisoned, too_large, unreadable
-from transcoder.upstream.feeding import Feeding
+from transcoder.upstream.feeding import Feeding, serialized
 from transcoder.upstream.hedging import hedged
 from transcoder.upstream.lazy import LazyChannel
 from transcoder.upstream.method_config import MethodConfig, ServiceConfig
@@ -42,7 +42,6 @@ from transcoder.wire import is_heavy, parse
 @dataclass(slots=True)
 class _Method:
     path: str
-    takes_stream: bool
     reply: type[Message]
     config: MethodConfig
     proven: bool = False  # The backend answers it with one message.
@@ -109,22 +108,22 @@ class Channel(LazyChannel):
             path = f"/{service.full_name}/{rpc.name}"
             reply = GetMessageClass(rpc.output_type)
             config = self._config.of(path)
-            self._methods[path] = _Method(path, rpc.client_streaming, reply, config)
+            self._methods[path] = _Method(path, reply, config)
 
-    async def unary(self, call: Call, request: Request) -> Message:
+    async def unary(self, call: Call, request: Request | RawRequest) -> Any:
         """Return the backend's reply; see `Upstream`."""
         method = self._method(call)
-        hedging = method.config.hedging
-        if hedging is not None and isinstance(request, Message):
-            return await hedged(lambda: self._answer(method, call, request), hedging)
+        if not isinstance(request, Message | bytes):
+            return await self._first(method, call, request)
+        data, hedging = serialized(request), method.config.hedging
+        if hedging is not None:
+            return await hedged(lambda: self._answer(method, call, data), hedging)
         try:
-            return await self._answer(method, call, request)
+            return await self._answer(method, call, data)
         except Refused:
-            if not isinstance(request, Message):
-                raise
-        return await self._answer(method, call, request)
+            return await self._answer(method, call, data)
 
-    def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+    def stream(self, call: Call, request: Request | RawRequest) -> AsyncGenerator[Any, None]:
         """Return the backend's replies; see `Upstream`."""
         return self._replies(self._method(call), call, request)
 
@@ -137,14 +136,20 @@ class Channel(LazyChannel):
             raise StatusError(Code.UNIMPLEMENTED, f"{call.method} is not known of the backend")
         return method
 
-    async def _answer(self, method: _Method, call: Call, request: Request) -> Message:
-        if method.proven and isinstance(request, Message):
-            try:
-                return await self._single(method, call, request)
-            except BaseException:
-                method.proven = False
-                raise
-        replies: list[Message] = []
+    async def _answer(self, method: _Method, call: Call, data: bytes) -> Any:
+        if not method.proven:
+            reply = await self._first(method, call, data)
+            method.proven = True
+            return reply
+        try:
+            return await self._single(method, call, data)
+        except BaseException:
+            method.proven = False
+            raise
+
+    async def _first(self, method: _Method, call: Call, request: Request | RawRequest) -> Any:
+        """Return the one reply of a call that is read like a stream, to see that there is one."""
+        replies: list[Any] = []
         async with contextlib.aclosing(self._replies(method, call, request)) as stream:
             async for reply in stream:
                 replies.append(reply)
@@ -152,32 +157,29 @@ class Channel(LazyChannel):
                     raise unreadable(method.path, self.target, "two replies to a call for one")
         if not replies:
             raise unreadable(method.path, self.target, "OK without a reply")
-        method.proven = not method.takes_stream
         return replies[0]
 
-    async def _single(self, method: _Method, call: Call, request: Message) -> Message:
+    async def _single(self, method: _Method, call: Call, request: bytes) -> Any:
         seconds, metadata = timeout(call, method.config.timeout), outgoing(call)
-        remote = self.opened("unary_unary", method.path)(
-            type(request).SerializeToString(request), timeout=seconds, metadata=metadata
-        )
+        called = self.opened("unary_unary", method.path)
+        remote = called(request, timeout=seconds, metadata=metadata)
         try:
             data = await remote
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             raise self._failure(error, method, call) from None
         self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
-        return await self._read(method, data)
+        return await self._read(method, call, data)
 
     async def _replies(
-        self, method: _Method, call: Call, request: Request
-    ) -> AsyncGenerator[Message, None]:
+        self, method: _Method, call: Call, request: Request | RawRequest
+    ) -> AsyncGenerator[Any, None]:
         told: dict[str, Any] = {
             "timeout": timeout(call, method.config.timeout),
             "metadata": outgoing(call),
         }
         feeding: Feeding | None = None
-        if isinstance(request, Message):
-            data = type(request).SerializeToString(request)
-            remote = self.opened("unary_stream", method.path)(data, **told)
+        if isinstance(request, Message | bytes):
+            remote = self.opened("unary_stream", method.path)(serialized(request), **told)
         else:
             remote = self.opened("stream_stream", method.path)(**told)
             feeding = Feeding(remote, request)
@@ -188,7 +190,7 @@ class Channel(LazyChannel):
                 # The servicer sent them before a reply; without any, an error may come instead.
                 call.open(call.initial_metadata)
             while (data := await remote.read()) is not grpc.aio.EOF:
-                yield await self._read(method, data)
+                yield await self._read(method, call, data)
             self._told(method, call, initial, await remote.trailing_metadata())
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             if feeding is not None and feeding.error is not None:
@@ -199,9 +201,11 @@ class Channel(LazyChannel):
             if feeding is not None:
                 await feeding.end()
 
-    async def _read(self, method: _Method, data: bytes | None) -> Message:
+    async def _read(self, method: _Method, call: Call, data: bytes | None) -> Any:
         if data is None:
             raise unreadable(method.path, self.target, "OK without a reply")
+        if call.raw:
+            return data
         try:
             if is_heavy(data, method.reply):
                 return await self._offload.run(parse, data, method.reply)

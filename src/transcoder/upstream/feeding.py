@@ -10,6 +10,15 @@ import grpc.aio
 from google.protobuf.message import Message
 
 
+def serialized(request: Message | bytes) -> bytes:
+    """Return the bytes of a request, which those of a raw call are already."""
+    if isinstance(request, bytes):
+        return request
+    # A field may have the method's name.
+    data: bytes = type(request).SerializeToString(request)
+    return data
+
+
 class Feeding:
     """Writes requests to a call as they come, and as fast as the backend takes them.
 
@@ -21,7 +30,7 @@ class Feeding:
         requests: the client's stream; when it raises, the call is cancelled.
     """
 
-    def __init__(self, remote: Any, requests: AsyncIterator[Message]) -> None:
+    def __init__(self, remote: Any, requests: AsyncIterator[Message | bytes]) -> None:
         self.error: Exception | None = None
         """What the client's stream raised."""
         self._remote = remote
@@ -36,8 +45,7 @@ class Feeding:
     async def _feed(self) -> None:
         try:
             async for request in self._requests:
-                data = type(request).SerializeToString(request)
-                if not await self._written(self._remote.write(data)):
+                if not await self._written(self._remote.write(serialized(request))):
                     return
         except Exception as error:  # noqa: BLE001  whatever it is, whoever reads the replies raises it
             self.error = error

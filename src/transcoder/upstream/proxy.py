@@ -1,7 +1,7 @@
-"""Handlers for the gRPC port that pass calls on to an upstream.
+"""Handlers that pass calls on to an upstream.
 
-Messages are read and written between the two, so that whatever stands before the upstream sees the
-same on both ports; one at a time, and the next only when the client has taken the last.
+Messages pass one at a time, the next only when the client has taken the last. Where nobody looks
+at them they stay bytes, for to read and write what takes protobuf long would hold the loop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from transcoder.errors import StatusError
 from transcoder.metadata import Metadatum
 from transcoder.upstream import Call, Upstream
 
@@ -32,27 +33,34 @@ class Remote(Upstream, Protocol):
         ...
 
 
-def handlers(service: ServiceDescriptor, upstream: Upstream) -> grpc.GenericRpcHandler:
+def handlers(
+    service: ServiceDescriptor, upstream: Upstream, call: type[Call] = Call
+) -> grpc.GenericRpcHandler:
     """Return the handlers of a service whose calls `upstream` answers; `guarded` is to wrap them.
 
     Args:
         service: its descriptor.
         upstream: who answers; it raises StatusError.
+        call: how it is called; with RawCall the handlers speak bytes.
     """
-    methods = {rpc.name: _handler(rpc, _Passing(rpc, upstream)) for rpc in service.methods}
+    methods = {rpc.name: _handler(rpc, upstream, call) for rpc in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
 class _Passing:
-    def __init__(self, rpc: MethodDescriptor, upstream: Upstream) -> None:
+    def __init__(self, rpc: MethodDescriptor, upstream: Upstream, call: type[Call]) -> None:
         self._path = f"/{rpc.containing_service.full_name}/{rpc.name}"
         self._upstream = upstream
+        self._call_class = call
 
     async def single(self, request: Any, context: Any) -> Any:
         call = self._call(context)
         try:
             reply = await self._upstream.unary(call, request)
             await _open(context, call)
+        except StatusError:
+            await _open(context, call)
+            raise
         finally:
             context.set_trailing_metadata(call.trailing_metadata)
         return reply
@@ -65,6 +73,10 @@ class _Passing:
                 async for reply in replies:
                     await opening.sent()
                     yield reply
+        except StatusError:
+            if not opening.begun:
+                await _open(context, call)
+            raise
         finally:
             await opening.sent()
             context.set_trailing_metadata(call.trailing_metadata)
@@ -73,7 +85,7 @@ class _Passing:
         left = context.time_remaining()
         deadline = None if left is None else time.monotonic() + left
         given = tuple(Metadatum(*pair) for pair in context.invocation_metadata() or ())
-        return Call(self._path, deadline=deadline, inbound=lambda _: given)
+        return self._call_class(self._path, deadline=deadline, inbound=lambda _: given)
 
 
 class _Opening:
@@ -90,16 +102,22 @@ class _Opening:
         if self._sending is not None:
             await self._sending
 
+    @property
+    def begun(self) -> bool:
+        """Whether they came."""
+        return self._sending is not None
+
     def _begin(self) -> None:
         self._sending = asyncio.create_task(_open(self._context, self._call))
 
 
 async def _open(context: Any, call: Call) -> None:
-    if call.initial_metadata:
+    if call.initial_metadata and not context.done():
         await context.send_initial_metadata(call.initial_metadata)
 
 
-def _handler(rpc: MethodDescriptor, passing: _Passing) -> Any:
+def _handler(rpc: MethodDescriptor, upstream: Upstream, call: type[Call]) -> Any:
+    passing = _Passing(rpc, upstream, call)
     streams = rpc.client_streaming, rpc.server_streaming
     make: Callable[..., Any] = {
         (False, False): grpc.unary_unary_rpc_method_handler,
@@ -108,5 +126,5 @@ def _handler(rpc: MethodDescriptor, passing: _Passing) -> Any:
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[streams]
     behaviour = passing.stream if rpc.server_streaming else passing.single
-    reply = GetMessageClass(rpc.output_type)
-    return make(behaviour, GetMessageClass(rpc.input_type).FromString, reply.SerializeToString)
+    write = None if call.raw else GetMessageClass(rpc.output_type).SerializeToString
+    return make(behaviour, GetMessageClass(rpc.input_type).FromString, write)
