@@ -11,10 +11,9 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
 
 from transcoder.errors import ConfigError, StatusError
 from transcoder.status import Code
@@ -78,14 +77,14 @@ class CircuitBreaker:
         """Let go of the backend."""
         await self._upstream.close()
 
-    async def unary(self, call: Call, request: Request) -> Message:
+    async def unary(self, call: Call, request: Request) -> Any:
         """Return the backend's reply; see `Upstream`."""
         with self._passing(call) as passage:
             reply = await self._upstream.unary(call, request)
             passage.work()
             return reply
 
-    async def stream(self, call: Call, request: Request) -> AsyncGenerator[Message, None]:
+    async def stream(self, call: Call, request: Request) -> AsyncGenerator[Any, None]:
         """Return the backend's replies; see `Upstream`. The first of them says that it works."""
         with self._passing(call) as passage:
             async with contextlib.aclosing(self._upstream.stream(call, request)) as replies:
