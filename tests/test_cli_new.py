@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -38,10 +39,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_next(here: Path) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """What the command says, and the project that it wrote."""
+    folder = tmp_path_factory.mktemp("written")
+    with contextlib.chdir(folder):
+        return new("greeter"), folder / "greeter"
+
+
+def test_next(written: tuple[Result, Path]) -> None:
     """The command tells how many files it wrote, and the three commands that come next."""
-    done = new("greeter")
-    files = [path for path in here.rglob("*") if path.is_file() and path.parent.name != "v1"]
+    done, folder = written
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "v1"]
 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
@@ -118,36 +127,26 @@ def test_an_empty_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert new("greeter").exit_code == 0
 
 
-def test_style(here: Path) -> None:
+def test_style(written: tuple[Result, Path]) -> None:
     """A formatter leaves the project's code as it is, and a linter finds nothing."""
-    new("greeter")
-    ours = ["--isolated", "--exclude=*_pb2*,*_transcoder.py", "."]
-    checks = [["format", "--check"], ["check", "--select=E,F,I,B,UP,D4,RET,SIM"]]
-    done = [
-        subprocess.run(
-            [BIN / "ruff", *check, *ours], cwd="greeter", check=False, capture_output=True
-        )
-        for check in checks
-    ]
-
-    assert [each.returncode for each in done] == [0, 0], [each.stdout for each in done]
+    ours = ["--isolated", "--no-cache", "--exclude=*_pb2*,*_transcoder.py", "."]
+    for check in (["format", "--check"], ["check", "--select=E,F,I,B,UP,D4,RET,SIM"]):
+        ruff = [str(BIN / "ruff"), *check, *ours]
+        done = subprocess.run(ruff, cwd=written[1], check=False, capture_output=True)
+        assert done.returncode == 0, done.stdout
 
 
-def test_the_image_has_the_generated_code(here: Path) -> None:
+def test_the_image_has_the_generated_code(written: tuple[Result, Path], tmp_path: Path) -> None:
     """What the Dockerfile installs is whole: modules, their types and the proto's comments."""
-    new("greeter")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "."]
-    subprocess.run(command, cwd="greeter", check=True)
-    unpacked = here / "unpacked"
-    [built] = (here / "greeter").glob("*.whl")
-    shutil.unpack_archive(built, unpacked, "zip")
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
+    subprocess.run([*pip, "-w", str(tmp_path), str(written[1])], check=True)
+    [built] = tmp_path.glob("*.whl")
+    shutil.unpack_archive(built, tmp_path, "zip")
 
-    source = here / "greeter" / "src" / "greeter"
+    source, packed = written[1] / "src" / "greeter", tmp_path / "greeter"
     files = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
     assert Path("v1/greeter_comments.json") in files
-    assert {
-        path.relative_to(unpacked / "greeter") for path in unpacked.glob("greeter/**/*.*")
-    } == files
+    assert {path.relative_to(packed) for path in packed.rglob("*.*")} == files
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""What docs/command.md says of `transcoder call`, against the example service as a process."""
+"""What docs/command.md says of `serve` and `call`, with the example service as a process."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pages import ROOT, fits, page
 
 PAGE = page("command.md")
 SECTION = "## Call a method"
+SCRIPT = str(Path(sys.executable).with_name("transcoder"))
 
 
 @pytest.fixture
@@ -32,6 +34,25 @@ def ports(tmp_path: Path) -> Iterator[tuple[str, str]]:
         assert told is not None
         yield told[1], told[2]
         process.kill()
+
+
+def test_serve(tmp_path: Path) -> None:
+    """The command of the page serves, and ends with its drain."""
+    (command,) = re.findall(r"^transcoder (serve .*)$", PAGE.text, re.MULTILINE)
+    words = shlex.split(command.replace(":8000", ":0"))
+    path = {"PYTHONPATH": str(ROOT / "src"), "TRANSCODER_GRPC": "127.0.0.1:0"}
+    with subprocess.Popen(
+        [SCRIPT, *words, "--settle", "0"],
+        cwd=tmp_path,
+        env={**os.environ, **path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("REST on 127.0.0.1:")
+        process.terminate()
+
+    assert process.returncode == 0
 
 
 def test_calls(ports: tuple[str, str], tmp_path: Path) -> None:
