@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transcoder.events import Auditor, Observer
     from transcoder.observers.access_log import AccessLog
+    from transcoder.observers.audit_log import AuditLog
     from transcoder.observers.metrics import Metrics
 
 _HOME = {
     "AccessLog": "observers.access_log",
+    "AuditLog": "observers.audit_log",
     "Auditor": "events",
     "Metrics": "observers.metrics",
     "Observer": "events",
 }
 
-__all__ = ["AccessLog", "Auditor", "Metrics", "Observer"]
+__all__ = ["AccessLog", "AuditLog", "Auditor", "Metrics", "Observer"]
 
 
 def __getattr__(name: str) -> Any:
