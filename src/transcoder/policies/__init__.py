@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transcoder.policies.concurrency import ConcurrencyLimit
     from transcoder.policies.cors import Cors
     from transcoder.policies.internal import Internal
+    from transcoder.policies.introspection import Introspection
     from transcoder.policies.ip_filter import IpFilter
     from transcoder.policies.issuer import Issuer
     from transcoder.policies.jwt import Jwt
@@ -64,6 +65,7 @@ _HOME = {
     "Gradient": "policies.ceilings",
     "Grant": "policies.authorization",
     "Internal": "policies.internal",
+    "Introspection": "policies.introspection",
     "IpFilter": "policies.ip_filter",
     "Issuer": "policies.issuer",
     "Jwt": "policies.jwt",
@@ -106,6 +108,7 @@ __all__ = [
     "Gradient",
     "Grant",
     "Internal",
+    "Introspection",
     "IpFilter",
     "Issuer",
     "Jwt",
