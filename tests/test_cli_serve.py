@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from google.longrunning import operations_pb2_grpc
 from google.longrunning.operations_pb2 import GetOperationRequest
 
+from over_tls import CLIENT, HERE, SECURED, connect, trust, write, write_ca
 from pages import page
 from transcoder.cli import main
 
@@ -76,13 +77,13 @@ def told(process: subprocess.Popen[str]) -> tuple[str, str]:
     return found[1], found[2]
 
 
-HERE = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--settle", "0")
+LOOPBACK = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--settle", "0")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_both_doors(serve: Serve, workers: str) -> None:
     """An application is served on both ports, and SIGTERM ends it with 0."""
-    process = serve("hello:create", *HERE, "--workers", workers)
+    process = serve("hello:create", *LOOPBACK, "--workers", workers)
     over_http, over_grpc = told(process)
     connection = http.client.HTTPConnection(over_http, timeout=20)
     connection.request("GET", "/v1/operations/1")
@@ -117,7 +118,7 @@ def test_environment(serve: Serve, tmp_path: Path) -> None:
 )
 def test_wrong_app(serve: Serve, app: str, words: str) -> None:
     """What cannot be served is told in a line, and the exit code is 1."""
-    process = serve(app, *HERE)
+    process = serve(app, *LOOPBACK)
     _, errors = process.communicate(timeout=20)
 
     assert process.returncode == 1
@@ -128,7 +129,7 @@ def test_wrong_app(serve: Serve, app: str, words: str) -> None:
 @pytest.mark.parametrize(("level", "shown"), [("info", True), ("error", False)])
 def test_log_level(serve: Serve, level: str, shown: bool) -> None:  # noqa: FBT001  a column
     """What is logged below the level is not."""
-    process = serve("hello:create", *HERE, "--log-level", level)
+    process = serve("hello:create", *LOOPBACK, "--log-level", level)
     told(process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -139,11 +140,71 @@ def test_log_level(serve: Serve, level: str, shown: bool) -> None:  # noqa: FBT0
 def test_help() -> None:
     """The help tells the default and the variable of each option."""
     text = CliRunner().invoke(main, ["serve", "--help"], terminal_width=200).stdout
-    options = re.findall(r"^  --(\S+) .*\[env var: (\w+); default: (\S+)\b", text, re.MULTILINE)
+    # A long option has its help in the next line.
+    option = r"^  --(\S+)(?:.|\n   )*?\[env var: (\w+); default: \(?([^\s;)\]]+)"
+    options = re.findall(option, text, re.MULTILINE)
 
-    assert len(options) == text.count("  --") - text.count("--help")
+    assert len(options) == len(re.findall(r"^  --", text, re.MULTILINE))
     assert {name: variable for name, variable, _ in options} == {
         name: f"TRANSCODER_{name.replace('-', '_').upper()}" for name, _, _ in options
     }
     shown = page("command.md").text
     assert all(f"| `--{name}` | `{told}` | `{value}` |" in shown for name, told, value in options)
+
+
+def test_tls(serve: Serve, tmp_path: Path) -> None:
+    """Both ports speak TLS with the files that the options and the environment name."""
+    files = write(tmp_path, HERE)
+    options = ("--tls-key", files["key"], "--tls-client-ca", write_ca(tmp_path))
+    variables = {"TRANSCODER_TLS_CERTIFICATE": files["certificate"]}
+    over_http, over_grpc = told(serve("hello:create", *LOOPBACK, *options, **variables))
+    own = write(tmp_path, CLIENT, "client")
+    call = [SCRIPT, "call", over_grpc, "GetOperation", '{"name": "operations/1"}', "--tls"]
+    authority = ["--ca", str(tmp_path / "ca.pem")]
+    shown = ["--cert", own["certificate"], "--key", own["key"]]
+    rest = ["--rest", f"https://{over_http}"]
+
+    for extra in ([], rest):
+        done = subprocess.run(
+            [*call, *authority, *shown, *extra], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"name": "operations/1"})
+    refused = subprocess.run([*call, *authority], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+
+
+def test_tls_of_one_port(serve: Serve, tmp_path: Path) -> None:
+    """One port may speak TLS alone, and ask clients for certificates without wanting them."""
+    files = write(tmp_path, HERE)
+    pair = ("--tls-certificate", files["certificate"], "--tls-key", files["key"])
+    optional = ("--tls-client-ca", write_ca(tmp_path), "--tls-client-certificates", "optional")
+    version = ("--tls-min-version", "1.3", "--tls-ports", "http")
+    over_http, over_grpc = told(serve("hello:create", *LOOPBACK, *pair, *optional, *version))
+    for client in (None, CLIENT):
+        with connect(f"{SECURED}{over_http}", context=trust(client)) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 200"
+    with grpc.insecure_channel(over_grpc) as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        assert stub.GetOperation(GetOperationRequest(name="operations/1"), timeout=10).name
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--tls-certificate", "a.pem"], 2, "TLS needs both --tls-certificate and --tls-key"),
+        (["--tls-client-ca", "a.pem"], 2, "TLS needs both --tls-certificate and --tls-key"),
+        (
+            ["--tls-certificate", "a.pem", "--tls-key", "a.key"],
+            1,
+            "tls: certificate: a.pem cannot be read: no such file or directory",
+        ),
+    ],
+)
+def test_wrong_tls(serve: Serve, options: list[str], code: int, words: str) -> None:
+    """What is wrong with the files is told in a line before anything is served."""
+    process = serve("hello:create", *LOOPBACK, *options)
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert errors.splitlines()[-1].removeprefix("Error: ") == words

@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from transcoder.cli.source import told
 
 if TYPE_CHECKING:
     from transcoder.listeners import Listening
 
+_ASKS = click.Choice(["required", "optional"])
+_VERSIONS = click.Choice(["1.2", "1.3"])
+_PORTS = {"both": "tls", "http": "http_tls", "grpc": "grpc_tls"}
 _LEVELS = ["debug", "info", "warning", "error", "critical"]
 _Command = Callable[..., None]
 _SECONDS = click.FloatRange(min=0)
@@ -19,9 +24,11 @@ _SECONDS = click.FloatRange(min=0)
 
 def _option(name: str, **attributes: Any) -> Callable[[_Command], _Command]:
     variable = f"TRANSCODER_{name.lstrip('-').replace('-', '_').upper()}"
-    return click.option(name, envvar=variable, show_envvar=True, show_default=True, **attributes)
+    shown = {"envvar": variable, "show_envvar": True, "show_default": True}
+    return click.option(name, **{**shown, **attributes})
 
 
+_file = functools.partial(_option, metavar="FILE", default=None, show_default="none")
 _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 
 
@@ -32,31 +39,72 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 @_seconds("--settle", default=5.0, help="How long a drain still takes new connections.")
 @_seconds("--grace", default=30.0, help="How long calls of one reply may go on then.")
 @_seconds("--stream-grace", default=5.0, help="How long streams of replies may.")
+@_file("--tls-certificate", help="Our certificate and its chain, PEM: speak TLS.")
+@_file("--tls-key", help="The private key of that, PEM, without a password.")
+@_file("--tls-client-ca", help="The authorities of clients, PEM: ask for their certificates.")
+@_option(
+    "--tls-client-certificates", type=_ASKS, default="required", help="Whether they must show one."
+)
+@_option("--tls-min-version", type=_VERSIONS, default="1.2", help="The oldest version of TLS.")
+@_option(
+    "--tls-ports", type=click.Choice(list(_PORTS)), default="both", help="Which ports speak it."
+)
 @_option("--log-level", type=click.Choice(_LEVELS), default="info", help="What is logged, and up.")
 @click.argument("app")
-def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **drain: Any) -> None:
+def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **options: Any) -> None:
     """Serve an application, given as MODULE:ATTRIBUTE, over REST and gRPC.
 
     The attribute is a Gateway, or a function that returns one. An ADDRESS is HOST:PORT, :PORT for
     all interfaces, or unix:/path for a Unix socket. An option may be given as the variable of the
     environment that is named beside it, too.
 
-    SIGTERM ends the server after a drain, a second one at once. What is logged goes to stderr. The
-    exit code is 0 after a drain, and 1 if the server cannot start.
+    SIGTERM ends the server after a drain, a second one at once. Files of TLS are read again when
+    they change, and on SIGHUP. What is logged goes to stderr. The exit code is 0 after a drain, and
+    1 if the server cannot start.
 
     \b
     Examples:
       transcoder serve hello:app
       transcoder serve services.user.app:create_app --http 127.0.0.1:8000 --workers 2
       TRANSCODER_HTTP=unix:/run/hello.sock transcoder serve hello:app
+      transcoder serve hello:app --tls-certificate server.pem --tls-key server.key
     """
     from transcoder.server import Server
 
     if "" not in sys.path:
         # As `python -m` does, and as a console script does not.
         sys.path.insert(0, "")
-    server = Server(app, log_config=_logging(log_level), on_ready=_tell, **drain)
+    drain = {name: value for name, value in options.items() if not name.startswith("tls_")}
+    with told(click.ClickException):
+        tls = _tls(**{name: options[name] for name in options.keys() - drain.keys()})
+    server = Server(app, log_config=_logging(log_level), on_ready=_tell, **drain, **tls)
     server.run(http=http, grpc=grpc, workers=workers)
+
+
+def _tls(
+    *,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    tls_client_ca: str | None,
+    tls_client_certificates: Literal["required", "optional"],
+    tls_min_version: Literal["1.2", "1.3"],
+    tls_ports: str,
+) -> dict[str, Any]:
+    """Return what the server is told of TLS."""
+    from transcoder.server_tls import ServerTls
+
+    if tls_certificate is None and tls_key is None and tls_client_ca is None:
+        return {}
+    if tls_certificate is None or tls_key is None:
+        raise click.UsageError("TLS needs both --tls-certificate and --tls-key")
+    tls = ServerTls(
+        certificate=tls_certificate,
+        key=tls_key,
+        client_ca=tls_client_ca,
+        client_certificates=tls_client_certificates if tls_client_ca else None,
+        min_version=tls_min_version,
+    )
+    return {_PORTS[tls_ports]: tls}
 
 
 def _logging(level: str) -> dict[str, Any]:

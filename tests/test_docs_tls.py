@@ -1,0 +1,150 @@
+"""docs/tls.md says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from over_tls import CA, CLIENT, EXPIRED, HERE, write, write_ca
+from pages import commands, fits, page
+from transcoder import ConfigError, Server, ServerTls
+from transcoder.certificates import PERIOD, Certificates
+
+PAGE = page("tls.md")
+SECTIONS = ["# How does it speak TLS?", "## How do clients show who they are?"]
+READY = "on_ready=lambda _: print(flush=True)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the files of the page."""
+    for leaf, name in ((HERE, "server"), (CLIENT, "client")):
+        write(tmp_path, leaf, name)
+    write_ca(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    """Return what stands in a section before the next heading, of one language."""
+    text = PAGE.text.partition(f"{heading}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_commands(folder: Path, heading: str) -> None:
+    """The server of a section is what its commands meet, and they print what it shows."""
+    ports = {":8443": f":{free_port()}", ":50051": f":{free_port()}"}
+
+    def here(text: str) -> str:
+        for shown, real in ports.items():
+            text = text.replace(shown, real)
+        return text
+
+    (code,) = blocks(heading, "python")
+    program = folder / "program.py"
+    program.write_text(here(code).replace("tls=tls)", f"tls=tls, {READY})"))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "USER_DATABASE": "sqlite://"}
+    (console,) = blocks(heading, "console")
+    assert len(commands(console)) > 2
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, env=environment
+    ) as server:
+        try:
+            assert server.stdout is not None
+            assert select.select([server.stdout], [], [], 20)[0]
+            for command, expected in commands(console):
+                done = subprocess.run(
+                    ["sh", "-c", here(command)],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert fits(expected, done.stdout or done.stderr), command
+        finally:
+            server.terminate()
+
+
+def test_ports_that_differ(folder: Path) -> None:
+    """The third server has TLS on one port, as the command would have it."""
+    (code,) = blocks("## May the ports differ?", "python")
+
+    assert isinstance(PAGE.run(code)["server"], Server)
+    assert (folder / "server.pem").exists()
+
+
+def test_options() -> None:
+    """The table has every option, with its default."""
+    rows = {row[0].strip("`"): row[1] for row in PAGE.rows("# How does it speak TLS?") if row[1:]}
+    fields = {field.name: field.default for field in dataclasses.fields(ServerTls)}
+    told = {
+        name: "" if default is dataclasses.MISSING else f"`{default!r}`".replace("'", '"')
+        for name, default in fields.items()
+    }
+
+    assert {name: rows[name] for name in told} == told
+
+
+def test_names() -> None:
+    """What the page says of names, numbers and signals is so."""
+    assert PERIOD == 1.0
+    assert "once a second" in PAGE.text
+    assert "`transcoder.policies.mutual_tls.MutualTls`" in PAGE.text
+
+
+ERRORS = {row[0]: row[1].strip("`") for row in PAGE.rows("## What if one is wrong?")}
+
+
+def spoiled(folder: Path, how: str) -> None:
+    """Spoil the files of a server."""
+    key, certificate = folder / "server.key", folder / "server.pem"
+    if how == "no such file":
+        certificate.unlink()
+    elif how == "no PEM":
+        key.write_bytes(b"no PEM")
+    elif how == "another key":
+        shutil.copy(write(folder, CA.issue_cert("other"), "other")["key"], key)
+    elif how == "a password":
+        locked = ["-aes256", "-passout", "pass:x", "-out", "locked"]
+        subprocess.run(["openssl", "pkey", "-in", key, *locked], check=True)
+        (folder / "locked").rename(key)
+    else:
+        assert how == "expired"
+        write(folder, EXPIRED)
+
+
+@pytest.mark.parametrize("how", ERRORS)
+def test_errors(folder: Path, caplog: pytest.LogCaptureFixture, how: str) -> None:
+    """Each error of the table is told in these words, as is what a reload says."""
+    tls = ServerTls(certificate="server.pem", key="server.key")
+    before = Certificates(tls, "tls")
+    spoiled(folder, how)
+    caught: Any = None
+    try:
+        Certificates(tls, "tls")
+    except ConfigError as error:
+        caught = error
+
+    assert ERRORS[how] == (caplog.messages[0] if caught is None else str(caught))
+    if how == "another key":
+        before.reload()
+        assert caplog.messages == [blocks("## What if a certificate changes?", "text")[0].strip()]
