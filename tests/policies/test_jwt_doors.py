@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -10,11 +11,22 @@ from typing import Any
 
 import pytest
 
-from entrances import ENTRANCES, Outcome, Running, call_each, over_http, over_websocket, run
-from tokens import FORWARD, bad_tokens, claims, issuers, jwks, mint, rsa
-from transcoder import Code
+from entrances import (
+    ENTRANCES,
+    Outcome,
+    Running,
+    call_each,
+    over_http,
+    over_websocket,
+    run,
+    serving,
+)
+from publishing import CONFIGURATION, PATH, publishing
+from streams import POOL
+from tokens import FORWARD, ISSUER, bad_tokens, claims, issuers, jwks, mint, rsa
+from transcoder import Code, Gateway
 from transcoder.handshake import Token
-from transcoder.policies import CallDetails, Issuer, Jwt, Requirement
+from transcoder.policies import CallDetails, Issuer, Jwt, Published, Requirement
 
 NOW = time.time()
 # Without a token there is nothing behind the scheme, which clients send without its space.
@@ -221,3 +233,60 @@ def test_issuer_of_a_route() -> None:
         assert [each.code for each in found[entrance]] == [Code.UNAUTHENTICATED, Code.OK]
     for entrance in ("sse", "websocket", "grpc-stream"):
         assert [each.code for each in found[entrance]] == [Code.OK, Code.UNAUTHENTICATED]
+
+
+def test_never_fetched() -> None:
+    """Nothing that a token names is fetched, whether its signature holds or not."""
+
+    async def fact(running: Running) -> tuple[dict[str, int], list[Code]]:
+        async with publishing(rsa("other")) as elsewhere:
+            named = {"jku": elsewhere.url, "x5u": elsewhere.url, "kid": elsewhere.url}
+            codes = []
+            for key in (rsa("other"), rsa()):
+                for name in ("jku", "x5u"):
+                    text = mint(claims(NOW), key, **{"kid": "r", name: named[name]})
+                    header = {"authorization": f"Bearer {text}"}
+                    codes += [(await ENTRANCES[door](running, header)).code for door in DOORS]
+            unknown = mint(claims(NOW), kid=elsewhere.url)
+            header = {"authorization": f"Bearer {unknown}"}
+            codes += [(await ENTRANCES[door](running, header)).code for door in DOORS]
+            return dict(elsewhere.asked), codes
+
+    asked, codes = run(fact, policies=[Jwt(*issuers())])
+    assert asked == {}
+    assert codes == [Code.UNAUTHENTICATED] * 6 + [Code.OK] * 6 + [Code.UNAUTHENTICATED] * 3
+
+
+@pytest.mark.parametrize("door", list(ENTRANCES))
+def test_cold(door: str) -> None:
+    """Where an issuer's keys cannot be had, calls are refused at every door, to come again."""
+    header = {"authorization": f"Bearer {mint(claims(NOW))}"}
+
+    async def fact(running: Running) -> list[Outcome]:
+        return [await ENTRANCES[door](running, each) for each in (header, {})]
+
+    keys = Published("http://127.0.0.1:1/jwks", loopback=True)
+    policy = Jwt(Issuer(ISSUER, audiences=["api"], keys=keys))
+    cold, missing = run(fact, policies=[policy])
+    assert (cold.code, cold.message) == (Code.UNAVAILABLE, "callers cannot be made sure of now")
+    assert 25 <= int(cold.headers["retry-after"]) <= 30
+    assert missing.code is Code.UNAUTHENTICATED
+    assert not policy.ready()
+
+
+def test_fetched() -> None:
+    """The keys that an issuer publishes are there when the server is, and fetched once."""
+
+    async def fact() -> tuple[dict[str, int], list[Code]]:
+        async with publishing(rsa()) as publisher:
+            publisher.tell()
+            header = {"authorization": f"Bearer {mint(claims(NOW, iss=publisher.issuer))}"}
+            keys = Published(loopback=True)
+            policy = Jwt(Issuer(publisher.issuer, audiences=["api"], keys=keys))
+            async with serving(Gateway(pool=POOL, policies=[policy])) as running:
+                codes = [(await enter(running, header)).code for enter in ENTRANCES.values()]
+            return dict(publisher.asked), codes
+
+    asked, codes = asyncio.run(fact())
+    assert asked == {CONFIGURATION: 1, PATH: 1}
+    assert codes == [Code.OK] * len(ENTRANCES)

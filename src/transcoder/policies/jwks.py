@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -137,19 +136,10 @@ class Fetched:
         fetch: gets them.
         read: reads them.
         published: says when.
-        clock: tells when a fetch ended; `current` and `renewal` are told the time of this clock.
     """
 
-    def __init__(
-        self,
-        whose: str,
-        fetch: Fetch,
-        read: Read,
-        published: Published,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._whose, self._fetch, self._read, self._clock = whose, fetch, read, clock
+    def __init__(self, whose: str, fetch: Fetch, read: Read, published: Published) -> None:
+        self._whose, self._fetch, self._read = whose, fetch, read
         self._rotation = Rotation(published)
         self._body = b""
         self._flight: asyncio.Task[None] | None = None
@@ -202,7 +192,7 @@ class Fetched:
             self._body = body
             self._rotation.succeeded(began, keys)
         except Exception as error:  # noqa: BLE001  whatever it is, the next fetch comes no sooner
-            self._rotation.failed(self._clock())
+            self._rotation.failed(began)
             why = error if isinstance(error, Unavailable | ValueError) else type(error).__name__
             _log.warning("no keys of %s: %s", self._whose, why)
 
