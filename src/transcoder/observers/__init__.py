@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from transcoder.observers.access_log import AccessLog
     from transcoder.observers.audit_log import AuditLog
     from transcoder.observers.metrics import Metrics
+    from transcoder.observers.traces import Traces
 
 _HOME = {
     "AccessLog": "observers.access_log",
@@ -20,9 +21,10 @@ _HOME = {
     "Auditor": "events",
     "Metrics": "observers.metrics",
     "Observer": "events",
+    "Traces": "observers.traces",
 }
 
-__all__ = ["AccessLog", "AuditLog", "Auditor", "Metrics", "Observer"]
+__all__ = ["AccessLog", "AuditLog", "Auditor", "Metrics", "Observer", "Traces"]
 
 
 def __getattr__(name: str) -> Any:

@@ -93,8 +93,10 @@ def _json(record: Mapping[str, Any]) -> str:
 
 def _asked(call: CallDetails) -> dict[str, Any]:
     agent = call.all(b"user-agent")
-    trace = call.one(b"traceparent")
-    found = _TRACE.fullmatch(trace) if trace is not None else None
+    # What an observer says of it comes before what the client does.
+    told = [value for key, value in call.metadata if key == "traceparent"]
+    trace = str(told[0]).encode() if told else call.one(b"traceparent") or b""
+    found = _TRACE.fullmatch(trace)
     record = {
         "door": call.door,
         "method": call.method or None,

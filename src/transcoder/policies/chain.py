@@ -90,10 +90,9 @@ class Chain:
 
     @property
     def writes(self) -> frozenset[str]:
-        """The metadata keys that are the policies' to say, and nobody else's."""
-        return frozenset(
-            key for each in self._all if isinstance(each, Writer) for key in each.writes
-        )
+        """The metadata keys that are for policies and observers to say, and for nobody else."""
+        writers = (*self._observers, *self._all)
+        return frozenset(key for each in writers if isinstance(each, Writer) for key in each.writes)
 
     @property
     def security(self) -> dict[str, Mapping[str, Any]]:
