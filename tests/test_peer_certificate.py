@@ -11,26 +11,33 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import trustme
 import uvicorn
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.conftest import Served, Start
-from websockets.sync.client import connect as websocket
 
-from chunked import Chunked
-from over_tls import CLIENT, HERE, SECURED, connect, credentials, issue, trust, write, write_ca
+from over_tls import (
+    CLIENT,
+    HERE,
+    der,
+    issue,
+    raw_names,
+    write,
+    write_ca,
+)
 from services.user.v1.user_service_pb2 import GetUserRequest, User
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
 )
-from streams import Told
+from shown import DOORS, Answer
 from transcoder import Gateway
 from transcoder.http_protocol import Protocol
-from transcoder.peer_certificate import identity
-from wire import request
+from transcoder.peer_certificate import exact, identity, is_secured
 
 
 class Users(UserServiceServicer):
@@ -103,28 +110,19 @@ def test_trusted_peer(authority: trustme.CA, tmp_path: Path, name: str, told: st
     assert asked(authority, tmp_path, client) == told
 
 
-def test_names() -> None:
-    """Names of all kinds are told, and the common name beside them."""
-    certificate = {
-        "subject": ((("commonName", "edge"),),),
-        "subjectAltName": (("DNS", "a.example"), ("URI", "spiffe://a/b"), ("DirName", "x")),
-    }
-
-    assert identity(certificate) == {
-        "transport_security_type": [b"ssl"],
-        "x509_subject_alternative_name": [b"a.example", b"spiffe://a/b"],
-        "x509_common_name": [b"edge"],
-    }
-    assert identity({}) == {}
-
-
 EDGE = issue(
-    x509.DNSName("edge.internal"),
-    x509.UniformResourceIdentifier("spiffe://example.com/edge"),
-    x509.IPAddress(ipaddress.ip_address("2001:db8::7")),
-    x509.IPAddress(ipaddress.ip_address("192.0.2.7")),
-    x509.RFC822Name("edge@example.com"),
-    common_name="the edge",
+    x509.SubjectAlternativeName(
+        [
+            x509.DNSName("edge.internal"),
+            x509.DirectoryName(x509.Name([])),
+            x509.UniformResourceIdentifier("spiffe://example.com/edge"),
+            x509.IPAddress(ipaddress.ip_address("2001:db8::7")),
+            x509.IPAddress(ipaddress.ip_address("192.0.2.7")),
+            x509.RFC822Name("edge@example.com"),
+        ]
+    ),
+    "the edge",
+    "another",
 )
 NAMES = [
     "edge.internal",
@@ -133,6 +131,12 @@ NAMES = [
     "192.0.2.7",
     "edge@example.com",
 ]
+
+
+def told_by(answer: Answer) -> Any:
+    """Return what a call told that was answered."""
+    assert answer.code == 0
+    return json.loads(answer.text)
 
 
 @pytest.fixture(scope="module")
@@ -144,47 +148,126 @@ def secured(start_shared: Start, tmp_path_factory: pytest.TempPathFactory) -> Se
     )
 
 
-def over_http(served: Served, client: trustme.LeafCert) -> str:
-    with connect(served.http_target, context=trust(client)) as connection:
-        connection.sendall(request("GET", "/v1/a/single"))
-        body = connection.recv(1 << 16).partition(b"\r\n\r\n")[2]
-    return str(json.loads(body)["text"])
-
-
-def over_events(served: Served, client: trustme.LeafCert) -> str:
-    raw = request("GET", "/v1/a/told", "Accept: text/event-stream")
-    with Chunked(served.http_target, raw, context=trust(client)) as stream:
-        assert stream.head() == 200
-        first = stream.rest()[0].partition(b"\n")[0]
-    return str(json.loads(first.removeprefix(b"data: "))["text"])
-
-
-def over_websocket(served: Served, client: trustme.LeafCert) -> str:
-    address = served.http_target.replace(SECURED, "wss://") + "/v1/a/echo"
-    with websocket(address, ssl=trust(client), proxy=None, open_timeout=20) as connection:
-        connection.send("{}")
-        return str(json.loads(connection.recv(timeout=20))["text"])
-
-
-def over_grpc(served: Served, client: trustme.LeafCert) -> str:
-    target = served.grpc_target.removeprefix(SECURED)
-    with grpc.secure_channel(target, credentials(client)) as channel:
-        call = channel.unary_unary("/streams.v1.Streams/Single", bytes, Told.FromString)
-        return str(call(b"", timeout=20).text)
-
-
-@pytest.mark.parametrize("door", [over_http, over_events, over_websocket, over_grpc])
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     ("client", "common", "names"),
     [(EDGE, ["the edge"], NAMES), (CLIENT, [""], ["developer@example.com"])],
     ids=["names of all kinds", "one name"],
 )
 def test_same_on_both_doors(
-    secured: Served, door: Any, client: trustme.LeafCert, common: list[str], names: list[str]
+    secured: Served, door: str, client: trustme.LeafCert, common: list[str], names: list[str]
 ) -> None:
     """A servicer learns the same of a client, in the same words, whichever way it calls."""
-    assert json.loads(door(secured, client)) == {
+    assert told_by(DOORS[door](secured, client)) == {
         "transport_security_type": ["ssl"],
         "x509_common_name": common,
         "x509_subject_alternative_name": names,
     }
+
+
+DNS, URI, EMAIL = 0x82, 0x86, 0x81
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([(DNS, b"edge.internal\0.evil")], ["edge.internal\0.evil"]),
+        ([(URI, b"spiffe://a\0b"), (EMAIL, b"a\0@b")], ["spiffe://a\0b", "a\0@b"]),
+        ([(DNS, b"\xffedge"), (DNS, b"edge")], ["\xffedge", "edge"]),
+        ([(DNS, b"")], [""]),
+    ],
+    ids=["NUL", "NULs", "no UTF-8", "empty"],
+)
+def test_odd_names(secured: Served, door: str, names: Any, told: list[str]) -> None:
+    """A name is told to its last byte on both doors: none passes for one that it begins with."""
+    log = secured.ledger.with_name("log")
+    before = log.read_text()
+    answer = told_by(DOORS[door](secured, issue(raw_names(*names), "edge")))
+
+    assert answer["x509_subject_alternative_name"] == told
+    assert log.read_text() == before
+
+
+def test_other_words_of_grpc() -> None:
+    """What gRPC says besides of the names, by their kinds and as identities, is not cut either."""
+    odd = issue(raw_names((DNS, b"edge.internal\0.evil"), (URI, b"a:b")))
+    pem = ssl.DER_cert_to_PEM_cert(der(odd)).encode()
+    cut = {
+        "x509_pem_cert": [pem],
+        "x509_subject_alternative_name": [b"edge.internal", b"a:b"],
+        "peer_dns": [b"edge.internal"],
+        "security_level": [b"TSI_PRIVACY_AND_INTEGRITY"],
+    }
+
+    assert exact(cut) == {
+        "x509_pem_cert": [pem],
+        "x509_subject_alternative_name": [b"edge.internal\0.evil", b"a:b"],
+        "x509_common_name": [b""],
+        "peer_dns": [b"edge.internal\0.evil"],
+        "peer_uri": [b"a:b"],
+        "security_level": [b"TSI_PRIVACY_AND_INTEGRITY"],
+    }
+
+
+def test_nothing_shown() -> None:
+    """Who shows no certificate has no names, and what gRPC tells of the connection stays."""
+    insecure = {"transport_security_type": [b"insecure"]}
+    secure = {"transport_security_type": [b"ssl"]}
+
+    assert identity(b"") == {}
+    assert exact(insecure) is insecure
+    assert [is_secured(told) for told in (secure, insecure, {})] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("common", "told"),
+    [((), b""), (("a", "b"), b"a"), (("\u4e2d",), "\u4e2d".encode())],
+)
+def test_common_name(common: tuple[str, ...], told: bytes) -> None:
+    """The first common name is told, in UTF-8; an empty one where there is none."""
+    found = identity(der(issue(x509.SubjectAlternativeName([x509.DNSName("a")]), *common)))
+
+    assert found["x509_common_name"] == [told]
+
+
+def test_without_names() -> None:
+    """A certificate without alternative names has none, nor has one whose names are broken."""
+    broken = issue(raw_names((0x87, b"\1\2\3")), "edge")
+    without = issue(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), "edge")
+
+    for leaf in (broken, without):
+        assert identity(der(leaf)) == {
+            "transport_security_type": [b"ssl"],
+            "x509_common_name": [b"edge"],
+        }
+
+
+NAME = st.one_of(
+    st.builds(x509.DNSName, st.text(st.characters(codec="ascii"), max_size=300)),
+    st.builds(x509.RFC822Name, st.emails()),
+    st.builds(x509.IPAddress, st.ip_addresses()),
+)
+
+
+@given(st.lists(NAME, min_size=1, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_any_names(names: list[x509.GeneralName]) -> None:
+    """Names of any number and length are read as the library that wrote them has them."""
+    found = identity(der(issue(x509.SubjectAlternativeName(names))))
+
+    assert found["x509_subject_alternative_name"] == [str(name.value).encode() for name in names]
+
+
+@given(st.binary(max_size=60), st.integers(0, 400))
+@settings(max_examples=300, deadline=None)
+def test_bytes_that_are_no_certificate(junk: bytes, at: int) -> None:
+    """What is no certificate, or a spoiled one, is read without an error."""
+    whole = der(EDGE)
+
+    for spoiled in (junk, whole[:at], whole[:at] + junk + whole[at + len(junk) :]):
+        assert identity(spoiled).keys() <= {
+            "transport_security_type",
+            "x509_common_name",
+            "x509_subject_alternative_name",
+        }

@@ -14,6 +14,7 @@ from transcoder.errors import ConfigError
 from transcoder.grpc_door import address
 from transcoder.inbound import Inbound
 from transcoder.metadata import Metadatum, RawHeaders
+from transcoder.peer_certificate import NAMES, exact
 from transcoder.timeouts import Timeouts
 from transcoder.upstream import NOBODY, Call
 
@@ -22,8 +23,6 @@ IDENTITY: Final = "transcoder.identity"
 
 As gRPC's `auth_context()` has it: `x509_subject_alternative_name` and its kin, values in bytes.
 """
-
-_NAMES = "x509_subject_alternative_name"
 
 
 class Calls:
@@ -98,10 +97,10 @@ class Calls:
             context: of grpc.aio, or of a call that came through the door.
         """
         metadata = context.invocation_metadata() or ()
-        trusted = bool(self._trusted) and self._trusts(context.auth_context())
+        trusted = bool(self._trusted) and self._trusts(exact(context.auth_context()))
         told = self._inbound.admitted(metadata, address(context.peer()), trusted=trusted)
         details: CallDetails | None = getattr(context, "call", None)
         return told if details is None else (*told, *details.metadata)
 
     def _trusts(self, identity: Mapping[str, Iterable[bytes]]) -> bool:
-        return not self._trusted.isdisjoint(identity.get(_NAMES, ()))
+        return not self._trusted.isdisjoint(identity.get(NAMES, ()))

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeAlias
 from transcoder.call_details import CallDetails
 from transcoder.forwarded import TrustedProxies
 from transcoder.metadata import RawHeaders
+from transcoder.peer_certificate import exact, is_secured
 from transcoder.policies.chain import Chain
 from transcoder.status import Code, code_of
 from transcoder.upstream.codes import number_of
@@ -74,6 +75,7 @@ class GrpcDoor:
 
     def _details(self, path: str, method: str, context: Any, *, streams: bool) -> CallDetails:
         headers = _headers(context.invocation_metadata() or ())
+        identity = exact(context.auth_context())
         return CallDetails(
             "grpc",
             method=method,
@@ -81,8 +83,8 @@ class GrpcDoor:
             path=path,
             headers=headers,
             peer=self._proxies.client(headers, address(context.peer())),
-            identity=context.auth_context(),
-            secure=bool(context.auth_context()),
+            identity=identity,
+            secure=is_secured(identity),
             streams=streams,
         )
 

@@ -42,6 +42,13 @@ class _Secured(ssl.SSLObject):
             raise ssl.SSLWantReadError from error
         self.refused = None
 
+    def getpeercert(self, binary_form: bool = False) -> Any:  # noqa: FBT001, FBT002  as ssl has it
+        """Return the certificate; empty when its text is none, which its bytes do not mind."""
+        try:
+            return super().getpeercert(binary_form)
+        except ValueError:
+            return {}
+
 
 class Context(ssl.SSLContext):
     """What one certificate and its options are to OpenSSL.

@@ -12,12 +12,11 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from transcoder.certificates import Certificates
 from transcoder.http_protocol import DROP, Protocol
-from transcoder.peer_certificate import has_expired
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +130,7 @@ class Handshake(asyncio.Protocol):
     def _hand_over(self, transport: Any) -> None:
         shown = transport.get_extra_info("ssl_object")
         # TLS 1.2 resumes sessions by their ids, and OpenSSL verifies nobody again then.
-        if shown.session_reused and has_expired(shown.getpeercert() or {}, time.time()):
+        if shown.session_reused and _has_expired(shown.getpeercert(), time.time()):
             _log.info("%s: the TLS session is of a certificate that has expired", self._peer())
             transport.abort()
             return
@@ -169,3 +168,10 @@ def _reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
     return (error.reason or "unknown").replace("_", " ").lower()
+
+
+def _has_expired(certificate: Mapping[str, Any] | None, now: float) -> bool:
+    """Say whether a client's certificate, if it showed one, may no longer be valid."""
+    if certificate is None:
+        return False
+    return not certificate or ssl.cert_time_to_seconds(certificate["notAfter"]) < now

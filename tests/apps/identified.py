@@ -11,6 +11,7 @@ from typing import Any
 
 from streams import POOL, Streams, Told, register
 from transcoder import Gateway
+from transcoder.policies.mutual_tls import MutualTls
 
 TOLD = ("transport_security_type", "x509_common_name", "x509_subject_alternative_name")
 
@@ -18,7 +19,8 @@ TOLD = ("transport_security_type", "x509_common_name", "x509_subject_alternative
 def told(context: Any) -> Any:
     """Return a message with what is known of the client."""
     known = context.auth_context()
-    return Told(text=json.dumps({key: [*map(bytes.decode, known.get(key, ()))] for key in TOLD}))
+    texts = {key: [value.decode("latin-1") for value in known.get(key, ())] for key in TOLD}
+    return Told(text=json.dumps(texts))
 
 
 class Identified(Streams):
@@ -33,10 +35,16 @@ class Identified(Streams):
             yield told(context)
 
 
-def create() -> Gateway:
+def guarded() -> Gateway:
+    """Return the gateway, which only two callers may call."""
+    names = ["edge.internal", "spiffe://example.com/edge"]
+    return create(policies=[MutualTls(names)])
+
+
+def create(**options: Any) -> Gateway:
     """Return the gateway; what is logged goes beside the test's ledger."""
     log = Path(os.environ["LEDGER"]).with_name("log")
     logging.basicConfig(filename=log, format="%(name)s: %(message)s", level=logging.INFO)
-    gateway = Gateway(pool=POOL)
+    gateway = Gateway(pool=POOL, **options)
     register(Identified(lambda _: None), gateway)
     return gateway

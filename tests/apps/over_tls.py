@@ -32,31 +32,46 @@ SECURED = "https://"
 """Stands before the target of a server that speaks TLS."""
 
 
-def issue(*names: x509.GeneralName, common_name: str) -> trustme.LeafCert:
-    """Return a client's certificate with names of kinds that trustme does not write."""
+def issue(names: x509.ExtensionType, *common_names: str) -> trustme.LeafCert:
+    """Return a client's certificate with names that trustme does not write.
+
+    Args:
+        names: the extension of its subject alternative names.
+        common_names: of its subject.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     authority = x509.load_pem_x509_certificate(CA.cert_pem.bytes())
     signer: Any = serialization.load_pem_private_key(CA.private_key_pem.bytes(), None)
     now = dt.datetime.now(dt.UTC)
+    subject = [x509.NameAttribute(x509.NameOID.COMMON_NAME, name) for name in common_names]
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)]))
+        .subject_name(x509.Name(subject))
         .issuer_name(authority.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(names, critical=False)
         .sign(signer, hashes.SHA256())
     )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return trustme.LeafCert(
-        private, certificate.public_bytes(serialization.Encoding.PEM), chain_to_ca=[]
-    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    return trustme.LeafCert(private, certificate.public_bytes(pem), chain_to_ca=[])
+
+
+def raw_names(*names: tuple[int, bytes]) -> x509.UnrecognizedExtension:
+    """Return the extension of subject alternative names of these tags and bytes, under 128 each."""
+    entries = b"".join(bytes([tag, len(name)]) + name for tag, name in names)
+    listed = bytes([0x30, len(entries)]) + entries
+    return x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, listed)
+
+
+def der(leaf: trustme.LeafCert) -> bytes:
+    """Return a certificate without its chain, in DER."""
+    return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
 
 
 def chain(leaf: trustme.LeafCert) -> bytes:

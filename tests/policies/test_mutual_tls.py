@@ -3,7 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.conftest import Served, Start
 
+from over_tls import HERE, issue, raw_names, write, write_ca
+from shown import DOORS
 from transcoder import Code
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
@@ -86,3 +89,33 @@ def test_wrong_options(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         MutualTls(**options)
     assert str(caught.value).startswith(problem)
+
+
+@pytest.fixture(scope="module")
+def served(start_shared: Start, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A server that some certificates of its authority may call."""
+    folder = tmp_path_factory.mktemp("files")
+    return start_shared(
+        "identified:guarded", tls={**write(folder, HERE), "client_ca": write_ca(folder)}
+    )
+
+
+DNS, URI = 0x82, 0x86
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ([(DNS, b"edge.internal")], Code.OK),
+        ([(DNS, b"other"), (URI, b"spiffe://example.com/edge")], Code.OK),
+        ([(DNS, b"other.internal")], Code.PERMISSION_DENIED),
+        ([(DNS, b"edge.internal\0.evil")], Code.PERMISSION_DENIED),
+        ([(URI, b"spiffe://example.com/edge\0")], Code.PERMISSION_DENIED),
+        ([(DNS, b"EDGE.internal")], Code.PERMISSION_DENIED),
+    ],
+    ids=["DNS", "URI", "another", "NUL", "NUL at the end", "capitals"],
+)
+def test_doors(served: Served, door: str, names: Any, code: Code) -> None:
+    """Through every door, a certificate of the authority may call that has a listed name whole."""
+    assert DOORS[door](served, issue(raw_names(*names))).code == code

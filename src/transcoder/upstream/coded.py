@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import grpc
 import grpc.aio
 
 from transcoder.metadata import checked
+from transcoder.peer_certificate import exact
 from transcoder.status import shortened
 from transcoder.upstream.codes import to_abort
 from transcoder.upstream.handoff import Handoff
@@ -59,6 +60,13 @@ class CodedContext:
 
     def invocation_metadata(self) -> tuple[Any, ...]:
         return self._coding.admitted(self._context)
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        return exact(self._context.auth_context())
+
+    def peer_identities(self) -> Iterable[bytes] | None:
+        key = self._context.peer_identity_key()
+        return None if key is None else self.auth_context().get(key)
 
     async def read(self) -> Any:
         if self._context.done():
