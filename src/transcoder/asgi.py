@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import urllib.parse
-from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from starlette.types import Scope, Send
@@ -24,7 +23,7 @@ CONNECTION: Final = "transcoder.connection"
 NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 """Keeps browsers from taking an answer for what its content type does not say."""
 
-_NO_SNIFFING: Final = b"%b: %b\r\n" % NO_SNIFFING
+_REMEMBERED = 64
 
 TRAILERS: Final = "http.response.trailers"
 """The ASGI extension for HTTP trailers, and its message."""
@@ -36,12 +35,12 @@ WITHOUT_LENGTH: Final = frozenset({204, 304})
 class Connection(Protocol):
     """One HTTP connection, as far as a streamed answer needs it beside ASGI."""
 
-    def answer(self, send: Send, lines: Sequence[bytes], body: bytes) -> bool:
+    def answer(self, send: Send, head: bytes, body: bytes) -> bool:
         """Send an answer with status 200 at once; False, and nothing sent, where that cannot be.
 
         Args:
             send: the ASGI channel of the request.
-            lines: of the head, each with its end.
+            head: the lines of its headers, each with its end.
             body: all of it.
         """
         ...
@@ -107,20 +106,52 @@ def header(headers: RawHeaders, name: bytes) -> str:
 
 async def send_payload(payload: Payload, scope: Scope, send: Send) -> None:
     """Send a whole answer; to HEAD without its body."""
+    left = send_now(payload, scope, send)
+    if left is not None:
+        await send_left(left, scope, send)
+
+
+def send_now(payload: Payload, scope: Scope, send: Send) -> Payload | None:
+    """Send a whole answer without a wait, as our own server can most of them.
+
+    Returns:
+        What is left for `send_left`: None, or all of it, with what the policies say.
+    """
     call: CallDetails | None = scope.get(CALL)
     if call is not None:
         payload = _noted(payload, call)
-    body = b"" if scope["method"] == "HEAD" else payload.body
     hold = connection(scope)
-    if hold is not None and _is_plain(payload):
-        lines = [
-            b"content-type: %b\r\n" % payload.content_type,
-            _NO_SNIFFING,
-            b"content-length: %d\r\n" % len(payload.body),
-            *[b"%b: %b\r\n" % header for header in payload.headers],
-        ]
-        if hold.answer(send, lines, body):
-            return
+    if hold is None or payload.status != 200 or payload.trailers or not payload.content_type:
+        return payload
+    headers, body = payload.headers, payload.body
+    # The headers of most answers are always the same.
+    of = _usual_head if type(headers) is tuple else _head
+    head = of(payload.content_type, headers)
+    if not head:
+        return payload
+    head += b"%d\r\n" % len(body)
+    sent = hold.answer(send, head, b"" if scope["method"] == "HEAD" else body)
+    return None if sent else payload
+
+
+def _head(content_type: bytes, headers: RawHeaders) -> bytes:
+    """Return the headers of an answer up to its length; empty if they do not make a head."""
+    lines = [
+        b"content-type: %b\r\n" % content_type,
+        b"%b: %b\r\n" % NO_SNIFFING,
+        *[b"%b: %b\r\n" % header for header in headers],
+    ]
+    head = b"".join(lines)
+    whole = head.count(b"\n") == head.count(b"\r") == len(lines) and b"\0" not in head
+    return head + b"content-length: " if whole else b""
+
+
+_usual_head = functools.lru_cache(_REMEMBERED)(_head)
+
+
+async def send_left(payload: Payload, scope: Scope, send: Send) -> None:
+    """Send what `send_now` left, in the words of ASGI."""
+    body = b"" if scope["method"] == "HEAD" else payload.body
     headers: list[tuple[bytes, bytes]] = []
     if payload.content_type:
         headers += (b"content-type", payload.content_type), NO_SNIFFING
@@ -169,10 +200,6 @@ def _noted(payload: Payload, call: CallDetails) -> Payload:
     if not call.answer_headers:
         return payload
     return payload._replace(headers=with_told(list(payload.headers), call.answer_headers))
-
-
-def _is_plain(payload: Payload) -> bool:
-    return payload.status == 200 and bool(payload.content_type) and not payload.trailers
 
 
 def carries_trailers(scope: Scope, headers: RawHeaders) -> bool:

@@ -13,7 +13,7 @@ from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import ConfigError
 from transcoder.grpc_door import address
 from transcoder.inbound import Inbound
-from transcoder.metadata import Metadatum, RawHeaders
+from transcoder.metadata import METADATA_LIMIT, Metadatum, RawHeaders
 from transcoder.peer_certificate import NAMES, exact
 from transcoder.timeouts import Timeouts
 from transcoder.upstream import NOBODY, Call
@@ -65,7 +65,7 @@ class Calls:
         """
         # One look at all of them at once: in most requests there is nothing to find.
         text = b"".join(chain.from_iterable(headers))
-        if self._inbound.is_to_check(text):
+        if len(text) > METADATA_LIMIT or b"-bin" in text or self._inbound.is_own:
             self._inbound.check(headers)
         if b"timeout" in text or self._timeouts.methods:
             full_name = method[1:].replace("/", ".")
@@ -79,11 +79,11 @@ class Calls:
             method,
             headers,
             scope.get("client"),
-            deadline=None if seconds is None else time.monotonic() + seconds,
-            inbound=self._told,
-            identity=scope.get(IDENTITY, NOBODY),
-            scheme=scope.get("scheme", "http"),
-            details=details,
+            None if seconds is None else time.monotonic() + seconds,
+            self._told,
+            scope.get(IDENTITY, NOBODY),
+            scope.get("scheme", "http"),
+            details,
         )
 
     def _told(self, call: Call) -> tuple[Metadatum, ...]:

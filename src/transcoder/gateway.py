@@ -12,7 +12,15 @@ import contextlib
 import logging
 import sys
 import urllib.parse
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -28,7 +36,7 @@ from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from transcoder import reflection
-from transcoder.asgi import connection, note_gone, send_payload
+from transcoder.asgi import connection, note_gone, send_left, send_now
 from transcoder.body import Disconnected
 from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import Calls
@@ -213,6 +221,7 @@ class Gateway(Starlette):
             self.grpc_door,
         )
         self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
+        self._tells = errors is not None or self.pool is not _DEFAULT_POOL
         read = Reader(
             body_limit,
             form_posts=self._match.form_posts,
@@ -321,30 +330,30 @@ class Gateway(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
         kind = scope["type"]
-        if kind == "http" and self._match.form_posts and scope["method"] == "POST":
-            self._match.decide_method(scope)
-        if kind == "lifespan":
+        if kind == "http":
+            if self._match.form_posts and scope["method"] == "POST":
+                self._match.decide_method(scope)
+            if self._door is None and not self.user_middleware:
+                await self._enter(self._match(scope), scope, receive, send)
+                return
+        elif kind == "lifespan":
             await self._live(scope, receive, send)
             return
-        if kind == "websocket":
+        elif kind == "websocket":
             self._sockets.adopt(scope)
         if self._door is not None:
             found = self._match(scope) if kind == "http" else self._sockets.find(scope)
             await self._door(found, scope, receive, send)
-        elif kind == "http" and not self.user_middleware:
-            await self._enter(self._match(scope), scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
-    async def _enter(
+    def _enter(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Answer a request that is let in."""
-        through = self.user_middleware or isinstance(found, Miss) or scope["type"] != "http"
-        if through:
-            await super().__call__(scope, receive, send)
-        else:
-            await self._answer(found, scope, receive, send)
+    ) -> Coroutine[Any, Any, None]:
+        """Return what answers a request that is let in."""
+        if self.user_middleware or isinstance(found, Miss) or scope["type"] != "http":
+            return super().__call__(scope, receive, send)
+        return self._answer(found, scope, receive, send)
 
     def _methods(self) -> dict[str, list[PathTemplate]]:
         """Return the full names of all methods, with the templates of their paths."""
@@ -391,7 +400,8 @@ class Gateway(Starlette):
     async def _answer(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        self._tell_how(scope)
+        if self._tells:
+            self._tell_how(scope)
         try:
             payload = await self._payload(found, scope, receive, send)
         except Disconnected:
@@ -410,24 +420,28 @@ class Gateway(Starlette):
                 # Our server does so after a drain only: it was the servicer itself.
                 _uncancel()
                 payload = refuse(error, scope)
-        if payload is not None:
-            await send_payload(payload, scope, send)
+        left = None if payload is None else send_now(payload, scope, send)
+        if left is not None:
+            await send_left(left, scope, send)
 
-    async def _payload(
+    def _payload(
         self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
-    ) -> Payload | None:
-        """Return the answer; None for one that is sent."""
-        if isinstance(found, Match):
-            route = found.route
-            _check_same(route, scope)
-            scope["route"] = route
-            endpoint = route.endpoint
-            if isinstance(endpoint, Endpoint):
-                if endpoint.streams:
-                    return await self._streaming(found, scope, receive, send)
-                return await self._rest(found, scope, receive)
+    ) -> Awaitable[Payload | None]:
+        """Return what makes the answer; None for one that is sent."""
+        if not isinstance(found, Match):
+            return self._without_route(found, scope)
+        route = found.route
+        _check_same(route, scope)
+        scope["route"] = route
+        endpoint = route.endpoint
+        if not isinstance(endpoint, Endpoint):
             built_in: BuiltIn = endpoint
-            return await built_in(scope)
+            return built_in(scope)
+        if endpoint.streams:
+            return self._streaming(found, scope, receive, send)
+        return self._rest(found, scope, receive)
+
+    async def _without_route(self, found: Miss | StatusError, scope: Scope) -> Payload:
         if isinstance(found, StatusError):
             raise found
         if scope["method"] == "OPTIONS" and found.allow:

@@ -6,6 +6,7 @@ A parser says that it is HTTP. Here stands what RFC 9112 asks for beside: one Ho
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from transcoder.errors import InvalidRequest, StatusError
@@ -21,6 +22,7 @@ HEADERS_LIMIT: Final = 100
 
 _LONGEST_HOST = 300
 _LOOKED_AT = frozenset({b"host", b"transfer-encoding", b"expect"})
+_REMEMBERED = 256
 
 
 def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> None:
@@ -50,7 +52,7 @@ def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> No
         if not hosts and version == "1.0":
             return
         raise InvalidRequest("exactly one Host header is expected")
-    if len(hosts[0]) > _LONGEST_HOST or not is_host(hosts[0].decode("latin-1")):
+    if len(hosts[0]) > _LONGEST_HOST or not _is_host(hosts[0]):
         raise InvalidRequest("the Host header is not a host with or without a port")
 
 
@@ -65,6 +67,11 @@ def _check_framing(headers: RawHeaders, version: str) -> None:
         elif name == b"expect" and value.strip(b" \t").lower() != b"100-continue":
             problem = "Expect: nothing but 100-continue is met"
             raise StatusError(Code.INVALID_ARGUMENT, problem, http=417)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _is_host(value: bytes) -> bool:
+    return is_host(value.decode("latin-1"))
 
 
 def too_large(problem: str) -> StatusError:

@@ -14,14 +14,10 @@ after that is dropped.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
-import socket
-import struct
-import sys
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+import urllib.parse
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import httptools
@@ -30,6 +26,7 @@ from uvicorn.server import ServerState
 
 from transcoder.asgi import CONNECTION, NO_SNIFFING
 from transcoder.calls import IDENTITY
+from transcoder.cycle import Answering, Cycle
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
 from transcoder.metadata import RawHeaders, request_id
@@ -49,10 +46,8 @@ UNREAD_LIMIT: Final = TARGET_LIMIT + 2 * HEADER_LIMIT
 DROP: Final = 1.0
 """Seconds for which a refused client may go on sending."""
 
-_STATUS: Final = b"HTTP/1."
-
-_RESET: Final = struct.pack("ii", 1, 0)
-
+_REFUSED = frozenset({b"TRACE", b"CONNECT"})
+_VERSIONS = frozenset({"1.1", "1.0"})
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
@@ -62,146 +57,25 @@ class State(ServerState):
     draining = False
 
 
-class _Answering:
-    """The transport, as an answer has it: closing it ends the connection in two steps.
-
-    The head of an answer waits for what is written next, or for the loop to come round: head and
-    body in one write cost one system call and one packet.
-    """
-
-    __slots__ = ("_close", "_head", "_loop", "is_closing", "write_all")
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        close: Callable[[], None],
-    ) -> None:
-        self.is_closing = transport.is_closing
-        self.write_all = transport.write
-        self._loop = loop
-        self._close = close
-        self._head: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        head = self._head
-        if head is not None:
-            self._head = None
-            self.write_all(head + data)
-        elif data.startswith(_STATUS):
-            self._head = data
-            self._loop.call_soon(self.flush)
-        else:
-            self.write_all(data)
-
-    def flush(self) -> None:
-        head, self._head = self._head, None
-        if head is not None and not self.is_closing():
-            self.write_all(head)
-
-    def close(self) -> None:
-        self.flush()
-        self._close()
-
-
-class _Hold:
-    """What the application may do with the connection of one request that ASGI has no word for."""
-
-    __slots__ = ("_cycle", "_protocol", "_until_close")
-
-    def __init__(self, protocol: Protocol, cycle: Any) -> None:
-        self._protocol = protocol
-        # Weak, for the cycle holds the scope that holds this: a ring would wait for the collector.
-        self._cycle: Callable[[], Any] = weakref.ref(cycle)
-        self._until_close = False
-
-    def cut(self, *, at_once: bool = False) -> None:
-        """End the connection so that the client sees that the answer is not whole.
-
-        Args:
-            at_once: drop what is not sent yet, for a client that does not read.
-        """
-        transport, cycle = self._protocol.transport, self._cycle()
-        if cycle is None:
-            return
-        cycle.transport.flush()
-        cycle.disconnected = True
-        cycle.keep_alive = False
-        if self._until_close:
-            # Without chunks an answer ends with its connection: only a reset tells them apart, and
-            # within TLS that no close_notify comes before it.
-            transport = getattr(transport, "beneath", transport)
-            raw: Any = transport.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        if at_once:
-            transport.abort()
-        else:
-            transport.close()
-
-    def answer(self, send: Any, lines: Sequence[bytes], body: bytes) -> bool:
-        """Send an answer with status 200 at once; False, and nothing sent, where that cannot be.
-
-        It can where `send` is the server's own, with nobody between, and the client reads. What
-        the server does at the end of an answer is done here too.
-
-        Args:
-            send: the ASGI channel of the request.
-            lines: of the head, each with its end.
-            body: all of it.
-        """
-        cycle = self._cycle()
-        if cycle is None or getattr(send, "__self__", None) != cycle:
-            return False
-        if cycle.response_started or cycle.flow.write_paused or cycle.access_log:
-            return False
-        if cycle.disconnected:
-            return True
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-            return False
-        default = [b"%b: %b\r\n" % header for header in cycle.default_headers]
-        last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.waiting_for_100_continue = False
-        cycle.response_started = cycle.response_complete = True
-        cycle.transport.write_all(b"".join([STATUS_LINE[200], *default, head, last, body]))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
-        return True
-
-    def begin_stream(self) -> None:
-        """Prepare for an answer without a length: HTTP/1.0 has no chunks (RFC 9112, 6.1)."""
-        cycle = self._cycle()
-        if cycle is not None and cycle.scope["http_version"] == "1.0":
-            self._until_close = True
-            cycle.keep_alive = False
-            cycle.chunked_encoding = False
-            cycle.expected_content_length = sys.maxsize
-
-    def end_stream(self) -> None:
-        """Prepare for the last, empty piece of such an answer."""
-        cycle = self._cycle()
-        if self._until_close and cycle is not None:
-            cycle.expected_content_length = 0
-
-
 class Protocol(HttpToolsProtocol):
     """One connection. While the server drains, an answer is the connection's last."""
 
     server_state: State
+    cycle: Cycle
     _refused = False
     _advanced = False
+    _is_idle = False
+    _answered = 0.0
+    _waiting: Cycle | None = None
     _unread = 0
-    _answering: Any
+    _answering: Answering
     _identity: Mapping[str, Sequence[bytes]] = NOBODY
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
         self._identity = identity_behind(transport)
-        self._answering = _Answering(transport, self.loop, self._close)
+        self._answering = Answering(transport, self.loop, self._close)
 
     def is_busy(self) -> bool:
         """Say whether a request is waiting for its answer."""
@@ -213,8 +87,7 @@ class Protocol(HttpToolsProtocol):
         """Feed the parser."""
         if self._refused:
             return
-        self._unset_keepalive_if_required()
-        self._advanced = False
+        self._is_idle = self._advanced = False
         self._unread += len(data)
         try:
             self.parser.feed_data(data)
@@ -232,12 +105,16 @@ class Protocol(HttpToolsProtocol):
                 self._unread = min(len(data), HEADER_LIMIT)
             elif self._unread > UNREAD_LIMIT:
                 self._refuse_unread()
+        if self._waiting is not None:
+            cycle, self._waiting = self._waiting, None
+            if not cycle.disconnected:
+                self._start_asgi_task(cycle, self.app)
 
     def eof_received(self) -> None:
         """Let the request know that its client has gone, however long TLS takes to close."""
         if self.is_busy():
             self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            self.cycle.tell()
             self.flow.resume_writing()
 
     def on_url(self, url: bytes) -> None:
@@ -247,37 +124,71 @@ class Protocol(HttpToolsProtocol):
             problem = f"the request target is over the limit of {TARGET_LIMIT} bytes"
             raise StatusError(Code.INVALID_ARGUMENT, problem, http=414)
 
+    def on_message_begin(self) -> None:
+        """Begin to read a request."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_headers_complete(self) -> None:
-        """Begin a request, as the parser has its headers."""
-        method = self.parser.get_method()
-        if method in {b"TRACE", b"CONNECT"}:
+        """Begin a request, as the parser has its headers; it is started behind what came along."""
+        parser = self.parser
+        method, version = parser.get_method(), parser.get_http_version()
+        self._check_line(method, version)
+        self._advanced = True
+        headers = self.headers
+        check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
+        if self.url[:1] != b"/" or b"#" in self.url:
+            self.url = _origin_form(self.url, headers)
+        scope = self.scope = self._scope(method.decode(), version)
+        if parser.should_upgrade() and self._is_handshake():
+            self._check_handshake()
+            if self._should_upgrade():
+                return
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle = Cycle(self, self._answering, scope, keep_alive=keep_alive)
+        scope["extensions"] = {CONNECTION: cycle}
+        if self.is_busy():
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+        else:
+            self._waiting = cycle
+        if getattr(self.server_state, "draining", False):
+            if self.pipeline and not self.cycle.response_started:
+                # The last of pipelined requests closes, or those after the first would be lost.
+                self.cycle.keep_alive = True
+            cycle.keep_alive = False
+        self.cycle = cycle
+
+    def _check_line(self, method: bytes, version: str) -> None:
+        if method in _REFUSED:
             problem = f"{method.decode()} is not supported"
             raise StatusError(Code.UNIMPLEMENTED, problem, http=501)
-        version = self.parser.get_http_version()
-        if version not in {"1.1", "1.0"}:
+        if version not in _VERSIONS:
             raise InvalidRequest("the HTTP version is not 1.1 or 1.0")
-        self._advanced = True
-        check_head(self.headers, version, is_long=self._unread > HEADER_LIMIT)
-        # A copy: the parser adds trailers to its own list.
-        self.scope["headers"] = [*self.headers]
-        if self.url[:1] != b"/" or b"#" in self.url:
-            self.url = _origin_form(self.url, self.headers)
-        if self.parser.should_upgrade() and self._is_handshake():
-            self._check_handshake()
+
+    def _scope(self, method: str, version: str) -> Any:
+        path, _, query = self.url.partition(b"?")
+        text = path.decode("ascii")
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": method,
+            "root_path": self.root_path,
+            "path": self.root_path + (urllib.parse.unquote(text) if "%" in text else text),
+            "raw_path": self.root_path.encode("ascii") + path if self.root_path else path,
+            "query_string": query,
+            # A copy: the parser adds trailers to its own list.
+            "headers": self.headers[:],
+            "state": self.app_state.copy(),
+        }
         if self._identity:
-            secured: Any = self.scope
-            secured[IDENTITY] = self._identity
-        earlier = self.cycle
-        super().on_headers_complete()
-        if self.cycle is not earlier:
-            self.cycle.transport = self._answering
-            scope: Any = self.scope
-            scope["extensions"] = {CONNECTION: _Hold(self, self.cycle)}
-        if getattr(self.server_state, "draining", False) and self.cycle is not earlier:
-            if self.pipeline and not earlier.response_started:
-                # The last of pipelined requests closes, or those after the first would be lost.
-                earlier.keep_alive = True
-            self.cycle.keep_alive = False
+            scope[IDENTITY] = self._identity
+        return scope
 
     def _should_upgrade(self) -> bool:
         return super()._should_upgrade() and self._is_handshake()
@@ -303,6 +214,40 @@ class Protocol(HttpToolsProtocol):
         """Take a piece of the body."""
         self._advanced = True
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of the body."""
+        if self.is_busy():
+            self.cycle.more_body = False
+            self.cycle.tell()
+
+    def on_response_complete(self) -> None:
+        """Go on behind an answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._is_idle = True
+            self._answered = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._look_soon(self.timeout_keep_alive)
+
+    def _look_soon(self, seconds: float) -> None:
+        """Look after a while how long the connection is idle; a timer for each request is dear."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._is_idle:
+            left = self._answered + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self._look_soon(left)
+            else:
+                self.timeout_keep_alive_handler()
 
     def _refuse_unread(self) -> None:
         """Refuse what goes on and on without the parser getting on with it."""

@@ -107,7 +107,7 @@ class Inbound:
     (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
 
-    __slots__ = ("_keys", "_match", "_own", "_owned", "_strip", "proxies")
+    __slots__ = ("_keys", "_match", "_owned", "_strip", "is_own", "proxies")
 
     def __init__(
         self,
@@ -119,20 +119,13 @@ class Inbound:
         owned: Iterable[str] = (),
     ) -> None:
         self._match = _MATCHERS[profile.request_metadata] if matcher is None else _single(matcher)
-        self._own = matcher is not None
+        self.is_own = matcher is not None
+        """Whether the keys are a matcher's, so that any header may become any metadata."""
         self._owned = frozenset(_folded(name) for name in owned)
         self._strip = self._owned.union(_folded(name) for name in strip)
         self.proxies = proxies
         """Who is believed about the client's address."""
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
-
-    def is_to_check(self, text: bytes) -> bool:
-        """Say whether headers could be what `check` refuses, in little time.
-
-        Args:
-            text: all names and values in one.
-        """
-        return len(text) > METADATA_LIMIT or b"-bin" in text or self._own
 
     def check(self, headers: RawHeaders) -> None:
         """Refuse what could not become metadata, before the call.

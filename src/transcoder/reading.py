@@ -112,7 +112,7 @@ class Reader:
         endpoint: Endpoint = match.route.endpoint
         if endpoint.reads or scope["query_string"] or self._looks_at_all:
             return None
-        return endpoint.decode(match.values, b"", b"", "")
+        return endpoint.decode.of_path(match.values)
 
     def stream(
         self, match: Match[Any], scope: Scope, headers: RawHeaders, limit: int

@@ -53,4 +53,4 @@ def refuse(error: BaseException, scope: Scope) -> Payload:
         text = "%s %s answered %d: %.256r, request id %s%s"
         why = f": {error.log}" if error.log else ""
         _log.log(level, text, method, path, payload.status, error.status.message, name, why)
-    return payload._replace(headers=(*payload.headers, (b"x-request-id", name.encode())))
+    return payload._replace(headers=[*payload.headers, (b"x-request-id", name.encode())])

@@ -156,6 +156,17 @@ class RequestDecoder:
             _fill_mask(message, said, *self._mask)
         return message
 
+    def of_path(self, values: Sequence[str]) -> Message:
+        """Return the request message of a request that has neither query nor body.
+
+        Args:
+            values: as for a call.
+        """
+        message = self._message_class()
+        for set_, value in zip(self._path, values, strict=True):
+            set_(message, value)
+        return message
+
     def _read(
         self, read: ReadBody, body: bytes | Multipart, content_type: str
     ) -> tuple[Message, bytes | Sequence[str]]:

@@ -62,12 +62,11 @@ class Call:
         "trailing_metadata",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  by name they would take as long again, for every request
         self,
         method: str,
         headers: RawHeaders = (),
         peer: tuple[str, int] | None = None,
-        *,
         deadline: float | None = None,
         inbound: Inbound = _from_headers,
         identity: Mapping[str, Sequence[bytes]] = NOBODY,

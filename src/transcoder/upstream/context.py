@@ -28,6 +28,7 @@ from transcoder.upstream.requests import Requests
 _log = logging.getLogger(__name__)
 
 _DETAILS = "grpc-status-details-bin"
+_ENDS = (asyncio.CancelledError, GeneratorExit)
 _NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
 
@@ -93,7 +94,7 @@ class LocalContext:
             error: what the call ended with.
         """
         self._ended = True
-        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        if isinstance(error, _ENDS):
             self._call.cancelled = self.cancelled()
         elif self._code is None and error is not None:
             self._code = _code_of(error)
