@@ -32,6 +32,13 @@ def key_set(*keys: Any, algorithms: tuple[str, ...] = ASYMMETRIC) -> KeySet:
     return KeySet(keys, algorithms)
 
 
+def verifies(
+    keys: KeySet, algorithm: str, kid: str | None, signed: bytes, signature: bytes
+) -> bool:
+    """Say whether a set verifies the signature of a token that names its key so."""
+    return any(each.verifies(signed, signature) for each in keys.find(algorithm, kid))
+
+
 @pytest.mark.parametrize(
     ("key", "algorithm"),
     [
@@ -48,10 +55,10 @@ def test_verifies(key: Any, algorithm: str) -> None:
     """A key verifies what its algorithms signed, in PEM as well, and nothing else."""
     signature = signer(key, algorithm)(DATA)
     for keys, kid in ((key_set(public(key)), key.kid), (key_set(pem(key)), "any")):
-        assert keys.verifies(algorithm, kid, DATA, signature)
-        assert not keys.verifies(algorithm, kid, DATA + b"x", signature)
-        assert not keys.verifies(algorithm, kid, DATA, signature[:-1])
-        assert not keys.verifies(algorithm, kid, DATA, b"")
+        assert verifies(keys, algorithm, kid, DATA, signature)
+        assert not verifies(keys, algorithm, kid, DATA + b"x", signature)
+        assert not verifies(keys, algorithm, kid, DATA, signature[:-1])
+        assert not verifies(keys, algorithm, kid, DATA, b"")
 
 
 @pytest.mark.parametrize("text", [b"secret", pem(rsa()), json.dumps(jwks(rsa())).encode(), b""])
@@ -59,9 +66,9 @@ def test_confusion(text: bytes) -> None:
     """A public key is no secret, though both kinds of algorithm are allowed."""
     keys = key_set(public(rsa()), public(secret()), algorithms=("RS256", "HS256"))
     for kid in ("r", "s", None):
-        assert not keys.verifies("HS256", kid, DATA, by_hmac(text)(DATA))
-    assert keys.verifies("HS256", "s", DATA, by_hmac(secret().raw_value)(DATA))
-    assert not keys.knows("HS256", "r")
+        assert not verifies(keys, "HS256", kid, DATA, by_hmac(text)(DATA))
+    assert verifies(keys, "HS256", "s", DATA, by_hmac(secret().raw_value)(DATA))
+    assert not keys.find("HS256", "r")
 
 
 def test_names() -> None:
@@ -70,17 +77,17 @@ def test_names() -> None:
     both, strict = key_set(named, other), key_set(named)
     signature = signer(rsa("other"), "RS256")(DATA)
 
-    assert both.verifies("RS256", "x", DATA, signature)
-    assert both.verifies("RS256", None, DATA, signature)
-    assert not both.verifies("RS256", "r", DATA, signature)
-    assert not strict.knows("RS256", "x")
+    assert verifies(both, "RS256", "x", DATA, signature)
+    assert verifies(both, "RS256", None, DATA, signature)
+    assert not verifies(both, "RS256", "r", DATA, signature)
+    assert not strict.find("RS256", "x")
 
 
 def test_one_name_twice() -> None:
     """Of two keys of one name both count."""
     keys = key_set(public(rsa()), public(rsa("other"), kid="r"))
     for key in (rsa(), rsa("other")):
-        assert keys.verifies("RS256", "r", DATA, signer(key, "RS256")(DATA))
+        assert verifies(keys, "RS256", "r", DATA, signer(key, "RS256")(DATA))
 
 
 def test_tried() -> None:
@@ -88,9 +95,9 @@ def test_tried() -> None:
     keys = [public(rsa(), kid=f"k{number}") for number in range(5)]
     signature = signer(rsa(), "RS256")(DATA)
 
-    assert key_set(*keys[:4]).verifies("RS256", None, DATA, signature)
-    assert not key_set(*keys).verifies("RS256", None, DATA, signature)
-    assert key_set(*keys).verifies("RS256", "k4", DATA, signature)
+    assert verifies(key_set(*keys[:4]), "RS256", None, DATA, signature)
+    assert not verifies(key_set(*keys), "RS256", None, DATA, signature)
+    assert verifies(key_set(*keys), "RS256", "k4", DATA, signature)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,7 @@ def test_tried() -> None:
 def test_meant_for(members: dict[str, Any], fits: bool) -> None:  # noqa: FBT001  a column
     """A key that says what it is for is used for nothing else (RFC 7517, section 4)."""
     keys = key_set(public(rsa(), **members), public(ec()))
-    assert keys.knows("RS256", "r") is fits
+    assert bool(keys.find("RS256", "r")) is fits
 
 
 X25519 = x25519.X25519PrivateKey.generate().public_key()
@@ -198,7 +205,7 @@ def test_forms() -> None:
     """A set, one key, and keys in PEM one behind another are read."""
     one = json.dumps(public(rsa())).encode()
     for data in (json.dumps(jwks(rsa(), ec())).encode(), one, b"# ours\n" + pem(rsa()) + pem(ec())):
-        assert KeySet.read(data, ASYMMETRIC).knows("RS256", "r")
+        assert KeySet.read(data, ASYMMETRIC).find("RS256", "r")
 
 
 def test_many() -> None:

@@ -33,12 +33,17 @@ def bearer(call: CallDetails) -> bytes | None:
         BadToken: there is more than one `Authorization`, or the token is over TOKEN_LIMIT.
     """
     given = call.all(b"authorization")
-    if len(given) > 1 and any(value[:6].lower() == _SCHEME for value in given):
-        raise BadToken("several")
-    scheme, _, token = given[0].partition(b" ") if given else (b"", b"", b"")
-    if scheme.lower() != _SCHEME:
+    if not given:
         return None
-    token = token.lstrip(b" ")
+    if len(given) > 1:
+        if any(value[:6].lower() == _SCHEME for value in given):
+            raise BadToken("several")
+        return None
+    scheme, _, token = given[0].partition(b" ")
+    if scheme != b"Bearer" and scheme.lower() != _SCHEME:
+        return None
+    if token[:1] == b" ":
+        token = token.lstrip(b" ")
     if len(token) > TOKEN_LIMIT:
         raise BadToken("too-large")
     return token

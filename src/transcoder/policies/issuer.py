@@ -72,31 +72,37 @@ class Trusted:
     """
 
     def __init__(self, issuer: Issuer, leeway: float) -> None:
-        self._issuer = issuer
+        self._audiences = None if issuer.audiences is None else frozenset(issuer.audiences)
         self._algorithms = frozenset(issuer.algorithms)
         self._types = frozenset(each.lower().removeprefix("application/") for each in issuer.types)
-        self.leeway: Final = leeway
+        self._leeway = leeway
         self.discovery: Final = _discovery(issuer)
         """Where the issuer tells about itself; empty where nobody asks."""
         self.keys: Final = _keys(issuer)
 
-    def check(self, token: Token, wall: float) -> None:
+    def check(self, token: Token, wall: float) -> float:
         """Refuse a token that is not good even if the issuer signed it.
 
+        Returns:
+            When its time came.
+
         Raises:
-            BadToken: it is not.
+            BadToken: it is not good.
         """
         if token.head.algorithm not in self._algorithms:
             raise BadToken("algorithm")
         if self._types and token.head.type not in self._types:
             raise BadToken("type")
-        check_times(token.claims, wall, self.leeway)
-        if self._issuer.audiences is not None:
-            _check_audience(token.claims.get("aud"), self._issuer.audiences)
+        begins = check_times(token.claims, wall, self._leeway)
+        if self._audiences is not None:
+            _check_audience(token.claims.get("aud"), self._audiences)
+        return begins
 
 
 def _check_audience(told: Any, wanted: Collection[str]) -> None:
     """Refuse what is for others (RFC 7519, section 4.1.3)."""
+    if isinstance(told, str) and told in wanted:
+        return
     audiences = [told] if isinstance(told, str) else told
     if not isinstance(audiences, list) or not all(isinstance(each, str) for each in audiences):
         raise BadToken("audience")

@@ -8,7 +8,7 @@ token must hold. Whatever is wrong with a token, the client is told the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from transcoder.errors import BEARER, ConfigError
 from transcoder.policies.bearer import BadToken, bearer, refusal
 from transcoder.policies.issuer import Issuer, Trusted
 from transcoder.policies.json_web_token import Token, read
+from transcoder.policies.key_set import KeySet, Verifier
 from transcoder.policies.policy import Denied, Methods, Now, Stage
 from transcoder.policies.requirement import ClaimPath, Requirement, claim_at
 from transcoder.policies.selectors import Choices
@@ -39,6 +40,7 @@ class _Brought(NamedTuple):
     key: bytes
     token: Token
     trusted: Trusted
+    begins: float
     now: Now
 
 
@@ -144,48 +146,48 @@ class Jwt:
         trusted = self._trusted.get(issuer) if isinstance(issuer, str) else None
         if trusted is None:
             raise BadToken("issuer")
-        trusted.check(found, now.wall)
-        return _Brought(key, found, trusted, now)
+        return _Brought(key, found, trusted, trusted.check(found, now.wall), now)
 
     def _verify(self, call: CallDetails, brought: _Brought) -> Awaitable[None] | None:
-        _, token, trusted, now = brought
+        head, trusted, now = brought.token.head, brought.trusted, brought.now
         keys = trusted.keys.current(now.monotonic)
-        if keys is None or not keys.knows(token.head.algorithm, token.head.key):
+        verifiers = () if keys is None else keys.find(head.algorithm, head.key)
+        if not verifiers:
             waiting = trusted.keys.renewal(now.monotonic)
             if waiting is not None:
                 return self._verify_later(waiting, call, brought)
-        self._let_in(call, self._passport(brought))
+        self._let_in(call, self._passport(brought, keys, verifiers))
         return None
 
     async def _verify_later(
         self, waiting: Awaitable[None], call: CallDetails, brought: _Brought
     ) -> None:
         await waiting
+        head = brought.token.head
+        keys = brought.trusted.keys.current(brought.now.monotonic)
+        verifiers = () if keys is None else keys.find(head.algorithm, head.key)
         try:
-            passport = self._passport(brought)
+            passport = self._passport(brought, keys, verifiers)
         except BadToken as error:
             raise refusal(error.reason) from None
         self._let_in(call, passport)
 
-    def _passport(self, brought: _Brought) -> Passport:
-        key, token, trusted, now = brought
-        keys = trusted.keys.current(now.monotonic)
+    def _passport(
+        self, brought: _Brought, keys: KeySet | None, verifiers: Sequence[Verifier]
+    ) -> Passport:
+        key, token, trusted, begins, now = brought
         if keys is None:
             raise _no_keys(trusted.keys.retry_after(now.monotonic))
-        algorithm, kid, _ = token.head
-        if not keys.knows(algorithm, kid):
+        if not verifiers:
             raise BadToken("unknown-key")
-        if not keys.verifies(algorithm, kid, token.signed, token.signature):
+        for verifier in verifiers:
+            if verifier.verifies(token.signed, token.signature):
+                break
+        else:
             raise BadToken("signature")
         claims = token.claims
-        passport = Passport(
-            principal=self._principal(claims),
-            metadata=self._tell(claims),
-            begins=max(claims.get("nbf", 0), claims.get("iat", 0)) - trusted.leeway,
-            ends=claims["exp"],
-            issuer=trusted.keys,
-            keys=keys,
-        )
+        principal, metadata = self._principal(claims), self._tell(claims)
+        passport = Passport(principal, metadata, begins, claims["exp"], trusted.keys, keys)
         self._verified.put(key, passport, now)
         return passport
 

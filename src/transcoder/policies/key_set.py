@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 from transcoder.errors import ConfigError
 from transcoder.policies.json_web_token import parsed
@@ -47,6 +47,7 @@ _PRIVATE: Final = "it is private: give the public one of the pair"
 _Key: TypeAlias = RSAKey | ECKey | OKPKey | OctKey
 _PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 _CURVES = frozenset({"P-256", "P-384", "P-521", "Ed25519", "Ed448"})
+_NONE: Final[Sequence[Verifier]] = ()
 _TRIED = 4
 """How many signatures are computed for a token that names no key."""
 
@@ -59,9 +60,40 @@ class _Algorithm(Protocol):
     def verify(self, msg: bytes, sig: bytes, key: Any) -> bool: ...
 
 
-class _Pair(NamedTuple):
-    model: _Algorithm
-    key: _Key
+class _Ready:
+    """A key that was checked, as joserfc's algorithms ask for it."""
+
+    __slots__ = ("_public", "curve_key_size")
+
+    def __init__(self, key: _Key) -> None:
+        self._public = key.get_op_key("verify")
+        self.curve_key_size = key.curve_key_size if isinstance(key, ECKey) else 0
+
+    def get_op_key(self, operation: str) -> Any:
+        """Return the public key; it does nothing but verify."""
+        return self._public
+
+
+class Verifier:
+    """A key and an algorithm that fit each other.
+
+    Args:
+        model: the algorithm.
+        key: for which the model has checked it.
+    """
+
+    __slots__ = ("_key", "_verify", "algorithm")
+
+    def __init__(self, model: _Algorithm, key: _Key) -> None:
+        self.algorithm: Final = model.name
+        self._verify, self._key = model.verify, _Ready(key)
+
+    def verifies(self, signed: bytes, signature: bytes) -> bool:
+        """Say whether a signature is by the key."""
+        try:
+            return self._verify(signed, signature, self._key)
+        except (ValueError, JoseError):
+            return False
 
 
 class _Unusable(ValueError):
@@ -84,9 +116,9 @@ class KeySet:
     def __init__(
         self, keys: Iterable[Mapping[str, Any] | bytes], algorithms: Collection[str]
     ) -> None:
-        self._named: dict[tuple[str, str], list[_Pair]] = {}
-        self._unnamed: dict[str, list[_Pair]] = {}
-        self._of_algorithm: dict[str, list[_Pair]] = {}
+        self._named: dict[tuple[str, str], list[Verifier]] = {}
+        self._unnamed: dict[str, list[Verifier]] = {}
+        self._of_algorithm: dict[str, list[Verifier]] = {}
         self.problems: Final[list[str]] = []
         """What is wrong with the keys that are left out; nothing of their content."""
         given = [key for key in keys if isinstance(key, bytes) or key.get("use") != "enc"]
@@ -129,33 +161,29 @@ class KeySet:
                 return cls(keys, algorithms)
         raise ValueError("a JSON Web Key Set has a list of keys")
 
-    def knows(self, algorithm: str, name: str | None) -> bool:
-        """Say whether there is a key for a token of this algorithm and this `kid`."""
-        return bool(self._pairs(algorithm, name))
+    def find(self, algorithm: str, name: str | None) -> Sequence[Verifier]:
+        """Return the keys for a token of this algorithm and this `kid`.
 
-    def verifies(self, algorithm: str, name: str | None, signed: bytes, signature: bytes) -> bool:
-        """Say whether a signature is by one of the keys that may have made it."""
-        pairs = self._pairs(algorithm, name)
-        return len(pairs) <= _TRIED and any(_verifies(pair, signed, signature) for pair in pairs)
-
-    def _pairs(self, algorithm: str, name: str | None) -> list[_Pair]:
+        Without a `kid` these are all of the algorithm, unless there are too many to try them.
+        """
         if name is None:
-            return self._of_algorithm.get(algorithm, [])
-        found = self._named.get((algorithm, name))
-        return self._unnamed.get(algorithm, []) if found is None else found
+            all_of_them = self._of_algorithm.get(algorithm, _NONE)
+            return all_of_them if len(all_of_them) <= _TRIED else _NONE
+        found = self._named.get((algorithm, name), _NONE)
+        return found or self._unnamed.get(algorithm, _NONE)
 
     def _add(self, key: _Key, algorithms: Collection[str]) -> None:
         name = key.kid
-        found = [_Pair(model, key) for model in _models(key, algorithms)]
+        found = [Verifier(model, key) for model in _models(key, algorithms)]
         if not found:
             raise _Unusable("none of the allowed algorithms fits it")
-        for pair in found:
-            algorithm = pair.model.name
-            self._of_algorithm.setdefault(algorithm, []).append(pair)
+        for verifier in found:
+            algorithm = verifier.algorithm
+            self._of_algorithm.setdefault(algorithm, []).append(verifier)
             if name is None:
-                self._unnamed.setdefault(algorithm, []).append(pair)
+                self._unnamed.setdefault(algorithm, []).append(verifier)
             else:
-                self._named.setdefault((algorithm, name), []).append(pair)
+                self._named.setdefault((algorithm, name), []).append(verifier)
 
 
 def check_algorithms(algorithms: Collection[str]) -> None:
@@ -221,13 +249,6 @@ def _models(key: _Key, algorithms: Collection[str]) -> Iterator[_Algorithm]:
             # RFC 7518, section 3.2.
             raise _Unusable(f"a secret for {name} has {SYMMETRIC[name]} bytes at least")
         yield model
-
-
-def _verifies(pair: _Pair, signed: bytes, signature: bytes) -> bool:
-    try:
-        return pair.model.verify(signed, signature, pair.key)
-    except (ValueError, JoseError):
-        return False
 
 
 def _told(error: Exception) -> str:

@@ -13,10 +13,12 @@ import math
 import urllib.parse
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from transcoder.errors import ConfigError
-from transcoder.policies.key_set import KeySet
+
+if TYPE_CHECKING:
+    from transcoder.policies.key_set import KeySet
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 

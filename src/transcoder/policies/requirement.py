@@ -55,7 +55,9 @@ class Requirement:
         if not principal.scopes.issuperset(self.scopes):
             return "scope"
         claims = principal.claims
-        if all(_holds(claims.get(name), wanted) for name, wanted in self.claims.items()):
+        if not self.claims or all(
+            _holds(claims.get(name), wanted) for name, wanted in self.claims.items()
+        ):
             return ""
         return "claim"
 

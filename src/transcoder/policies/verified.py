@@ -7,13 +7,16 @@ guesses push nothing out.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from transcoder.call_details import Principal
 from transcoder.metadata import Metadatum
-from transcoder.policies.jwks import Keys
-from transcoder.policies.key_set import KeySet
 from transcoder.policies.policy import Now
+
+if TYPE_CHECKING:
+    from transcoder.policies.jwks import Keys
+    from transcoder.policies.key_set import KeySet
 
 KEPT_FOR: Final = 60.0
 """Seconds."""
@@ -54,7 +57,7 @@ class Verified:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: dict[bytes, tuple[float, Passport]] = {}
+        self._kept: OrderedDict[bytes, tuple[float, Passport]] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -83,5 +86,5 @@ class Verified:
         if len(self._kept) >= self._size:
             if not self._size:
                 return
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(last=False)
         self._kept[key] = now.monotonic + KEPT_FOR, passport
