@@ -145,8 +145,7 @@ def _route(
 def _conflict(conflict: Conflict[Place], *, fatal: bool) -> Problem:
     told = str(conflict) if fatal else conflict.outcome
     other = conflict.other
-    option = other.name.rpartition(" ")[2]
-    hint = f"{option}= moves it" if other.reserved else f"the other is at {other.endpoint}"
+    hint = f"{other.name}= moves it" if other.reserved else f"the other is at {other.endpoint}"
     return Problem(conflict.route.endpoint, f"{told}; {hint}", fatal)
 
 

@@ -17,7 +17,8 @@ class Route(Generic[T]):
     Args:
         method: as HTTP spells it, or "*" for any.
         template: the paths.
-        name: what messages call it, such as the full name of an rpc.
+        name: what it is listed by, such as the full name of an rpc; one word, `health`, `openapi`
+            or `docs`, if it is reserved.
         endpoint: handed back with a match; the router does not look into it.
         reserved: a path of the gateway's own, such as its health, which no other route takes over.
     """
@@ -29,7 +30,8 @@ class Route(Generic[T]):
     reserved: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.method} {self.template})"
+        name = f"the gateway's {self.name}" if self.reserved else self.name
+        return f"{name} ({self.method} {self.template})"
 
 
 HEALTH = "/healthz"
@@ -70,8 +72,7 @@ def docs_route(path: str, endpoint: T) -> Route[T]:
     return _own(path, "docs", endpoint)
 
 
-def _own(path: str, option: str, endpoint: T) -> Route[T]:
-    name = f"the gateway's {option}"
+def _own(path: str, name: str, endpoint: T) -> Route[T]:
     return Route("GET", PathTemplate.parse(path), name, endpoint, reserved=True)
 
 
