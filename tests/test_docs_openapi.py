@@ -20,6 +20,7 @@ from services.user.v1.user_service_pb2_grpc import (
 )
 from transcoder import Gateway, OpenApi
 from transcoder.cli import main
+from transcoder.security import Security
 
 PAGE = page("openapi.md")
 BLOCKS = PAGE.blocks("python")
@@ -55,7 +56,7 @@ def test_options() -> None:
         "`()`": (),
         "`None`": None,
         "`frozenset()`": frozenset(),
-        "`{}`": {},
+        "`Security()`": Security(),
     }
 
     assert [name for name, _ in rows] == list(OPTIONS)
@@ -78,9 +79,17 @@ def test_off() -> None:
     assert {web.get(path).status_code for path in ("/openapi.json", "/docs")} == {404}
 
 
+def test_security() -> None:
+    """The third example tells who may call what."""
+    paths = TestClient(run(BLOCKS[2])["gateway"]).get("/openapi.json").json()["paths"]
+
+    assert paths["/v1/users"]["get"]["security"] == [{"token": ["users"]}]
+    assert paths["/v1/users/{id}"]["get"]["security"] == []
+
+
 def test_comments() -> None:
-    """The third example gives the document its comments."""
-    made = TestClient(run(BLOCKS[2])["gateway"]).get("/openapi.json").json()
+    """The fourth example gives the document its comments."""
+    made = TestClient(run(BLOCKS[3])["gateway"]).get("/openapi.json").json()
 
     assert made["paths"]["/v1/users/{id}"]["get"]["summary"] == "Finds a user."
 

@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 import yaml
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from described import method, transcoder_of
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
 )
-from transcoder import Channel, ConfigError, Gateway, OpenApi
+from transcoder import Channel, ConfigError, Gateway, OpenApi, Timeouts
 from transcoder.openapi import Serving, document, to_json
 
-SERVING = Serving(body_limit=1 << 20, message_limit=1 << 20, websockets=True)
+SERVING = Serving(body_limit=1 << 20, message_limit=1 << 20, timeouts=Timeouts(), websockets=True)
 HIDDEN = """
 message Ask { string text = 1; }
 service Secrets {
@@ -155,6 +157,39 @@ def test_a_wildcard_in_their_place() -> None:
     text = "message Ask { string text = 1; }" + method('{get: "/{text}"}')
 
     assert TestClient(routed(text)).get("/docs").headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/openapi.json", "openapi"),
+        ("/openapi.yaml", "openapi"),
+        ("/docs", "docs"),
+        ("/healthz", "health"),
+        ("/v1/users/ann", "services.user.v1.UserService.GetUser"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_the_name_of_a_route(path: str, name: str, *, wrapped: bool) -> None:
+    """The scope has the route of the document, the page and the health as of any method."""
+    seen: list[Any] = []
+
+    class Seeing:
+        def __init__(self, app: ASGIApp) -> None:
+            self._app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app(scope, receive, send)
+            seen.append(scope.get("route"))
+
+    app: ASGIApp = gateway(middleware=[Middleware(Seeing)]) if wrapped else Seeing(gateway())
+    TestClient(app).get(path)
+
+    assert [(route.name, str(route.template)) for route in seen] == [(name, _template(path))]
+
+
+def _template(path: str) -> str:
+    return path.replace("/ann", "/{id}")
 
 
 def test_visibility() -> None:

@@ -246,6 +246,7 @@ class Gateway(Starlette):
             serving = {
                 "body_limit": body_limit,
                 "message_limit": streams.message,
+                "timeouts": timeouts,
                 "own_errors": errors is not None,
                 "websockets": True,
             }

@@ -8,7 +8,7 @@ import hashlib
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +19,12 @@ from transcoder.comments import Comments
 from transcoder.errors import NotFound
 from transcoder.response import JSON, Payload
 from transcoder.route import DOCS, OPENAPI, Route, docs_route, openapi_routes
+from transcoder.security import NO_SECURITY, Security
 from transcoder.transcoder import Transcoder
 
 if TYPE_CHECKING:
     # Who is never asked for a document need not load what makes it.
-    from transcoder.openapi import SecurityScheme, Serving
+    from transcoder.openapi import Serving
 
 _YAML: Final = b"application/yaml"
 _PLACES: Final = 8
@@ -43,7 +44,7 @@ class OpenApi:
         servers: URLs of the API; the default is where the document comes from.
         comments: of the protos; None for those that are kept beside generated code.
         labels: of `google.api` visibility; what is restricted to others is told nowhere.
-        security: any of these is enough for a client, by name.
+        security: what clients must show.
     """
 
     path: str = OPENAPI
@@ -54,7 +55,7 @@ class OpenApi:
     servers: Sequence[str] = ()
     comments: Comments | None = None
     labels: Collection[str] = frozenset()
-    security: Mapping[str, SecurityScheme] = field(default_factory=dict)
+    security: Security = NO_SECURITY
 
 
 DEFAULT_OPENAPI: Final = OpenApi()

@@ -47,7 +47,7 @@ REPLY_LIMIT = 4 << 20
 """Bytes of a reply that is printed as JSON at all; a larger one is the servicer's defect."""
 
 _JSON = JSON.decode()
-_ACCEPT = {"": "", "json": _JSON, "proto": PROTOBUF[0], "sse": "text/event-stream"}
+ALT = {"json": _JSON, "proto": PROTOBUF[0], "sse": "text/event-stream"}
 """What the system parameter `$alt` accepts."""
 _VARY: RawHeaders = ((b"vary", b"Accept"),)
 _PROBLEM = PROBLEM.encode()
@@ -251,7 +251,7 @@ class ResponseEncoder:
             if self._is_http_body:
                 raise InvalidRequest("this method answers with raw bytes, not fields", "fields")
             selection = Selection.parse(system.fields, self._answer)
-        accept = _ACCEPT[system.alt]
+        accept = ALT.get(system.alt, "")
         return Presentation(system.enum_numbers, bool(system.pretty_print), selection, accept)
 
     def _http_body(self, reply: Message) -> Payload:

@@ -102,11 +102,12 @@ class Timeouts:
             InvalidRequest: a header is malformed, or says two things.
             StatusError: DEADLINE_EXCEEDED, the client gives it no time.
         """
-        default, maximum = self._allowed(method, streams=streams)
+        default, maximum = self.allowed(method, streams=streams)
         asked = _asked(headers)
         return default if asked is None else float(min(asked, maximum))
 
-    def _allowed(self, method: str, *, streams: bool) -> tuple[float | None, float]:
+    def allowed(self, method: str, *, streams: bool) -> tuple[float | None, float]:
+        """Return what a method has: seconds for who asks for nothing, and the most of all."""
         own = self.methods.get(method) if self.methods else None
         if own is None:
             return (None, LONGEST) if streams else (self.default, self.maximum)

@@ -13,8 +13,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from described import GET, check, described, method
 from services.user.v1 import user_service_pb2
 from transcoder import Profile, Transcoder
-from transcoder.openapi import SecurityScheme, Serving, document, to_json, to_yaml
+from transcoder.openapi import Serving, document, to_json, to_yaml
 from transcoder.profile import PROFILES
+from transcoder.security import PUBLIC, Security
 
 USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 OURS = ("catalogue", "edition", "everything", "legacy", "messaging", "streams")
@@ -107,28 +108,37 @@ def test_an_empty_transcoder_has_a_document() -> None:
     assert made["paths"] == {}
 
 
-def test_security_schemes_are_required_of_all_but_public_methods() -> None:
-    """Any scheme is enough; a public method also takes who shows nothing."""
-    bearer = SecurityScheme(
-        definition={"type": "http", "scheme": "bearer"},
-        scopes={"api.v1.Asks.Do": ["read"]},
-    )
-    key = SecurityScheme(
-        definition={"type": "apiKey", "in": "header", "name": "X-Key"},
-        public=frozenset({"api.v1.Asks.Open"}),
-    )
-    text = (
-        f"{ASK} service Asks {{ rpc Do(Ask) returns (Reply) {{"
-        'option (google.api.http) = {get: "/v1/a"}; }'
-        'rpc Open(Ask) returns (Reply) { option (google.api.http) = {get: "/v1/b"}; } }'
-    )
-    made = described(text, security={"bearer": bearer, "key": key})
-    done, opened = made["paths"]["/v1/a"]["get"], made["paths"]["/v1/b"]["get"]
+SECURITY = Security(
+    schemes={
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+    },
+    requires=[{"bearer": ["read"]}, {"bearer": [], "key": []}],
+    methods={"api.v1.Asks.Open": PUBLIC, "api.v1.Asks.Either": [{}, {"key": []}]},
+)
+ASKS = "".join(
+    f'rpc {name}(Ask) returns (Reply) {{ option (google.api.http) = {{get: "/v1/{name}"}}; }}'
+    for name in ("Do", "Open", "Either")
+)
 
-    assert done["security"] == [{"bearer": ["read"]}, {"key": []}]
-    assert opened["security"] == [{}, {"bearer": []}, {"key": []}]
-    assert {"401", "403"} <= done["responses"].keys()
-    assert made["components"]["securitySchemes"]["bearer"] == bearer.definition
+
+def test_operations_require_what_is_said() -> None:
+    """An operation has the alternatives of its method, and the two statuses of who has none."""
+    made = described(f"{ASK} service Asks {{ {ASKS} }}", security=SECURITY)
+    check(made)
+    found = {path: item["get"] for path, item in made["paths"].items()}
+
+    assert found["/v1/Do"]["security"] == [{"bearer": ["read"]}, {"bearer": [], "key": []}]
+    assert found["/v1/Open"]["security"] == []
+    assert found["/v1/Either"]["security"] == [{}, {"key": []}]
+    assert {path: "401" in each["responses"] for path, each in found.items()} == {
+        "/v1/Do": True,
+        "/v1/Open": False,
+        "/v1/Either": True,
+    }
+    assert made["components"]["securitySchemes"] == SECURITY.schemes
+    unknown = made["components"]["responses"]["Unauthenticated"]
+    assert list(unknown["headers"]) == ["WWW-Authenticate", "X-Request-Id"]
 
 
 def test_restricted_things_appear_only_under_their_labels() -> None:

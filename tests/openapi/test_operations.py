@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from described import GET, POST, described, method, operation, transcoder_of
-from transcoder import ENVOY, GOOGLE, GRPC_GATEWAY, EventStream
+from transcoder import ENVOY, GOOGLE, GRPC_GATEWAY, EventStream, Timeout, Timeouts
 from transcoder.multipart import FormLimits
 from transcoder.openapi import Serving, document
 
@@ -167,6 +168,38 @@ def test_a_body_of_all_has_no_fields_of_the_path() -> None:
     assert names(made) == []
 
 
+NEEDED = """message Thing { string id = 1 [(google.api.field_behavior) = REQUIRED]; }
+message Ask { string id = 1 [(google.api.field_behavior) = REQUIRED]; string etag = 2;
+  Thing thing = 3 [(google.api.field_behavior) = REQUIRED]; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "required", "fields"),
+    [
+        ('{post: "/v1/asks" body: "*"}', True, ["id", "thing"]),
+        ('{post: "/v1/asks/{id}" body: "*"}', True, ["thing"]),
+        # Nothing is missing where the path sets all that is required, or begins it.
+        ('{post: "/v1/{id}/{thing.id}" body: "*"}', None, None),
+        ('{post: "/v1/asks" body: "thing"}', True, ["id"]),
+        ('{post: "/v1/{thing.id}" body: "thing"}', None, None),
+    ],
+)
+def test_a_body_is_required_for_what_the_path_leaves(
+    rule: str, required: Any, fields: list[str] | None
+) -> None:
+    """A body is required, and what must be in it, if the path does not set it."""
+    made = described(NEEDED + method(rule))
+    (item,) = made["paths"].values()
+    body = item["post"]["requestBody"]
+    schema = body["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = made["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+
+    assert body.get("required") == required
+    assert schema.get("required") == fields
+
+
 def test_envoy_takes_a_query_beside_the_body() -> None:
     """Where the profile binds the query beside a whole body, it is described."""
     made = operation(ASK + method('{post: "/v1/{id}" body: "*"}'), profile=ENVOY)
@@ -191,6 +224,31 @@ def test_a_mask_that_the_body_fills_is_not_asked() -> None:
 
     assert names(patch) == ["dry"]
     assert names(post) == ["updateMask", "dry"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reply", "forms"),
+    [
+        (GET, "Ask", ["json", "proto"]),
+        (GET, "stream Ask", ["json", "proto", "sse"]),
+        # What is no message has no serialized form of its own.
+        ('{get: "/v1/asks" response_body: "tags"}', "Ask", ["json"]),
+        ('{get: "/v1/asks" response_body: "part"}', "Ask", ["json", "proto"]),
+        # Raw bytes are as they are.
+        (GET, "google.api.HttpBody", None),
+        (GET, "stream google.api.HttpBody", None),
+    ],
+)
+def test_alt_has_the_forms_that_are_answered(
+    rule: str, reply: str, forms: list[str] | None
+) -> None:
+    """`$alt` names the forms of this answer, and no others."""
+    made = described(ASK + method(rule, reply=reply))
+    shared = made["components"].get("parameters", {})
+    found = {each["name"]: each["schema"] for each in shared.values()}
+
+    assert found.get("$alt", {}).get("enum") == forms
+    assert ("$fields" in found) == ("$prettyPrint" in found) == (forms is not None)
 
 
 def test_system_parameters_are_those_of_the_profile() -> None:
@@ -278,10 +336,14 @@ def test_a_stream_that_goes_on_takes_the_last_id() -> None:
 
 
 def test_a_stream_of_requests_is_an_array() -> None:
-    """The messages of a client are one JSON array, or serialized each behind its length."""
+    """The messages of a client are one JSON array, lines, or serialized behind their lengths."""
     content = operation(ASK + method(POST, "stream Ask"))["requestBody"]["content"]
 
     assert content["application/json"]["schema"]["type"] == "array"
+    assert content["application/x-ndjson"]["x-item-schema"] == {
+        "$ref": "#/components/schemas/api.v1.Ask-Request"
+    }
+    assert "application/jsonl" in content
     assert "application/protobuf; delimited=true" in content
 
 
@@ -312,8 +374,45 @@ def test_errors_of_the_application_have_no_schema() -> None:
     made = described(ASK + method(POST), serving=Serving(own_errors=True, body_limit=7))
     responses = made["components"]["responses"]
 
-    assert responses["Error"] == {"description": "The call failed."}
-    assert responses["PayloadTooLarge"]["description"].endswith(": 7 bytes of a body.")
+    assert "content" not in responses["Error"]
+    assert responses["PayloadTooLarge"]["description"] == "The body is over a limit of 7 bytes."
+
+
+def test_a_stream_has_the_limit_of_its_messages() -> None:
+    """A body has one limit, a message of a stream another."""
+    serving = Serving(body_limit=7, message_limit=5)
+    made = described(ASK + method(POST, "stream Ask"), serving=serving)
+
+    assert made["paths"]["/v1/asks"]["post"]["responses"]["413"] == {
+        "$ref": "#/components/responses/MessageTooLarge"
+    }
+    text = made["components"]["responses"]["MessageTooLarge"]["description"]
+    assert text == "One message is over a limit of 5 bytes."
+
+
+TIMEOUTS = Timeouts(default=20, maximum=60, methods={"api.v1.Asks.Do": Timeout(1.5, 2)})
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "reply", "told"),
+    [
+        (Timeouts(default=20, maximum=60), "Ask", "over 20 seconds, .* asked for, 60 at most"),
+        (Timeouts(default=None), "Ask", "over the seconds that .* asked for, 300 at most"),
+        # Nobody knows how long a stream lasts.
+        (Timeouts(), "stream Ask", "over the seconds that X-Request-Timeout asked for\\."),
+        (TIMEOUTS, "Ask", "over 1.5 seconds, .* 2 at most"),
+        (TIMEOUTS, "stream Ask", "over 1.5 seconds, .* 2 at most"),
+    ],
+)
+def test_the_time_of_a_call_is_told(timeouts: Timeouts, reply: str, told: str) -> None:
+    """How long a call may take is said where it took longer."""
+    made = described(ASK + method(GET, reply=reply), serving=Serving(timeouts=timeouts))
+    found = made["paths"]["/v1/asks"]["get"]["responses"]["504"]
+    if "$ref" in found:
+        found = made["components"]["responses"][found["$ref"].rpartition("/")[2]]
+
+    assert re.search(told, found["description"])
+    assert "X-Request-Id" in found["headers"]
 
 
 def test_routes_that_never_answer_are_left_out() -> None:

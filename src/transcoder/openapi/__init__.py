@@ -8,6 +8,5 @@ from __future__ import annotations
 
 from transcoder.openapi.bodies import Serving
 from transcoder.openapi.document import Document, document, to_json, to_yaml
-from transcoder.openapi.operations import SecurityScheme
 
-__all__ = ["Document", "SecurityScheme", "Serving", "document", "to_json", "to_yaml"]
+__all__ = ["Document", "Serving", "document", "to_json", "to_yaml"]

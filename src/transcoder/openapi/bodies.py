@@ -16,6 +16,7 @@ from transcoder.openapi.schemas import Schemas
 from transcoder.problem import PROBLEM
 from transcoder.profile import Profile
 from transcoder.request_body import is_http_body
+from transcoder.timeouts import Timeouts
 from transcoder.transcoder import Endpoint
 
 Content = dict[str, Any]
@@ -86,12 +87,14 @@ class Serving:
     Args:
         body_limit: bytes of a request's body; None for no limit, or one that is not known.
         message_limit: bytes of one message of a client's stream; None likewise.
+        timeouts: how long calls may take; None for not known.
         own_errors: whether the bodies of errors are made by the application.
         websockets: whether methods with streams are served over WebSocket too.
     """
 
     body_limit: int | None = None
     message_limit: int | None = None
+    timeouts: Timeouts | None = None
     own_errors: bool = False
     websockets: bool = False
 
@@ -115,39 +118,37 @@ class Bodies:
         leaf: FieldDescriptor | None = None
         inside: Descriptor | None = message
         if binding.body == "*":
-            schema = self._without(message, view, variables)
+            schema = self._schemas.of_message(message, view, variables)
+            needed = self._asks_for_more(message, variables)
         else:
             path = FieldPath.resolve(message, binding.body, json_names=False)
             leaf, names = path.leaf, path.names
             inside = None if leaf.is_repeated else leaf.message_type
             below = [each[len(names) :] for each in variables if each[: len(names)] == names]
             schema = self._field(leaf, view, [path for path in below if path])
+            needed = not below and self._schemas.is_required(leaf)
         content = self._taken(endpoint, schema, inside)
         found: Schema = {"content": content}
         comment = self._schemas.description(leaf) if leaf is not None else ""
         if comment:
             found = {"description": comment, **found}
         # Of no messages, a stream is one as well.
-        if not binding.rpc.client_streaming and self._is_needed(leaf, message):
+        if needed and not binding.rpc.client_streaming:
             found["required"] = True
         return found
-
-    def _without(
-        self, message: Descriptor, view: View, variables: Iterable[tuple[str, ...]]
-    ) -> Schema:
-        return self._schemas.of_message(message, view, list(variables))
 
     def _field(self, leaf: FieldDescriptor, view: View, without: list[tuple[str, ...]]) -> Schema:
         schema = self._schemas.of_field(leaf, view, without)
         schema.update(self._schemas.limits(leaf, view))
         return schema
 
-    def _is_needed(self, leaf: FieldDescriptor | None, message: Descriptor) -> bool:
-        if leaf is not None:
-            return self._schemas.is_required(leaf)
+    def _asks_for_more(self, message: Descriptor, bound: Iterable[tuple[str, ...]]) -> bool:
+        """Say whether a request lacks a field that the path does not set."""
         if is_http_body(message):
             return False
-        return any(self._schemas.is_required(field) for field in message.fields)
+        said = {path[0] for path in bound}
+        fields = (field for field in message.fields if field.name not in said)
+        return any(self._schemas.is_required(field) for field in fields)
 
     def _taken(self, endpoint: Endpoint, schema: Schema, inside: Descriptor | None) -> Content:
         rpc = endpoint.binding.rpc
@@ -156,6 +157,8 @@ class Bodies:
             return {name: {"schema": dict(_RAW)} for name in types}
         if rpc.client_streaming:
             found = {JSON: {"schema": {"type": "array", "items": schema, "description": _VALUES}}}
+            lines = {"schema": _text(_REQUEST_LINES), "x-item-schema": schema}
+            found |= {name: dict(lines) for name in NDJSON}
             return found | (_serialized(inside, DELIMITED) if inside is not None else {})
         found = {JSON: {"schema": schema}}
         if inside is not None:
@@ -227,7 +230,8 @@ class Bodies:
         }
 
 
-_VALUES = "The messages, as one array or as one JSON value after another (NDJSON is of these)."
+_VALUES = "The messages, as one array or as one JSON value after another."
+_REQUEST_LINES = "One JSON value on each line, each of them a message."
 _LINES = "One JSON value on each line; an error behind the first is a last line of its own."
 _EVENTS = (
     "Server-Sent Events: a message in each event without a name, then one named `end`, or one "

@@ -11,12 +11,12 @@ from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from transcoder.comments import Comments, kept_comments
 from transcoder.openapi.bodies import ERRORS, Serving
-from transcoder.openapi.operations import Operations, SecurityScheme
+from transcoder.openapi.operations import Operations
 from transcoder.openapi.options import Options
-from transcoder.openapi.parameters import SYSTEM
 from transcoder.openapi.paths import PathParameter, Paths
 from transcoder.openapi.scalars import Schema
 from transcoder.openapi.schemas import Schemas
+from transcoder.security import NO_SECURITY, Security
 from transcoder.transcoder import Endpoint, Transcoder
 
 Document = dict[str, Any]
@@ -27,7 +27,6 @@ VERSION: Final = "3.1.1"
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 _OTHERS: Final = "x-additional-operations"
 _API_VERSION = re.compile(r"v[0-9]+[a-z0-9]*")
-_NO_SECURITY: Final[Mapping[str, SecurityScheme]] = {}
 _KNOWN_NOTHING: Final = Serving()
 
 
@@ -41,7 +40,7 @@ def document(
     comments: Comments | None = None,
     labels: Collection[str] = frozenset(),
     serving: Serving = _KNOWN_NOTHING,
-    security: Mapping[str, SecurityScheme] = _NO_SECURITY,
+    security: Security = NO_SECURITY,
 ) -> Document:
     """Return the OpenAPI document of all routes of a transcoder; the same of the same, always.
 
@@ -54,7 +53,7 @@ def document(
         comments: of the protos; None for those that are kept beside generated code.
         labels: of `google.api` visibility; what is restricted to others is not in the document.
         serving: what whoever serves the transcoder does.
-        security: any of these is enough for a client, by name.
+        security: what clients must show.
 
     Raises:
         ConfigError: two routes conflict, or the comments that are kept cannot be read.
@@ -93,13 +92,10 @@ def document(
         "paths": paths.items,
         "components": {
             "schemas": {**schemas.components.finish(), **ERRORS},
-            "responses": {
-                name: operations.responses[name] for name in sorted(operations.responses)
-            },
-            "parameters": dict(SYSTEM) if profile.system_parameters else {},
+            **{kind: _sorted(parts) for kind, parts in operations.components.items()},
             "securitySchemes": {
                 **head.security_schemes(),
-                **{name: dict(scheme.definition) for name, scheme in security.items()},
+                **{name: dict(scheme) for name, scheme in security.schemes.items()},
             },
         },
         **head.whole(),
@@ -141,6 +137,10 @@ def _represented(dumper: Any, text: str) -> Any:
     """Write texts of several lines as such."""
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _sorted(parts: Mapping[str, Schema]) -> Schema:
+    return {name: parts[name] for name in sorted(parts)}
 
 
 def _files(transcoder: Transcoder) -> list[FileDescriptor]:

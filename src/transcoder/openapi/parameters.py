@@ -9,10 +9,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.event_stream import LAST_EVENT_ID
 from transcoder.fields import is_map
+from transcoder.marshaler import media_type
 from transcoder.openapi.paths import PathParameter
 from transcoder.openapi.scalars import JSON_TEXT, Schema, View, well_known
 from transcoder.openapi.schemas import Schemas, members
 from transcoder.profile import Profile
+from transcoder.response import ALT
 from transcoder.transcoder import Endpoint
 
 Parameter = dict[str, Any]
@@ -20,33 +22,22 @@ _NESTED: Final = 5
 """Messages inside messages whose fields are listed; a query may go on deeper."""
 _NO_TEXT = frozenset({"google.protobuf.Any", "google.protobuf.Empty"})
 
-SYSTEM: Final[dict[str, Parameter]] = {
-    "alt": {
-        "name": "$alt",
-        "in": "query",
-        "description": (
-            "The form of the answer, which goes before Accept; `enum-encoding=int` prints enums "
-            "as numbers."
-        ),
-        "schema": {
-            "type": "string",
-            "enum": ["json", "json;enum-encoding=int", "json;enum-encoding=string", "proto", "sse"],
-        },
-    },
-    "fields": {
-        "name": "$fields",
-        "in": "query",
-        "description": "The fields of the answer to send, as a field mask; all if it is absent.",
-        "schema": {"type": "string"},
-    },
-    "prettyPrint": {
-        "name": "$prettyPrint",
-        "in": "query",
-        "description": "Whether to print the answer for human eyes.",
-        "schema": {"type": "boolean"},
-    },
+_FIELDS: Final[Parameter] = {
+    "name": "$fields",
+    "in": "query",
+    "description": "The fields of the answer to send, as a field mask; all if it is absent.",
+    "schema": {"type": "string"},
 }
-"""Google's system parameters, for `components.parameters`."""
+_PRETTY_PRINT: Final[Parameter] = {
+    "name": "$prettyPrint",
+    "in": "query",
+    "description": "Whether to print the answer for human eyes.",
+    "schema": {"type": "boolean"},
+}
+_ALT_TEXT: Final = (
+    "The form of the answer, which goes before Accept. With `json;enum-encoding=int`, enums are "
+    "numbers, which the schemas do not show."
+)
 
 
 class Parameters:
@@ -55,6 +46,8 @@ class Parameters:
     def __init__(self, schemas: Schemas, profile: Profile) -> None:
         self._schemas = schemas
         self._profile = profile
+        self.shared: dict[str, Parameter] = {}
+        """The parameters that operations refer to, by name."""
 
     def of(self, endpoint: Endpoint, path: Sequence[PathParameter]) -> list[Parameter]:
         """Return the parameters of an operation, those of its path first."""
@@ -69,7 +62,9 @@ class Parameters:
         if endpoint.events is not None and endpoint.events.options.resume:
             found.append(_LAST_EVENT)
         if self._profile.system_parameters:
-            found += [{"$ref": f"#/components/parameters/{name}"} for name in SYSTEM]
+            system = _system(endpoint)
+            self.shared |= system
+            found += [{"$ref": f"#/components/parameters/{name}"} for name in system]
         return found
 
     def _of_path(self, parameter: PathParameter) -> Parameter:
@@ -179,6 +174,24 @@ class Parameters:
         if schema["additionalProperties"] == {"type": "null"}:
             schema["additionalProperties"] = {"type": "string", "enum": ["NULL_VALUE"]}
         return {"schema": schema, "style": "deepObject", "explode": True}
+
+
+def _system(endpoint: Endpoint) -> dict[str, Parameter]:
+    """Return Google's system parameters that mean something to an endpoint, by component name."""
+    if not endpoint.encode.prints_json:
+        return {}
+    offers = endpoint.encode.offers if endpoint.framings is None else endpoint.framings.offers
+    offered = {media_type(name) for name in offers.types}
+    forms = [form for form, accept in ALT.items() if accept in offered]
+    alt: Parameter = {
+        "name": "$alt",
+        "in": "query",
+        "description": _ALT_TEXT,
+        "schema": {"type": "string", "enum": forms},
+    }
+    # What most answers have goes without more of a name.
+    name = "alt" if forms == ["json", "proto"] else "-".join(["alt", *forms])
+    return {name: alt, "fields": _FIELDS, "prettyPrint": _PRETTY_PRINT}
 
 
 _LAST_EVENT: Final[Parameter] = {

@@ -188,7 +188,10 @@ class Schemas:
             found["properties"] = properties
         annotated = self.annotations.schema(message)
         said = set(annotated.pop("required", ()))
-        required = [field.json_name for field in fields if self._is_always(field, view, said)]
+        # What the path sets a part of is there, whatever the body holds.
+        begun = {path[0] for path in without}
+        asked = [field for field in fields if field.name not in begun]
+        required = [field.json_name for field in asked if self._is_always(field, view, said)]
         if required:
             found["required"] = required
         found |= self._oneofs(message, fields, view)
