@@ -297,14 +297,14 @@ def test_streams_of_replies_are_described_by_media_type() -> None:
     made = described(ASK + method(GET, reply="stream Ask"), serving=Serving(websockets=True))
     found = made["paths"]["/v1/asks"]["get"]
     content = found["responses"]["200"]["content"]
-    events = content["text/event-stream"]["x-item-schema"]["anyOf"]
+    events = content["text/event-stream"]["schema"]["anyOf"]
 
     assert content["application/json"]["schema"]["type"] == "array"
     assert content["application/x-ndjson"]["x-item-schema"]["anyOf"][0] == {
         "$ref": "#/components/schemas/api.v1.Ask"
     }
     assert [each["properties"].get("event") for each in events] == [
-        None,
+        {"const": "message"},
         {"const": "error"},
         {"const": "end"},
     ]

@@ -197,7 +197,7 @@ class Bodies:
         if name in NDJSON:
             return {"schema": _text(_LINES), "x-item-schema": {"anyOf": [schema, _error_line()]}}
         if name == EVENTS:
-            return {"schema": _text(_EVENTS), "x-item-schema": _event(schema)}
+            return {"schema": _event(schema)}
         if name in DELIMITED and inside is not None:
             serialized: Schema = _serialized(inside, [name])[name]
             return serialized
@@ -234,7 +234,7 @@ _VALUES = "The messages, as one array or as one JSON value after another."
 _REQUEST_LINES = "One JSON value on each line, each of them a message."
 _LINES = "One JSON value on each line; an error behind the first is a last line of its own."
 _EVENTS = (
-    "Server-Sent Events: a message in each event without a name, then one named `end`, or one "
+    "One of the Server-Sent Events: a message in each without a name, then one named `end`, or one "
     "named `error` that holds the status."
 )
 
@@ -248,18 +248,19 @@ def _error_line() -> Schema:
 
 
 def _event(schema: Schema) -> Schema:
+    """Return the schema of each event: before OpenAPI 3.2, there is no other for all of them."""
+
     def event(name: str, data: Schema) -> Schema:
-        properties: Schema = {"event": {"const": name}} if name else {"id": {"type": "string"}}
-        properties["data"] = {
-            "type": "string",
-            "contentMediaType": JSON,
-            "contentSchema": data,
-        }
+        said = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+        # What has no name is a `message` to who reads it (HTML, section 9.2.6).
+        properties: Schema = {"event": {"const": name or "message"}, "data": said}
+        properties |= {} if name else {"id": {"type": "string"}}
         required = ["event", "data"] if name else ["data"]
         return {"type": "object", "properties": properties, "required": required}
 
     end: Schema = {"type": "object", "additionalProperties": False}
-    return {"anyOf": [event("", schema), event("error", _STATUS_REF), event("end", end)]}
+    events = [event("", schema), event("error", _STATUS_REF), event("end", end)]
+    return {"description": _EVENTS, "anyOf": events}
 
 
 def _serialized(message: Descriptor, types: Iterable[str]) -> Content:
