@@ -20,7 +20,6 @@ from services.user.v1.user_service_pb2_grpc import (
 )
 from transcoder import Gateway, OpenApi
 from transcoder.cli import main
-from transcoder.security import Security
 
 PAGE = page("openapi.md")
 BLOCKS = PAGE.blocks("python")
@@ -56,7 +55,6 @@ def test_options() -> None:
         "`()`": (),
         "`None`": None,
         "`frozenset()`": frozenset(),
-        "`Security()`": Security(),
     }
 
     assert [name for name, _ in rows] == list(OPTIONS)

@@ -4,6 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,9 @@ from services.user.v1.user_service_pb2_grpc import (
 )
 from transcoder import Channel, ConfigError, Gateway, OpenApi, Timeouts
 from transcoder.openapi import Serving, document, to_json
+from transcoder.policies.api_keys import ApiKeys
+from transcoder.policies.key_file import create_key
+from transcoder.security import Security
 
 SERVING = Serving(body_limit=1 << 20, message_limit=1 << 20, timeouts=Timeouts(), websockets=True)
 HIDDEN = """
@@ -190,6 +195,38 @@ def test_the_name_of_a_route(path: str, name: str, *, wrapped: bool) -> None:
 
 def _template(path: str) -> str:
     return path.replace("/ann", "/{id}")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[ApiKeys, str]:
+    """A policy, and a key that it takes."""
+    path = tmp_path / "keys.json"
+    key = create_key(path, "ann", [], datetime.now(UTC))
+    return ApiKeys(path), key
+
+
+def test_policies(keys: tuple[ApiKeys, str]) -> None:
+    """Policies stand before document and page, and the document tells of them."""
+    policy, key = keys
+    web = client(policies=[policy], public=["services.user.v1.UserService.GetUser", "/docs"])
+    answered = web.get("/openapi.json", headers={"x-api-key": key})
+    made = answered.json()
+
+    assert (web.get("/openapi.json").status_code, answered.status_code) == (401, 200)
+    assert web.get("/docs").status_code == 200
+    assert made["components"]["securitySchemes"] == policy.security
+    assert made["paths"]["/v1/users/{id}"]["get"]["security"] == []
+    assert made["paths"]["/v1/users/{id}"]["delete"]["security"] == [{"api-keys": []}]
+
+
+def test_what_is_said_of_security(keys: tuple[ApiKeys, str]) -> None:
+    """What a program says of security goes before what its policies do."""
+    policy, key = keys
+    security = Security(schemes={"vpn": {"type": "mutualTLS"}}, requires=[{"vpn": []}])
+    web = client(policies=[policy], openapi=OpenApi(security=security))
+    made = web.get("/openapi.json", headers={"x-api-key": key}).json()
+
+    assert made["components"]["securitySchemes"] == {"vpn": {"type": "mutualTLS"}}
 
 
 def test_visibility() -> None:

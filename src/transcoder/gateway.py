@@ -64,6 +64,7 @@ from transcoder.registry import Calling, Registry
 from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
 from transcoder.route import HEALTH, Match, Miss, Route, health_route
+from transcoder.security import Security
 from transcoder.status import Code
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
@@ -250,7 +251,8 @@ class Gateway(Starlette):
                 "own_errors": errors is not None,
                 "websockets": True,
             }
-            for route in OwnPages(self.transcoder, openapi, serving).routes:
+            pages = OwnPages(self.transcoder, openapi, serving, self._security)
+            for route in pages.routes:
                 self.transcoder.add_route(route)
 
     @property
@@ -367,6 +369,10 @@ class Gateway(Starlette):
             if isinstance(route.endpoint, Endpoint):
                 methods.setdefault(route.name, []).append(route.template)
         return methods
+
+    def _security(self) -> Security:
+        """Return what clients must show, as the policies say."""
+        return self.chain.security(self._methods())
 
     @contextlib.asynccontextmanager
     async def _running(self, app: Any) -> AsyncIterator[Any]:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import hashlib
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from transcoder.comments import Comments
 from transcoder.errors import NotFound
 from transcoder.response import JSON, Payload
 from transcoder.route import DOCS, OPENAPI, Route, docs_route, openapi_routes
-from transcoder.security import NO_SECURITY, Security
+from transcoder.security import Security
 from transcoder.transcoder import Transcoder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class OpenApi:
         servers: URLs of the API; the default is where the document comes from.
         comments: of the protos; None for those that are kept beside generated code.
         labels: of `google.api` visibility; what is restricted to others is told nowhere.
-        security: what clients must show.
+        security: what clients must show; None for what the gateway's policies say.
     """
 
     path: str = OPENAPI
@@ -55,7 +55,7 @@ class OpenApi:
     servers: Sequence[str] = ()
     comments: Comments | None = None
     labels: Collection[str] = frozenset()
-    security: Security = NO_SECURITY
+    security: Security | None = None
 
 
 DEFAULT_OPENAPI: Final = OpenApi()
@@ -68,14 +68,20 @@ class OwnPages:
         transcoder: whose routes are described.
         options: how.
         serving: what the gateway does that clients see: the arguments of `openapi.Serving`.
+        security: tells what clients must show, unless an option says so.
     """
 
     def __init__(
-        self, transcoder: Transcoder, options: OpenApi, serving: Mapping[str, Any]
+        self,
+        transcoder: Transcoder,
+        options: OpenApi,
+        serving: Mapping[str, Any],
+        security: Callable[[], Security],
     ) -> None:
         self._transcoder = transcoder
         self._options = options
         self._serving = dict(serving)
+        self._security = security
         # Away from the event loop, and once, however many ask.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="openapi")
         self._making: dict[tuple[str, bytes], Future[Payload]] = {}
@@ -131,7 +137,7 @@ class OwnPages:
             comments=options.comments,
             labels=options.labels,
             serving=serving,
-            security=options.security,
+            security=self._security() if options.security is None else options.security,
         )
         return _kept(media_type, (to_yaml if media_type == _YAML else to_json)(made))
 

@@ -53,30 +53,6 @@ class Security:
         """Return what a method needs, by its full name: one of these; none for nothing."""
         return self.methods.get(method, self.requires)
 
-    def __and__(self, other: Security) -> Security:
-        """Return what a client needs who is asked by both, one behind the other.
-
-        >>> key = Security(schemes={"key": {"type": "apiKey"}}, requires=[{"key": []}])
-        >>> mutual = Security(schemes={"mutual": {"type": "mutualTLS"}}, requires=[{"mutual": []}])
-        >>> (key & mutual).of("shop.v1.Orders.Get")
-        ({'key': [], 'mutual': []},)
-        """
-        names = dict.fromkeys([*self.methods, *other.methods])
-        return Security(
-            schemes={**self.schemes, **other.schemes},
-            requires=_both(self.requires, other.requires),
-            methods={name: _both(self.of(name), other.of(name)) for name in names},
-        )
-
-
-def _both(some: Sequence[Requirement], others: Sequence[Requirement]) -> tuple[Requirement, ...]:
-    pairs = [(one, other) for one in some or ({},) for other in others or ({},)]
-    found = [
-        {name: [*one.get(name, ()), *other.get(name, ())] for name in {**one, **other}}
-        for one, other in pairs
-    ]
-    return PUBLIC if found == [{}] else tuple(found)
-
 
 NO_SECURITY: Final = Security()
 """Where nobody is asked who they are."""

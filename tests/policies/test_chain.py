@@ -289,9 +289,28 @@ def test_resources() -> None:
 
 
 def test_security() -> None:
-    """The security schemes of all policies are known, for the API's description."""
-    chain = Chain([Knowing("jwt"), Passing("limit"), Knowing("key")])
-    assert list(chain.security) == ["jwt", "key"]
+    """What clients must show is known for each method, for the API's description."""
+    chain = Chain(
+        [Knowing("jwt"), Passing("limit"), Knowing("key")],
+        public=["/v1/open"],
+        overrides={
+            "shop.v1.Shop.Keyed": {"jwt": None},
+            "shop.v1.Shop.Other": {"key": Knowing("o")},
+        },
+    )
+    names = ["Get", "Open", "Keyed", "Other"]
+    methods = {
+        f"shop.v1.Shop.{name}": [PathTemplate.parse(f"/v1/{name.lower()}")] for name in names
+    }
+    security = chain.security(methods)
+
+    assert list(security.schemes) == ["jwt", "key", "o"]
+    assert [[list(one) for one in security.of(name)] for name in methods] == [
+        [["jwt"], ["key"]],
+        [],
+        [["key"]],
+        [["jwt"], ["o"]],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
+from transcoder.path_template import PathTemplate
 from transcoder.policies.policy import (
     Answered,
     Authenticator,
@@ -31,6 +32,7 @@ from transcoder.policies.policy import (
     load,
 )
 from transcoder.policies.selectors import Selectors
+from transcoder.security import Requirement, Security
 from transcoder.status import Code
 
 Overrides: TypeAlias = Mapping[str, Mapping[str, Policy | None]]
@@ -94,14 +96,20 @@ class Chain:
         writers = (*self._observers, *self._all)
         return frozenset(key for each in writers if isinstance(each, Writer) for key in each.writes)
 
-    @property
-    def security(self) -> dict[str, Mapping[str, Any]]:
-        """The OpenAPI security schemes of all policies, any of which is enough."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for each in self.policies:
+    def security(self, methods: Methods) -> Security:
+        """Return what clients must show for each method: one of the schemes that stand before it.
+
+        Args:
+            methods: full names, and the templates of their paths.
+        """
+        schemes: dict[str, Mapping[str, Any]] = {}
+        for each in self._all:
             if isinstance(each, Authenticator):
-                found |= each.security
-        return found
+                schemes |= each.security
+        usual = _required(self.policies)
+        found = {name: _required(self._chosen(name, "", paths)) for name, paths in methods.items()}
+        own = {name: needed for name, needed in found.items() if needed != usual}
+        return Security(schemes=schemes, requires=usual, methods=own)
 
     def wrapped(self, app: ASGIApp) -> ASGIApp:
         """Return an application with the policies around it that are middlewares too."""
@@ -109,10 +117,6 @@ class Chain:
             if isinstance(each, Wrapper):
                 app = each.wrap(app)
         return app
-
-    def is_public(self, method: str) -> bool:
-        """Say whether nobody needs to be known for a method, by its full name."""
-        return self._is_public(method, "")
 
     def compile(self, methods: Methods) -> None:
         """Put together what stands before each method.
@@ -212,25 +216,28 @@ class Chain:
         return self._default
 
     def _assembled(self, method: str, path: str) -> tuple[Policy, ...]:
-        chosen: dict[str, Policy | None] = {each.name: each for each in self.policies}
-        templates = self._methods.get(method, ())
-        for selectors, by_name in self._overrides:
-            if selectors.selects(method, templates) if method else selectors.selects_path(path):
-                chosen |= by_name
-        kept = [each for each in chosen.values() if each is not None]
-        if self._is_public(method, path):
-            kept = [each for each in kept if each.stage not in _OF_CALLER]
+        kept = self._chosen(method, path, self._methods.get(method, ()))
         knowing = [each for each in kept if each.stage is Stage.AUTHENTICATION]
         if knowing:
             kept = [each for each in kept if each.stage is not Stage.AUTHENTICATION]
             kept.append(_AnyOf(knowing))
         return tuple(sorted(kept, key=lambda each: each.stage))
 
-    def _is_public(self, method: str, path: str) -> bool:
+    def _chosen(self, method: str, path: str, templates: Sequence[PathTemplate]) -> list[Policy]:
+        chosen: dict[str, Policy | None] = {each.name: each for each in self.policies}
+        for selectors, by_name in self._overrides:
+            if selectors.selects(method, templates) if method else selectors.selects_path(path):
+                chosen |= by_name
+        kept = [each for each in chosen.values() if each is not None]
+        if self._is_public(method, path, templates):
+            kept = [each for each in kept if each.stage not in _OF_CALLER]
+        return kept
+
+    def _is_public(self, method: str, path: str, templates: Sequence[PathTemplate]) -> bool:
         if method:
             if method.rpartition(".")[0] == HEALTH_SERVICE:
                 return True
-            return self._public.selects(method, self._methods.get(method, ()))
+            return self._public.selects(method, templates)
         return path in self._own_public or self._public.selects_path(path)
 
     @property
@@ -264,6 +271,12 @@ class Chain:
                 elif name not in names:
                     known = ", ".join(sorted(names)) or "none"
                     raise ConfigError(f"overrides: no policy is named {name!r}: there are {known}")
+
+
+def _required(policies: Iterable[Policy]) -> tuple[Requirement, ...]:
+    """Return the schemes of some policies, of which one is enough."""
+    knowing = [each for each in policies if isinstance(each, Authenticator)]
+    return tuple({name: ()} for each in knowing for name in each.security)
 
 
 class _AnyOf:
