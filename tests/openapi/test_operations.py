@@ -152,7 +152,12 @@ def test_required_and_written_fields_of_a_query() -> None:
     made = operation(text + method(GET), profile=PLAIN)
 
     assert made["parameters"] == [
-        {"name": "a", "in": "query", "required": True, "schema": {"type": "string"}}
+        {
+            "name": "a",
+            "in": "query",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+        }
     ]
 
 

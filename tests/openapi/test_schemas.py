@@ -145,6 +145,27 @@ def test_behaviors_are_keywords() -> None:
     assert found["examples"] == [{"a": "string", "c": "string", "d": "string"}]
 
 
+@pytest.mark.parametrize(
+    ("declared", "more"),
+    [
+        ("string f", {"minLength": 1}),
+        ("repeated bool f", {"minItems": 1}),
+        ("map<string, bool> f", {"minProperties": 1}),
+        # An empty text that is there is not absent.
+        ("optional string f", {}),
+        ("int32 f", {}),
+    ],
+)
+def test_what_is_required_is_not_empty(declared: str, more: dict[str, int]) -> None:
+    """Where empty is absent, a REQUIRED field of a request must not be empty."""
+    text = f"message Ask {{ {declared} = 1 [(google.api.field_behavior) = REQUIRED]; }}"
+    keywords = {"minLength", "minItems", "minProperties"}
+    asked = request_schema(text)["properties"]["f"]
+
+    assert {key: asked[key] for key in keywords & asked.keys()} == more
+    assert not keywords & answer_schema(text)["properties"]["f"].keys()
+
+
 def test_a_patch_requires_nothing() -> None:
     """The body of a PATCH says what changes, down to the messages inside."""
     made = described(

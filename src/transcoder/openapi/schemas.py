@@ -142,12 +142,21 @@ class Schemas:
         """Return what a request's value must be beyond its type."""
         if view is View.ANSWER:
             return {}
-        found = self.rules.keywords(field)
+        found = self._filled(field, view) | self.rules.keywords(field)
         forms = self.options.patterns(field) if self.options.reference(field).type else ()
         if forms and "pattern" not in found and not field.is_repeated:
             found["pattern"] = _pattern(forms)
             found["examples"] = [_PATTERN_PART.sub("1", forms[0])]
         return found
+
+    def _filled(self, field: FieldDescriptor, view: View) -> Schema:
+        """Return that a field must not be empty whose emptiness says that it is not there."""
+        needed = view is View.REQUEST and "REQUIRED" in self.options.behaviors(field)
+        if not needed or field.has_presence:
+            return {}
+        if field.is_repeated:
+            return {"minProperties" if is_map(field) else "minItems": 1}
+        return {"minLength": 1} if field.type == FieldDescriptor.TYPE_STRING else {}
 
     def is_required(self, field: FieldDescriptor) -> bool:
         """Say whether a request must hold a field."""
