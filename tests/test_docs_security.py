@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from named import SPAN, is_ours
 from pages import page
-from transcoder import Gateway, Pace, Server, StreamLimits, Timeouts
+from transcoder import Gateway, Pace, Server, ServerTls, StreamLimits, Timeouts
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.inbound import STRIPPED
 from transcoder.json_stream import DEPTH_LIMIT
@@ -59,6 +59,7 @@ NUMBERS = {
     "a client that does not read": (STREAMS.stall,),
     "a message over gRPC": (default(Server, "max_message"),),
     "calls on a gRPC connection": (default(Server, "max_concurrent_streams"),),
+    "a handshake of [TLS](tls.md)": (default(ServerTls, "handshake_timeout"),),
     "an idle connection": (default(Server, "keep_alive"),),
     "the text of an error": (MESSAGE_LIMIT,),
 }

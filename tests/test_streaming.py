@@ -22,15 +22,22 @@ CHUNKS = "Transfer-Encoding: chunked"
 LINES = "Accept: application/x-ndjson"
 
 
-@pytest.fixture(scope="module", params=["HTTP", "HTTPS"])
-def served(
-    request: pytest.FixtureRequest, start_shared: Start, tmp_path_factory: pytest.TempPathFactory
-) -> Served:
+@pytest.fixture(scope="module")
+def served(start_shared: Start) -> Served:
     """The server of all streams."""
-    tls: Any = {}
-    if request.param == "HTTPS":
-        tls = {"tls": write(tmp_path_factory.mktemp("files"), HERE)}
-    return start_shared("streams:create", **tls)
+    return start_shared("streams:create")
+
+
+@pytest.fixture(scope="module")
+def secured(start_shared: Start, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """The same within TLS."""
+    return start_shared("streams:create", tls=write(tmp_path_factory.mktemp("files"), HERE))
+
+
+@pytest.fixture(params=["served", "secured"], ids=["HTTP", "HTTPS"])
+def either(request: pytest.FixtureRequest) -> Any:
+    """Each of both."""
+    return request.getfixturevalue(request.param)
 
 
 def opened(served: Served, target: str, *headers: str, method: str = "GET") -> Chunked:
@@ -74,11 +81,11 @@ RANGE = b'{"code":11,"message":"no message 2","details":[]}'
         ("Accept: application/x-protobuf; delimited=true", b"\x03\x12\x01a\x05\x08\x01\x12\x01a"),
     ],
 )
-def test_framing(served: Served, accept: str, body: bytes) -> None:
+def test_framing(either: Served, accept: str, body: bytes) -> None:
     """Accept says how the messages are told apart."""
     headers = [accept] if accept else []
 
-    assert answered(served, "/v1/a/told?count=2", *headers) == (body, True)
+    assert answered(either, "/v1/a/told?count=2", *headers) == (body, True)
 
 
 def test_no_message(served: Served) -> None:
@@ -115,10 +122,10 @@ def test_selected_fields(served: Served) -> None:
     assert body == b'{}\n{"number":"1"}\n'
 
 
-def test_first_message_is_sent_at_once(served: Served) -> None:
+def test_first_message_is_sent_at_once(either: Served) -> None:
     """The first byte goes out with the first message, not with the last."""
     start = time.monotonic()
-    with opened(served, "/v1/a/told?count=2&pause=1", LINES) as client:
+    with opened(either, "/v1/a/told?count=2&pause=1", LINES) as client:
         first, first_at = client.chunk(), time.monotonic() - start
         second, second_at = client.chunk(), time.monotonic() - start
 
@@ -157,9 +164,9 @@ def test_error_before_the_first_message(served: Served, query: str, status: int,
         ("Accept: text/event-stream", b"event: error\ndata: %b\n\n" % RANGE),
     ],
 )
-def test_error_after_a_message(served: Served, accept: str, rest: bytes) -> None:
+def test_error_after_a_message(either: Served, accept: str, rest: bytes) -> None:
     """A framing that can tell an error tells it, and ends."""
-    body, whole = answered(served, "/v1/a/told?count=3&fail_at=2", accept)
+    body, whole = answered(either, "/v1/a/told?count=3&fail_at=2", accept)
 
     assert whole
     assert body.endswith(rest)
@@ -178,9 +185,9 @@ def test_details_of_the_gateways_own_types(served: Served) -> None:
 @pytest.mark.parametrize(
     "target", ["/v1/a/told?count=3&fail_at=2", "/v1/a/file?count=3&fail_at=2&size=256"]
 )
-def test_error_that_cannot_be_told(served: Served, target: str) -> None:
+def test_error_that_cannot_be_told(either: Served, target: str) -> None:
     """Where the framing has no word for an error, the answer is never ended as if it were whole."""
-    body, whole = answered(served, target)
+    body, whole = answered(either, target)
 
     assert body
     assert not whole
@@ -201,19 +208,19 @@ def test_cut_is_quiet(start: Start) -> None:
     ]
 
 
-def test_error_that_cannot_be_told_without_chunks(served: Served) -> None:
+def test_error_that_cannot_be_told_without_chunks(either: Served) -> None:
     """To an HTTP/1.0 client a connection that ends well is a whole answer: it is reset."""
     raw = request("GET", "/v1/a/told?count=3&fail_at=2").replace(b"HTTP/1.1", b"HTTP/1.0")
     # Within TLS, Python does not tell a reset from an end without close_notify.
     reset = (ConnectionResetError, ssl.SSLEOFError)
-    with Chunked(served.http_target, raw) as client, pytest.raises(reset):
+    with Chunked(either.http_target, raw) as client, pytest.raises(reset):
         client.all()
 
 
-def test_without_chunks(served: Served) -> None:
+def test_without_chunks(either: Served) -> None:
     """An HTTP/1.0 client gets the messages alone, and the end of the connection."""
     raw = request("GET", "/v1/a/told?count=2").replace(b"HTTP/1.1", b"HTTP/1.0")
-    with Chunked(served.http_target, raw) as client:
+    with Chunked(either.http_target, raw) as client:
         client.head()
 
         assert "transfer-encoding" not in client.headers
@@ -264,28 +271,28 @@ def test_servicer_that_cancels_itself(start: Start) -> None:
     assert log.count("failed, request id abc-1") == 1
 
 
-def test_client_goes_away(served: Served) -> None:
+def test_client_goes_away(either: Served) -> None:
     """The servicer is cancelled soon after its client has gone, at whichever message."""
-    with opened(served, "/v1/a/told?count=1000000&pause=0.02&after=5000", LINES) as client:
+    with opened(either, "/v1/a/told?count=1000000&pause=0.02&after=5000", LINES) as client:
         client.chunk()
         client.chunk()
     gone = time.monotonic()
 
-    assert noted(served.noted, "cancelled 50", 5)
+    assert noted(either.noted, "cancelled 50", 5)
     assert time.monotonic() - gone < 2
 
 
-def test_reader_that_stalls(served: Served) -> None:
+def test_reader_that_stalls(either: Served) -> None:
     """A client that does not read stops the servicer, and holds little of the server."""
     raw = request("GET", "/v1/a/told?count=1000000&size=1000&after=9000000", LINES)
-    before = memory(served)
-    with Chunked(served.http_target, raw, room=4096) as client:
+    before = memory(either)
+    with Chunked(either.http_target, raw, room=4096) as client:
         client.head()
         time.sleep(1.0)
-        grown = memory(served) - before
+        grown = memory(either) - before
 
-    assert noted(served.noted, "cancelled 9", 3)
-    (line,) = [line for line in served.noted() if line.startswith("cancelled 9")]
+    assert noted(either.noted, "cancelled 9", 3)
+    (line,) = [line for line in either.noted() if line.startswith("cancelled 9")]
     # What the systems' sockets hold is theirs; the whole would be a gigabyte.
     assert int(line.split()[1]) - 9_000_000 < 20_000
     assert grown < 8 << 20
@@ -430,10 +437,10 @@ def test_bad_request_in_a_stream(served: Served, body: bytes, message: str) -> N
     assert message in told["message"]
 
 
-def test_both_directions_at_once(served: Served) -> None:
+def test_both_directions_at_once(either: Served) -> None:
     """A message is answered while the next one is still to come."""
     raw = request("POST", "/v1/a/echo", CHUNKS, LINES)
-    with Chunked(served.http_target, raw) as client:
+    with Chunked(either.http_target, raw) as client:
         for number in range(3):
             client.send(b'{"topic":"%d"}' % number)
             if number == 0:
@@ -446,16 +453,16 @@ def test_both_directions_at_once(served: Served) -> None:
         assert client.chunk() == b""
 
 
-def test_client_goes_away_in_mid_upload(served: Served) -> None:
+def test_client_goes_away_in_mid_upload(either: Served) -> None:
     """A servicer that waits for the next message is cancelled when none will come."""
     raw = request("POST", "/v1/gone/asks", CHUNKS)
-    with Chunked(served.http_target, raw) as client:
+    with Chunked(either.http_target, raw) as client:
         for _ in range(7):
             client.send(b"{}")
         time.sleep(0.2)
     gone = time.monotonic()
 
-    assert noted(served.noted, "cancelled 7", 5)
+    assert noted(either.noted, "cancelled 7", 5)
     assert time.monotonic() - gone < 2
 
 
