@@ -18,6 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+import token_targets
 from compiled import pool
 from json_cases import (
     STRICTER,
@@ -306,6 +307,9 @@ TARGETS: Final[dict[str, Target]] = {
     "wire": wire,
     "accept": accept,
     "headers": headers,
+    "token": token_targets.token,
+    "claims": token_targets.claims,
+    "keys": token_targets.keys,
 }
 
 
