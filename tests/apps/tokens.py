@@ -187,7 +187,7 @@ def _times(now: float) -> Iterator[Bad]:
         payload = f'{text}, "exp": {number}}}'.encode()
         yield Bad(f"exp {number}", _rs256(payload), reason)
     for name in ("nbf", "iat"):
-        yield Bad(f"{name} in the future", mint(claims(now, **{name: now + 60})), "not-yet")
+        yield Bad(f"{name} in the future", mint(claims(now, **{name: now + 3600})), "not-yet")
         for date in ("1", True, -1):
             yield Bad(f"{name} {date!r}", mint(claims(now, **{name: date})), "claim")
 

@@ -18,7 +18,7 @@ from transcoder import Code
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
 from transcoder.policies import Denied, Issuer, Jwt, Now, Published
-from transcoder.policies.jwks import JWKS_LIMIT, Fetched
+from transcoder.policies.jwks import JWKS_LIMIT, Fetched, Given
 from transcoder.policies.key_set import ASYMMETRIC, KeySet
 
 WALL = 1_800_000_000.0
@@ -441,3 +441,4 @@ def test_given(keys: Any) -> None:
     policy = Jwt(Issuer(tokens.ISSUER, audiences=["api"], keys=keys))
     assert refused(policy, token(), 0) == ""
     assert policy.ready()
+    assert Given(KEYS).retry_after(0) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +23,11 @@ from entrances import (
 )
 from publishing import CONFIGURATION, PATH, publishing
 from streams import POOL
-from tokens import FORWARD, ISSUER, bad_tokens, claims, issuers, jwks, mint, rsa
+from tokens import FORWARD, ISSUER, Bad, bad_tokens, claims, issuers, jwks, mint, rsa
 from transcoder import Code, Gateway
 from transcoder.handshake import Token
 from transcoder.policies import CallDetails, Issuer, Jwt, Published, Requirement
 
-NOW = time.time()
-# Without a token there is nothing behind the scheme, which clients send without its space.
-BAD = [bad for bad in bad_tokens(NOW) if bad.text]
 DOORS = ["http", "websocket", "grpc"]
 CHALLENGE = 'Bearer error="invalid_token"'
 
@@ -49,17 +46,24 @@ class Noting:
         self.reasons.append(call.reason)
 
 
+def told(**more: Any) -> dict[str, Any]:
+    """Return the claims of a token that is good now."""
+    return claims(time.time(), **more)
+
+
 @dataclass
 class Seen:
     """What came of the bad tokens.
 
     Args:
-        outcomes: by door, in the order of BAD.
+        tokens: these.
+        outcomes: by door, in their order.
         reasons: in the order of the calls.
         called: how many calls the servicer saw.
         log: all that was logged meanwhile.
     """
 
+    tokens: Sequence[Bad]
     outcomes: Mapping[str, list[Outcome]]
     reasons: list[str]
     called: int
@@ -83,14 +87,16 @@ class Keeping(logging.Handler):
 def seen() -> Seen:
     """What each door made of each bad token."""
     noting, keeping = Noting(), Keeping()
+    # Without a token there is nothing behind the scheme, which clients send without its space.
+    bad_ones = [bad for bad in bad_tokens(time.time()) if bad.text]
 
     async def fact(running: Running) -> Seen:
         outcomes: dict[str, list[Outcome]] = {}
         for door in DOORS:
-            headers = [{"authorization": f"Bearer {bad.text}"} for bad in BAD]
+            headers = [{"authorization": f"Bearer {bad.text}"} for bad in bad_ones]
             outcomes[door] = [await ENTRANCES[door](running, each) for each in headers]
         called = len(running.servicer.seen)
-        return Seen(outcomes, noting.reasons, called, "\n".join(keeping.lines))
+        return Seen(bad_ones, outcomes, noting.reasons, called, "\n".join(keeping.lines))
 
     root = logging.getLogger()
     level = root.level
@@ -107,16 +113,16 @@ def seen() -> Seen:
 @pytest.mark.parametrize("door", DOORS)
 def test_bad(seen: Seen, door: str) -> None:
     """Every bad token is answered alike at every door, whatever is wrong with it."""
-    told = {
+    answers = {
         (each.code, each.message, each.headers["www-authenticate"]) for each in seen.outcomes[door]
     }
-    assert told == {(Code.UNAUTHENTICATED, "the token is not valid", CHALLENGE)}
-    assert len(seen.outcomes[door]) == len(BAD)
+    assert answers == {(Code.UNAUTHENTICATED, "the token is not valid", CHALLENGE)}
+    assert len(seen.outcomes[door]) == len(seen.tokens)
 
 
 def test_reasons(seen: Seen) -> None:
     """Observers are told what was wrong, in a word."""
-    assert seen.reasons == [bad.reason for bad in BAD] * len(DOORS)
+    assert seen.reasons == [bad.reason for bad in seen.tokens] * len(DOORS)
 
 
 def test_never_called(seen: Seen) -> None:
@@ -126,9 +132,9 @@ def test_never_called(seen: Seen) -> None:
 
 def test_never_logged(seen: Seen) -> None:
     """No part of a token is in the log, at its loudest."""
-    parts = {part for bad in BAD for part in bad.text.split(".") if len(part) > 40}
+    parts = {part for bad in seen.tokens for part in bad.text.split(".") if len(part) > 40}
 
-    assert len(parts) > len(BAD)
+    assert len(parts) > len(seen.tokens)
     assert [part for part in parts if part in seen.log] == []
 
 
@@ -136,9 +142,9 @@ def test_never_logged(seen: Seen) -> None:
 def outcomes() -> Mapping[str, list[Outcome]]:
     """What each entrance says to a good token, to none, and to one with too few scopes."""
     claimed = {"x-user-id": "eve", "X_User_Id": "eve"}
-    good = f"Bearer {mint(claims(NOW, groups=['a', 'b'], scope='tell'))}"
+    good = f"Bearer {mint(told(groups=['a', 'b'], scope='tell'))}"
     policy = Jwt(*issuers(), forward=FORWARD, require={"*": Requirement(scopes=["tell"])})
-    poor = f"Bearer {mint(claims(NOW))}"
+    poor = f"Bearer {mint(told())}"
     asked = [{"authorization": good, **claimed}, claimed, {"authorization": poor}]
     return call_each(*asked, policies=[policy])
 
@@ -170,7 +176,7 @@ def test_insufficient(outcomes: Mapping[str, list[Outcome]], entrance: str) -> N
 
 def test_forward_token() -> None:
     """The token is the servicer's too, where that is said."""
-    header = {"authorization": f"Bearer {mint(claims(NOW))}"}
+    header = {"authorization": f"Bearer {mint(told())}"}
     found = call_each(header, policies=[Jwt(*issuers(), forward_token=True)])
     assert {each.seen["authorization"][0] for [each] in found.values()} == set(header.values())
 
@@ -192,7 +198,7 @@ def test_long(size: int) -> None:
 
 def test_elsewhere() -> None:
     """A token in the query or a cookie is none, unless the gateway says so for WebSockets."""
-    text = mint(claims(NOW))
+    text = mint(told())
 
     async def fact(running: Running) -> list[Code]:
         cookie = {"cookie": f"token={text}; access_token={text}; authorization=Bearer {text}"}
@@ -210,7 +216,7 @@ def test_elsewhere() -> None:
 
 def test_websocket_token() -> None:
     """A WebSocket's token may stand where the gateway says."""
-    text = mint(claims(NOW))
+    text = mint(told())
 
     async def fact(running: Running) -> Code:
         return (await over_websocket(running, {}, f"/v1/a/told?count=1&token={text}")).code
@@ -224,8 +230,8 @@ def test_issuer_of_a_route() -> None:
     other = "https://partner.example"
     single = "streams.v1.Streams.Single"
     partner = Jwt(Issuer(other, audiences=["api"], keys=jwks(rsa("p"))))
-    ours = {"authorization": f"Bearer {mint(claims(NOW))}"}
-    theirs = {"authorization": f"Bearer {mint(claims(NOW, iss=other), rsa('p'))}"}
+    ours = {"authorization": f"Bearer {mint(told())}"}
+    theirs = {"authorization": f"Bearer {mint(told(iss=other), rsa('p'))}"}
     options: dict[str, Any] = {"overrides": {single: {"jwt": partner}}}
     found = call_each(ours, theirs, policies=[Jwt(*issuers())], **options)
 
@@ -244,10 +250,10 @@ def test_never_fetched() -> None:
             codes = []
             for key in (rsa("other"), rsa()):
                 for name in ("jku", "x5u"):
-                    text = mint(claims(NOW), key, **{"kid": "r", name: named[name]})
+                    text = mint(told(), key, **{"kid": "r", name: named[name]})
                     header = {"authorization": f"Bearer {text}"}
                     codes += [(await ENTRANCES[door](running, header)).code for door in DOORS]
-            unknown = mint(claims(NOW), kid=elsewhere.url)
+            unknown = mint(told(), kid=elsewhere.url)
             header = {"authorization": f"Bearer {unknown}"}
             codes += [(await ENTRANCES[door](running, header)).code for door in DOORS]
             return dict(elsewhere.asked), codes
@@ -260,7 +266,7 @@ def test_never_fetched() -> None:
 @pytest.mark.parametrize("door", list(ENTRANCES))
 def test_cold(door: str) -> None:
     """Where an issuer's keys cannot be had, calls are refused at every door, to come again."""
-    header = {"authorization": f"Bearer {mint(claims(NOW))}"}
+    header = {"authorization": f"Bearer {mint(told())}"}
 
     async def fact(running: Running) -> list[Outcome]:
         return [await ENTRANCES[door](running, each) for each in (header, {})]
@@ -280,7 +286,7 @@ def test_fetched() -> None:
     async def fact() -> tuple[dict[str, int], list[Code]]:
         async with publishing(rsa()) as publisher:
             publisher.tell()
-            header = {"authorization": f"Bearer {mint(claims(NOW, iss=publisher.issuer))}"}
+            header = {"authorization": f"Bearer {mint(told(iss=publisher.issuer))}"}
             keys = Published(loopback=True)
             policy = Jwt(Issuer(publisher.issuer, audiences=["api"], keys=keys))
             async with serving(Gateway(pool=POOL, policies=[policy])) as running:

@@ -58,7 +58,9 @@ def test_verifies(key: Any, algorithm: str) -> None:
         assert verifies(keys, algorithm, kid, DATA, signature)
         assert not verifies(keys, algorithm, kid, DATA + b"x", signature)
         assert not verifies(keys, algorithm, kid, DATA, signature[:-1])
-        assert not verifies(keys, algorithm, kid, DATA, b"")
+        for size in (0, 1, 31, 63, 64, 65, 96, 132, 255, 256, 257, 6000):
+            assert not verifies(keys, algorithm, kid, DATA, bytes(size))
+            assert not verifies(keys, algorithm, kid, DATA, b"\xff" * size)
 
 
 @pytest.mark.parametrize("text", [b"secret", pem(rsa()), json.dumps(jwks(rsa())).encode(), b""])

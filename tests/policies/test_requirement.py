@@ -68,6 +68,15 @@ def test_refused() -> None:
     assert refused.value.reason == "scope"
 
 
+def test_refused_by_claim() -> None:
+    """Which claim is lacking, and what it should be, is nobody's business."""
+    with pytest.raises(Denied) as refused:
+        Requirement(claims={"tenant": "secret"}).check(known())
+
+    assert refused.value.headers == (("www-authenticate", 'Bearer error="insufficient_scope"'),)
+    assert refused.value.reason == "claim"
+
+
 def test_let_in() -> None:
     """Who holds everything is let in."""
     requirement = Requirement(scopes=["read"], claims={"tenant": "a"})
