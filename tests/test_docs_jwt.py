@@ -79,8 +79,13 @@ def _claims(**told: Any) -> dict[str, Any]:
 
 def test_described() -> None:
     """The API's description tells where the issuer of the page is."""
-    policy = PAGE.run(FIRST)["policy"]
-    assert policy.security["jwt"]["openIdConnectUrl"].startswith("https://login.example/")
+    app = PAGE.run(FIRST)["app"]
+    add_UserServiceServicer_to_server(Users(), app)
+    described = TestClient(app).get("/openapi.json").json()
+
+    scheme = described["components"]["securitySchemes"]["jwt"]
+    assert scheme["openIdConnectUrl"].startswith("https://login.example/")
+    assert described["paths"]["/v1/users"]["get"]["security"] == [{"jwt": []}]
 
 
 def test_overrides() -> None:
