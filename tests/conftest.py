@@ -60,7 +60,10 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 SCRIPT = """
 import json, sys
 from transcoder import Server, ServerTls
+from transcoder import ConnectionLimits
 told = json.loads(sys.argv[1])
+if "connections" in told["options"]:
+    told["options"]["connections"] = ConnectionLimits(**told["options"]["connections"])
 options = {
     name: ServerTls(**value) if name.endswith("tls") else value
     for name, value in told["options"].items()

@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transcoder.connection_limits import ConnectionLimits
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
     from transcoder.event_stream import EventStream
     from transcoder.forwarded import TrustedProxies
@@ -45,6 +46,7 @@ _HOME = {
     "Code": "status",
     "ConfigError": "errors",
     "ENVOY": "profile",
+    "ConnectionLimits": "connection_limits",
     "EventStream": "event_stream",
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
@@ -81,6 +83,7 @@ __all__ = [
     "CircuitBreaker",
     "Code",
     "ConfigError",
+    "ConnectionLimits",
     "EventStream",
     "Gateway",
     "HttpRoute",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transcoder.certificates import Certificates
+from transcoder.connection_limits import ConnectionLimits
 from transcoder.gateway import Gateway
 from transcoder.grpc_listener import GrpcListener
 from transcoder.http_listener import HttpListener
@@ -29,6 +30,7 @@ class Options:
     max_connection_age: float
     keep_alive: int
     backlog: int
+    connections: ConnectionLimits
     tls: ServerTls | None
     http_tls: ServerTls | None
     grpc_tls: ServerTls | None
@@ -72,6 +74,7 @@ class Doors:
             max_message=gateway.streams.message,
             end_streams=gateway.end_streams,
             certificates=http_certificates,
+            limits=options.connections,
         )
         self._grpc = GrpcListener(
             gateway,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import uvicorn
 
 from transcoder.certificates import Certificates
+from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from transcoder.errors import ConfigError
 from transcoder.http_protocol import Protocol, State
 from transcoder.lifespan import App
@@ -38,6 +39,7 @@ class HttpListener(uvicorn.Server):
         max_message: bytes of a WebSocket's message.
         end_streams: called when the streams' grace is over.
         certificates: what TLS shows; None to speak in the clear.
+        limits: of the connections.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class HttpListener(uvicorn.Server):
         max_message: int,
         end_streams: Callable[[], None],
         certificates: Certificates | None = None,
+        limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -78,7 +81,7 @@ class HttpListener(uvicorn.Server):
         super().__init__(config)
         self._certificates = certificates
         self._handshakes: set[Handshake] = set()
-        self.server_state: State = State()
+        self.server_state: State = State(limits)
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
         self._claim = claim
@@ -103,6 +106,20 @@ class HttpListener(uvicorn.Server):
             if not all(server.is_serving() for server in self.servers):
                 return
             await asyncio.sleep(0.25)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look which connections are overdue, twice a second; whether to end."""
+        if counter % 5 == 0:
+            bounds = self.server_state.bounds
+            slow, stalled = bounds.overdue(asyncio.get_running_loop().time())
+            for transport in slow:
+                bounds.head_came(transport)
+                connection = transport.get_protocol()
+                if isinstance(connection, Protocol):
+                    connection.refuse_slow()
+            for transport in stalled:
+                transport.abort()
+        return await super().on_tick(counter)
 
     def settle(self) -> None:
         """Go on accepting; each answer from now on closes its connection."""

@@ -26,6 +26,11 @@ from uvicorn.server import ServerState
 
 from transcoder.asgi import CONNECTION, NO_SNIFFING
 from transcoder.calls import IDENTITY
+from transcoder.connection_limits import (
+    DEFAULT_CONNECTION_LIMITS,
+    ConnectionLimits,
+    Connections,
+)
 from transcoder.cycle import Answering, Cycle
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
@@ -43,18 +48,34 @@ TARGET_LIMIT: Final = 65_535
 UNREAD_LIMIT: Final = TARGET_LIMIT + 2 * HEADER_LIMIT
 """Bytes on the wire that complete neither a head nor a piece of a body."""
 
+TOO_MANY: Final = StatusError(
+    Code.UNAVAILABLE, "too many connections", headers=[("retry-after", "1")]
+)
+SLOW_HEAD: Final = StatusError(
+    Code.DEADLINE_EXCEEDED, "the head of the request does not come", http=408
+)
+
 DROP: Final = 1.0
 """Seconds for which a refused client may go on sending."""
 
 _REFUSED = frozenset({b"TRACE", b"CONNECT"})
+_TOLD = frozenset({b"retry-after"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
 class State(ServerState):
-    """What the connections of a listener share."""
+    """What the connections of a listener share.
+
+    Args:
+        limits: of the connections.
+    """
 
     draining = False
+
+    def __init__(self, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -> None:
+        super().__init__()
+        self.bounds: Connections[asyncio.Transport] = Connections(limits)
 
 
 class Protocol(HttpToolsProtocol):
@@ -76,6 +97,29 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._identity = identity_behind(transport)
         self._answering = Answering(transport, self.loop, self._close)
+        address = self.client[0] if self.client else ""
+        if self.server_state.bounds.admit(transport, address, self.loop.time()):
+            self._refuse(TOO_MANY)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self.server_state.bounds.forget(self.transport)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Send no more, for the client does not read."""
+        self.server_state.bounds.stalled(self.transport, self.loop.time())
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        self.server_state.bounds.reads(self.transport)
+        super().resume_writing()
+
+    def refuse_slow(self) -> None:
+        """Refuse a client whose request does not come to the end of its head."""
+        if not self._refused:
+            self._refuse(SLOW_HEAD)
 
     def is_busy(self) -> bool:
         """Say whether a request is waiting for its answer."""
@@ -100,15 +144,21 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(_refusal(error))
         else:
-            if self._advanced:
-                # Some of it may belong to the next head, and a longer one is measured anyway.
-                self._unread = min(len(data), HEADER_LIMIT)
-            elif self._unread > UNREAD_LIMIT:
-                self._refuse_unread()
+            self._measure(len(data))
         if self._waiting is not None:
             cycle, self._waiting = self._waiting, None
             if not cycle.disconnected:
                 self._start_asgi_task(cycle, self.app)
+
+    def _measure(self, received: int) -> None:
+        """Look how much came that is no whole head, nor a piece of a body."""
+        if self._advanced:
+            # Some of it may belong to the next head, and a longer one is measured anyway.
+            self._unread = min(received, HEADER_LIMIT)
+        elif self._unread > UNREAD_LIMIT:
+            self._refuse_unread()
+        elif not self.is_busy():
+            self.server_state.bounds.head_began(self.transport, self.loop.time())
 
     def eof_received(self) -> None:
         """Let the request know that its client has gone, however long TLS takes to close."""
@@ -136,6 +186,7 @@ class Protocol(HttpToolsProtocol):
         method, version = parser.get_method(), parser.get_http_version()
         self._check_line(method, version)
         self._advanced = True
+        self.server_state.bounds.head_came(self.transport)
         headers = self.headers
         check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
         if self.url[:1] != b"/" or b"#" in self.url:
@@ -279,6 +330,7 @@ class Protocol(HttpToolsProtocol):
             b"content-length: %d\r\n" % len(payload.body),
             b"%b: %b\r\n" % NO_SNIFFING,
             b"x-request-id: %b\r\n" % name.encode(),
+            *[b"%b: %b\r\n" % header for header in payload.headers if header[0] in _TOLD],
             b"connection: close\r\n\r\n",
         ]
         self.transport.write(b"".join([*head, payload.body]))

@@ -24,6 +24,7 @@ from typing import Any
 
 from transcoder import process
 from transcoder.certificates import keep_fresh, open_certificates
+from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from transcoder.doors import Doors, Options
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
@@ -56,6 +57,7 @@ class Server:
             connect anew, so that calls reach workers that were started later.
         keep_alive: seconds until an idle HTTP connection is closed.
         backlog: HTTP connections that the system keeps until they are accepted.
+        connections: the limits of HTTP connections; see `transcoder.connection_limits`.
         tls: TLS of both ports; None to speak in the clear. Its files are read again when they
             change, and on SIGHUP.
         http_tls: TLS of the HTTP port, in place of `tls`.
@@ -77,6 +79,7 @@ class Server:
         max_connection_age: float = 300.0,
         keep_alive: int = 75,
         backlog: int = 2048,
+        connections: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
         tls: ServerTls | None = None,
         http_tls: ServerTls | None = None,
         grpc_tls: ServerTls | None = None,
@@ -93,6 +96,7 @@ class Server:
             max_connection_age=max_connection_age,
             keep_alive=keep_alive,
             backlog=backlog,
+            connections=connections,
             tls=tls,
             http_tls=http_tls,
             grpc_tls=grpc_tls,

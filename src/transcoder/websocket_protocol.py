@@ -83,6 +83,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.logger = self.conn.logger = _log_of_uvicorn
         self.conn.debug = False
         self._held = b""
+        self._bounds: Any = getattr(server_state, "bounds", None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        if self._bounds is not None:
+            self._bounds.forget(self.transport)
+        super().connection_lost(exc)
 
     def handle_connect(self, event: Request) -> None:
         """Begin with a handshake."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from transcoder import process
+from transcoder.connection_limits import ConnectionLimits
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim
 from transcoder.server import Server
@@ -46,6 +47,8 @@ def work(descriptor: int) -> None:
 
 
 def _option(name: str, value: Any) -> Any:
+    if name == "connections":
+        return ConnectionLimits(**value)
     return ServerTls(**value) if value and name.endswith("tls") else value
 
 
