@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from transcoder.upstream.channel import Channel
     from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.tls import Tls
+    from transcoder.validation import Validation
 
 _HOME = {
     "Channel": "upstream.channel",
@@ -71,6 +72,7 @@ _HOME = {
     "Transcoder": "transcoder",
     "TranscoderError": "errors",
     "TrustedProxies": "forwarded",
+    "Validation": "validation",
     "set_http_status": "metadata",
 }
 
@@ -105,6 +107,7 @@ __all__ = [
     "Transcoder",
     "TranscoderError",
     "TrustedProxies",
+    "Validation",
     "set_http_status",
 ]
 

@@ -43,8 +43,7 @@ from services.user.v1.user_service_pb2 import (
 )
 from services.user.v1.user_service_pb2_grpc import UserServiceServicer
 from services.user.validation import check_avatar, check_user, image_type, is_email, is_id
-from transcoder import StatusError
-from transcoder.validation import Validation
+from transcoder import StatusError, Validation
 
 _ATTEMPTS = 10
 """How often a change without an etag is tried while others change the same user."""
