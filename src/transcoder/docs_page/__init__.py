@@ -8,6 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
+_SCRIPTS: Final = ("elements.js", "schema.js", "call.js", "page.js")
 _POLICY: Final = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -26,7 +27,7 @@ def page(document: str, base: str) -> tuple[bytes, bytes]:
     >>> policy.startswith(b"default-src 'none'; script-src 'sha256-")
     True
     """
-    script, style = _read("page.js"), _read("page.css")
+    script, style = "".join(map(_read, _SCRIPTS)), _read("page.css")
     text = _read("page.html")
     given = {"DOCUMENT": escape(document), "BASE": escape(base), "STYLE": style, "SCRIPT": script}
     for name, value in given.items():
