@@ -63,36 +63,36 @@ class CallDetails:
         streams: whether the method takes or returns a stream.
     """
 
-    __slots__ = (
-        "_request_id",
-        "answer_headers",
-        "called",
-        "code",
-        "denied_by",
-        "door",
-        "ended",
-        "headers",
-        "http_method",
-        "http_status",
-        "identity",
-        "metadata",
-        "method",
-        "on_end",
-        "path",
-        "peer",
-        "principal",
-        "reason",
-        "received",
-        "received_messages",
-        "secure",
-        "sent",
-        "sent_messages",
-        "started",
-        "streams",
-        "template",
-        "upstream_seconds",
-        "wall",
-    )
+    # What hardly any call changes stands here once, and costs a call nothing.
+    principal: Principal | None = None
+    """Who makes the call; None while nobody has made sure of it."""
+    metadata: tuple[Metadatum, ...] = ()
+    """What policies say to the servicer, and to whom the call is passed on."""
+    answer_headers: Sequence[tuple[bytes, bytes]] = ()
+    """What policies say to the client, whatever the answer is."""
+    on_end: list[Callable[[], object]] | None = None
+    """Called once the call is over, in whatever way."""
+    http_status = 0
+    """Of the answer; 0 on the gRPC door, and where the client was gone before it."""
+    code: Code | None = None
+    """Of the call; None where none was told."""
+    denied_by = ""
+    """The name of the policy that refused the call."""
+    reason = ""
+    """Why it was refused, or cut, in a word that is no value of the client's."""
+    received = 0
+    sent = 0
+    """Bytes of bodies or messages."""
+    received_messages = 0
+    sent_messages = 0
+    """Messages of streams."""
+    called = 0.0
+    """When the servicer, or the backend, got the call, as `started`; 0 for never."""
+    upstream_seconds = 0.0
+    """For how long the servicer had the call, or the backend."""
+    ended = 0.0
+    """When it was over, on the clock of `started`, which is `time.monotonic`."""
+    _request_id = ""
 
     def __init__(
         self,
@@ -120,35 +120,6 @@ class CallDetails:
         self.streams = streams
         self.started = time.monotonic()
         self.wall = time.time()
-        self._request_id = ""
-        self.principal: Principal | None = None
-        """Who makes the call; None while nobody has made sure of it."""
-        self.metadata: tuple[Metadatum, ...] = ()
-        """What policies say to the servicer, and to whom the call is passed on."""
-        self.answer_headers: list[tuple[bytes, bytes]] = []
-        """What policies say to the client, whatever the answer is."""
-        self.on_end: list[Callable[[], object]] | None = None
-        """Called once the call is over, in whatever way."""
-        self.http_status = 0
-        """Of the answer; 0 on the gRPC door, and where the client was gone before it."""
-        self.code: Code | None = None
-        """Of the call; None where none was told."""
-        self.denied_by = ""
-        """The name of the policy that refused the call."""
-        self.reason = ""
-        """Why it was refused, or cut, in a word that is no value of the client's."""
-        self.received = 0
-        self.sent = 0
-        """Bytes of bodies or messages."""
-        self.received_messages = 0
-        self.sent_messages = 0
-        """Messages of streams."""
-        self.called = 0.0
-        """When the servicer, or the backend, got the call, as `started`; 0 for never."""
-        self.upstream_seconds = 0.0
-        """For how long the servicer had the call, or the backend."""
-        self.ended = 0.0
-        """When it was over, on the clock of `started`, which is `time.monotonic`."""
 
     @property
     def request_id(self) -> str:
@@ -195,7 +166,8 @@ class CallDetails:
             name: in lower case.
             value: printable ASCII.
         """
-        self.answer_headers.append((name.encode("latin-1"), value.encode("latin-1")))
+        pair = name.encode("latin-1"), value.encode("latin-1")
+        self.answer_headers = (*self.answer_headers, pair)
 
     def at_end(self, callback: Callable[[], object]) -> None:
         """Have something called once the call is over, in whatever way."""

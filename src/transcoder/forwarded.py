@@ -107,8 +107,9 @@ class TrustedProxies:
             headers: as above.
             peer: the address at the other end of the connection; None for a Unix socket.
         """
-        if not self.trusts(peer):
-            return "" if peer is None else self._peer(peer)[0]
+        own, trusted = ("", self._unix) if peer is None else self._peer(peer)
+        if not trusted:
+            return own
         return self(headers, None if peer is None else (peer, 0), "").address
 
     def trusts(self, peer: str | None) -> bool:

@@ -52,7 +52,9 @@ class GrpcDoor:
             self._chain.begin(call)
             try:
                 async with telling(visitor):
-                    await self._chain.admit(call)
+                    waiting = self._chain.admit(call)
+                    if waiting is not None:
+                        await waiting
                 visitor.begin()
                 if takes_stream:
                     data = _counted(data, call)

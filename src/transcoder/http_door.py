@@ -44,7 +44,8 @@ class HttpDoor:
         self._chain = chain
         self._proxies = proxies
         self._enter = enter
-        self._app = chain.wrapped(self._admit)
+        app = chain.wrapped(self._unwrapped)
+        self._wrapped = None if app == self._unwrapped else app
 
     async def __call__(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it.
@@ -56,17 +57,26 @@ class HttpDoor:
             send: the ASGI channel.
         """
         call = scope[CALL] = self._details(found, scope)
-        scope[_FOUND] = found
         self._chain.begin(call)
         try:
-            await self._app(scope, receive, send)
+            if self._wrapped is None:
+                await self._admit(found, call, scope, receive, send)
+            else:
+                scope[_FOUND] = found
+                await self._wrapped(scope, receive, send)
         finally:
             self._chain.end(call)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found, call = scope.pop(_FOUND), scope[CALL]
+    async def _unwrapped(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._admit(scope.pop(_FOUND), scope[CALL], scope, receive, send)
+
+    async def _admit(
+        self, found: Found, call: CallDetails, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
-            await self._chain.admit(call)
+            waiting = self._chain.admit(call)
+            if waiting is not None:
+                await waiting
         except Answered as answered:
             await send_payload(answered.payload, scope, send)
             return

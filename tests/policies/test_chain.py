@@ -99,8 +99,15 @@ def admit(chain: Chain, method: str = METHOD, *, path: str = "", **headers: str)
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     call = CallDetails("http", method=method, path=path, headers=pairs)
     chain.compile(METHODS)
-    asyncio.run(chain.admit(call))
+    asyncio.run(admitted(chain, call))
     return call
+
+
+async def admitted(chain: Chain, call: CallDetails) -> None:
+    """Wait for what a chain has to wait for."""
+    waiting = chain.admit(call)
+    if waiting is not None:
+        await waiting
 
 
 def test_order() -> None:
@@ -129,7 +136,7 @@ def test_refusal_noted() -> None:
     chain = Chain([Refusing("refusing")])
     call = CallDetails("http", method=METHOD)
     with pytest.raises(Denied):
-        asyncio.run(chain.admit(call))
+        asyncio.run(admitted(chain, call))
     assert (call.denied_by, call.reason) == ("refusing", "no")
 
 

@@ -6,11 +6,14 @@ record is ASCII, with escapes. Headers are told by an allow list; tokens and coo
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import orjson
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
@@ -83,12 +86,15 @@ def line(record: Mapping[str, Any]) -> bytes:
     text = _json(record)
     if len(text) >= LINE_LIMIT:
         text = _json({key: value for key, value in record.items() if key != "headers"})
-    return text.encode() + b"\n"
+    return text + b"\n"
 
 
-def _json(record: Mapping[str, Any]) -> str:
+def _json(record: Mapping[str, Any]) -> bytes:
+    quick = orjson.dumps(record)
+    if quick.isascii() and b"\x7f" not in quick:
+        return quick
     # DEL is the one control character that JSON lets pass.
-    return json.dumps(record, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps(record, separators=(",", ":")).replace("\x7f", "\\u007f").encode()
 
 
 def _asked(call: CallDetails) -> dict[str, Any]:
@@ -125,8 +131,13 @@ def _text(text: str, limit: int = _TEXT_LIMIT) -> str:
 
 
 def _time(seconds: float) -> str:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03}Z"
+
+
+@functools.lru_cache(16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _milliseconds(seconds: float) -> float:

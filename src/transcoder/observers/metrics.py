@@ -6,20 +6,27 @@ client made up. A path that no route answers counts under an empty route, whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client import CollectorRegistry, Info
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        Metric,
+    )
     from prometheus_client.openmetrics.exposition import generate_latest
 except ImportError as error:
     raise ImportError("prometheus-client is missing: install transcoder[metrics]") from error
 
 from transcoder import observe
 from transcoder.call_details import CallDetails
+from transcoder.status import Code
 
 BUCKETS: Final = (
     0.001,
@@ -45,6 +52,8 @@ _CALL = ("door", "method", "route")
 class Metrics:
     """Counts calls, and keeps what others count.
 
+    A call is counted in plain numbers, in the event loop; they become metrics when somebody reads.
+
     Args:
         registry: where the metrics are; a new one by default, so that several gateways of one
             process do not count together.
@@ -57,70 +66,39 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry: Final = CollectorRegistry() if registry is None else registry
-        make: dict[str, Any] = {"registry": self.registry}
-        self._calls = Counter(
-            "transcoder_calls", "Calls that are over.", (*_CALL, "code", "http_status"), **make
-        )
-        self._seconds = Histogram(
-            "transcoder_call_duration_seconds",
-            "From the request to the end of its answer.",
-            _CALL,
-            buckets=BUCKETS,
-            **make,
-        )
-        self._upstream = Histogram(
-            "transcoder_upstream_duration_seconds",
-            "For how long the servicer, or the backend, had the call.",
-            _CALL,
-            buckets=BUCKETS,
-            **make,
-        )
-        self._flying = Gauge("transcoder_calls_in_flight", "Calls that run.", ("door",), **make)
-        self._bytes = Counter(
-            "transcoder_bytes", "Of bodies and messages.", ("door", "direction"), **make
-        )
-        self._messages = Counter(
-            "transcoder_stream_messages", "Of streams.", ("door", "method", "direction"), **make
-        )
-        self._refusals = Counter(
-            "transcoder_policy_refusals",
-            "Calls that a policy refused.",
-            ("policy", "reason"),
-            **make,
-        )
-        Info("transcoder_build", "What serves.", **make).info({"version": version("transcoder")})
+        self._tallies = _Tallies()
+        self.registry.register(self._tallies)
         self.registry.register(_Codec())
-        self._known: dict[tuple[str, ...], _Series] = {}
-        self._doors: dict[str, Any] = {}
+        build = Info("transcoder_build", "What serves.", registry=self.registry)
+        build.info({"version": version("transcoder")})
 
     def began(self, call: CallDetails) -> None:
         """Count a call that has come."""
-        gauge = self._doors.get(call.door)
-        if gauge is None:
-            gauge = self._doors[call.door] = self._flying.labels(call.door)
-        gauge.inc()
+        flying = self._tallies.flying
+        flying[call.door] = flying.get(call.door, 0) + 1
 
     def ended(self, call: CallDetails) -> None:
         """Count a call that is over."""
-        self._doors[call.door].dec()
-        code = "" if call.code is None else call.code.name
-        key = (call.door, call.method, call.template, code, str(call.http_status or ""))
-        series = self._known.get(key)
-        if series is None:
-            series = self._known[key] = self._series(key)
-        series.calls.inc()
-        series.seconds.observe(call.ended - call.started)
+        tallies = self._tallies
+        tallies.flying[call.door] -= 1
+        key = call.door, call.method, call.template, call.code, call.http_status
+        tally = tallies.calls.get(key)
+        if tally is None:
+            tally = tallies.calls[key] = _Tally()
+        seconds = call.ended - call.started
+        tally.seconds += seconds
+        tally.buckets[bisect_left(BUCKETS, seconds)] += 1
         if call.called:
-            series.upstream.observe(call.upstream_seconds)
-        if call.received:
-            series.received.inc(call.received)
-        if call.sent:
-            series.sent.inc(call.sent)
+            tally.upstream_seconds += call.upstream_seconds
+            tally.upstream_buckets[bisect_left(BUCKETS, call.upstream_seconds)] += 1
+        tally.received += call.received
+        tally.sent += call.sent
         if call.streams:
-            series.messages_in.inc(call.received_messages)
-            series.messages_out.inc(call.sent_messages)
+            tally.received_messages += call.received_messages
+            tally.sent_messages += call.sent_messages
         if call.denied_by:
-            self._refusals.labels(call.denied_by, call.reason).inc()
+            refusals, why = tallies.refusals, (call.denied_by, call.reason)
+            refusals[why] = refusals.get(why, 0) + 1
 
     def gauge(
         self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
@@ -146,30 +124,122 @@ class Metrics:
         data: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return data.decode()
 
-    def _series(self, key: tuple[str, ...]) -> _Series:
-        door, method, route, *_ = key
-        return _Series(
-            calls=self._calls.labels(*key),
-            seconds=self._seconds.labels(door, method, route),
-            upstream=self._upstream.labels(door, method, route),
-            received=self._bytes.labels(door, "received"),
-            sent=self._bytes.labels(door, "sent"),
-            messages_in=self._messages.labels(door, method, "received"),
-            messages_out=self._messages.labels(door, method, "sent"),
+
+class _Tally:
+    """What is counted of calls of one kind."""
+
+    __slots__ = (
+        "buckets",
+        "received",
+        "received_messages",
+        "seconds",
+        "sent",
+        "sent_messages",
+        "upstream_buckets",
+        "upstream_seconds",
+    )
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.upstream_buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = self.upstream_seconds = 0.0
+        self.received = self.sent = self.received_messages = self.sent_messages = 0
+
+
+_Key: TypeAlias = "tuple[str, str, str, Code | None, int]"
+
+
+class _Tallies:
+    """All that is counted, and the metrics that it becomes."""
+
+    def __init__(self) -> None:
+        self.flying: dict[str, int] = {}
+        self.calls: dict[_Key, _Tally] = {}
+        self.refusals: dict[tuple[str, str], int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics."""
+        # A copy: whoever reads may do so on another thread.
+        calls = list(self.calls.items())
+        yield _counter(
+            "calls", "Calls that are over.", (*_CALL, "code", "http_status"), _ended(calls)
         )
+        yield _histogram("call", "From the request to the end of its answer.", _whole(calls))
+        yield _histogram("upstream", "For how long the servicer or backend had it.", _parts(calls))
+        found = GaugeMetricFamily("transcoder_calls_in_flight", "Calls that run.", labels=["door"])
+        for door, count in list(self.flying.items()):
+            found.add_metric([door], count)
+        yield found
+        yield _counter("bytes", "Of bodies and messages.", ("door", "direction"), _bytes(calls))
+        labels = "door", "method", "direction"
+        yield _counter("stream_messages", "Of streams.", labels, _messages(calls))
+        refusals: _Numbers = dict(self.refusals)
+        yield _counter("policy_refusals", "Calls refused by one.", ("policy", "reason"), refusals)
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """The series of one kind of call, looked up once."""
+_Calls: TypeAlias = "list[tuple[_Key, _Tally]]"
+_Numbers: TypeAlias = "dict[tuple[str, ...], float]"
+_Durations: TypeAlias = "dict[tuple[str, ...], tuple[list[int], float]]"
 
-    calls: Counter
-    seconds: Histogram
-    upstream: Histogram
-    received: Counter
-    sent: Counter
-    messages_in: Counter
-    messages_out: Counter
+
+def _ended(calls: _Calls) -> _Numbers:
+    return {
+        (*of, "" if code is None else code.name, str(status or "")): sum(tally.buckets)
+        for (*of, code, status), tally in calls
+    }
+
+
+def _whole(calls: _Calls) -> _Durations:
+    return _summed((key, tally.buckets, tally.seconds) for key, tally in calls)
+
+
+def _parts(calls: _Calls) -> _Durations:
+    return _summed((key, tally.upstream_buckets, tally.upstream_seconds) for key, tally in calls)
+
+
+def _summed(rows: Iterable[tuple[_Key, list[int], float]]) -> _Durations:
+    """Return durations by door, method and route, of all codes together."""
+    found: _Durations = {}
+    for (door, method, route, _, _), buckets, seconds in rows:
+        key = door, method, route
+        before, total = found.get(key, ([0] * len(buckets), 0.0))
+        found[key] = [a + b for a, b in zip(before, buckets, strict=True)], total + seconds
+    return found
+
+
+def _bytes(calls: _Calls) -> _Numbers:
+    found: _Numbers = {}
+    for (door, *_), tally in calls:
+        for direction, count in (("received", tally.received), ("sent", tally.sent)):
+            found[door, direction] = found.get((door, direction), 0) + count
+    return found
+
+
+def _messages(calls: _Calls) -> _Numbers:
+    found: _Numbers = {}
+    for (door, method, *_), tally in calls:
+        told = ("received", tally.received_messages), ("sent", tally.sent_messages)
+        for direction, count in told:
+            if count:
+                found[door, method, direction] = found.get((door, method, direction), 0) + count
+    return found
+
+
+def _counter(name: str, text: str, labels: Sequence[str], numbers: _Numbers) -> Metric:
+    found = CounterMetricFamily(f"transcoder_{name}", text, labels=labels)
+    for values, number in numbers.items():
+        found.add_metric(values, number)
+    return found
+
+
+def _histogram(name: str, text: str, durations: _Durations) -> Metric:
+    found = HistogramMetricFamily(f"transcoder_{name}_duration_seconds", text, labels=_CALL)
+    bounds = [*(repr(bound) for bound in BUCKETS), "+Inf"]
+    for values, (buckets, seconds) in durations.items():
+        counts = list(zip(bounds, itertools.accumulate(buckets), strict=True))
+        if counts[-1][1]:
+            found.add_metric(values, counts, seconds)
+    return found
 
 
 class _Read:

@@ -7,8 +7,8 @@ answer. What stands in the way is put together once for each method, when it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeAlias
 
 from starlette.types import ASGIApp
 
@@ -152,34 +152,65 @@ class Chain:
         for each in self._observers:
             each.began(call)
 
-    async def admit(self, call: CallDetails) -> None:
+    def admit(self, call: CallDetails) -> Awaitable[None] | None:
         """Let a call pass.
 
         Args:
             call: which.
 
+        Returns:
+            Nothing, or what is to be awaited: most policies decide at once.
+
         Raises:
             StatusError: a policy refuses it.
             Answered: a policy answers it.
         """
+        policies = self._of_method.get(call.method)
+        if policies is None:
+            policies = self._unknown(call)
+        if not policies:
+            return None
         now = Now(call.started, call.wall)
-        for policy in self._of(call):
+        for index, policy in enumerate(policies):
             try:
                 waiting = policy.decide(call, now)
+            except Exception as error:  # noqa: BLE001  whatever a stranger's policy raises
+                self._raise(call, policy, error)
+            if waiting is not None:
+                return self._rest(call, waiting, policies[index:])
+            if self._auditors:
+                self._passed(call, policy)
+        return None
+
+    async def _rest(
+        self, call: CallDetails, waiting: Awaitable[None] | None, policies: Sequence[Policy]
+    ) -> None:
+        """Wait for the first of the policies, and ask the others."""
+        first = policies[0]
+        for policy in policies:
+            try:
+                if policy is not first:
+                    waiting = policy.decide(call, Now(time.monotonic(), time.time()))
                 if waiting is not None:
                     await waiting
-                    now = Now(time.monotonic(), time.time())
-            except Answered:
-                raise
-            except StatusError as error:
-                self._refused(call, policy, error)
-                raise
-            except Exception as error:
-                failed = StatusError(Code.INTERNAL, "internal error")
-                self._refused(call, policy, failed)
-                raise failed from error
-            for auditor in self._auditors:
-                auditor.decided(call, policy.name, None)
+            except Exception as error:  # noqa: BLE001  as above
+                self._raise(call, policy, error)
+            self._passed(call, policy)
+
+    def _passed(self, call: CallDetails, policy: Policy) -> None:
+        for auditor in self._auditors:
+            auditor.decided(call, policy.name, None)
+
+    def _raise(self, call: CallDetails, policy: Policy, error: Exception) -> NoReturn:
+        """Raise what a policy raised, or that it has a defect."""
+        if isinstance(error, Answered):
+            raise error
+        if isinstance(error, StatusError):
+            self._refused(call, policy, error)
+            raise error
+        failed = StatusError(Code.INTERNAL, "internal error")
+        self._refused(call, policy, failed)
+        raise failed from error
 
     def end(self, call: CallDetails) -> None:
         """Tell of a call that is over, whoever waits for it."""
@@ -194,12 +225,6 @@ class Chain:
         call.reason = error.reason if isinstance(error, Denied) else error.status.code.name.lower()
         for auditor in self._auditors:
             auditor.decided(call, policy.name, error)
-
-    def _of(self, call: CallDetails) -> tuple[Policy, ...]:
-        found = self._of_method.get(call.method)
-        if found is None:
-            found = self._unknown(call)
-        return found
 
     def _unknown(self, call: CallDetails) -> tuple[Policy, ...]:
         """Return what stands before a path of no method, or a method that came after the start."""

@@ -79,7 +79,8 @@ class RateLimit:
         self._keys = [_key(name, part) for part in parts]
         self.stage: Final = max(stage for _, stage in self._keys)
         self._limiter: Limiter = Gcra(self.rate) if limiter is None else limiter
-        self._policy = f'"{name}";q={self.rate.limit};w={math.ceil(self.rate.per)}'
+        told = f'"{name}";q={self.rate.limit};w={math.ceil(self.rate.per)}'
+        self._policy = b"ratelimit-policy", told.encode()
 
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Count a call, or refuse it."""
@@ -106,9 +107,9 @@ class RateLimit:
         return hashlib.blake2b(text.encode(), digest_size=_KEY_SIZE).digest()
 
     def _tell(self, call: CallDetails, taken: Taken) -> None:
-        call.tell_client("ratelimit-policy", self._policy)
         told = f'"{self.name}";r={taken.remaining};t={math.ceil(taken.reset)}'
-        call.tell_client("ratelimit", told)
+        said = b"ratelimit", told.encode()
+        call.answer_headers = (*call.answer_headers, self._policy, said)
         if not taken.allowed:
             seconds = max(1, math.ceil(taken.retry_after))
             raise Denied(
