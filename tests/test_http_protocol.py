@@ -57,6 +57,26 @@ def test_upgrade_to_nothing_we_speak(catalogue: Catalogue, protocol: str) -> Non
     assert catalogue.log()[lines:] == []
 
 
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"Grpc-Timeout: \t5S \t\r\n", b"\r\n"),
+        (b"Grpc-Timeout: 5S ", b"\r\n\r\n"),  # In the next packet its line ends.
+        (b"Grpc-Timeout: 5S ", b" \r\n\r\n"),
+        (b"X-A: 1 \r\nGrpc-Timeout: 5S \r", b"\n\r\n"),
+    ],
+)
+def test_white_space_around_a_value(catalogue: Catalogue, head: bytes, rest: bytes) -> None:
+    """White space around a header's value is no part of it."""
+    wire = catalogue.wire()
+    wire.send(b"GET /v1/a HTTP/1.1\r\nHost: localhost\r\n" + head)
+    assert not wire.is_answered(0.05)
+    wire.send(rest)
+
+    assert wire.answer().status == 200
+    wire.close()
+
+
 def test_a_client_that_sends_on(catalogue: Catalogue) -> None:
     """A refused client that goes on sending gets its answer, and what it sends is dropped."""
     wire = catalogue.wire()

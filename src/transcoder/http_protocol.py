@@ -89,6 +89,7 @@ class Protocol(HttpToolsProtocol):
     _answered = 0.0
     _waiting: Cycle | None = None
     _unread = 0
+    _padded = False
     _answering: Answering
     _identity: Mapping[str, Sequence[bytes]] = NOBODY
 
@@ -133,6 +134,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._is_idle = self._advanced = False
         self._unread += len(data)
+        if not self._padded:
+            self._padded = b" \r" in data or b"\t\r" in data or data[:1] == b"\r"
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -187,6 +190,9 @@ class Protocol(HttpToolsProtocol):
         self._check_line(method, version)
         self._advanced = True
         self.server_state.bounds.head_came(self.transport)
+        if self._padded:
+            # The parser leaves white space behind a value, which is no part of it (RFC 9110, 5.5).
+            self.headers = [(name, value.rstrip(b" \t")) for name, value in self.headers]
         headers = self.headers
         check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
         if self.url[:1] != b"/" or b"#" in self.url:
