@@ -1,16 +1,22 @@
 import asyncio
 import json
+import re
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
 import pytest
+from tests.conftest import Served, Start
 
 from backend import GET, SERVICE, Users, backend
+from chunked import Chunked, noted
 from services.user.v1.user_service_pb2 import GetUserRequest
 from transcoder import Channel, Gateway
 from transcoder.errors import StatusError
 from transcoder.upstream import Call
+from wire import request
 
 T = TypeVar("T")
 Test = Callable[["Client", Users], Awaitable[T]]
@@ -164,3 +170,30 @@ def test_end_of_the_application() -> None:
         await living
 
     run(test)
+
+
+def test_readers_that_stall(start_shared: Start) -> None:
+    """What a client does not read stays with the backend, but for a megabyte or so."""
+    behind = start_shared("streams:create")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKEND", behind.grpc_target)
+        served = start_shared("matrix:before")
+    raw = request("GET", "/v1/a/told?count=10000&size=100000", "Accept: application/x-ndjson")
+    before, grown = memory(served), -1
+    clients = [Chunked(served.http_target, raw, room=4096) for _ in range(20)]
+    for client in clients:
+        assert client.head() == 200
+    while grown < (grown := memory(served) - before):
+        time.sleep(0.5)
+    for client in clients:
+        client.socket.close()
+
+    assert noted(lambda: behind.noted()[19:], "cancelled", 10)
+    assert grown < 40 << 20
+
+
+def memory(served: Served) -> int:
+    """Return how many bytes a server holds."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{served.process.pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024

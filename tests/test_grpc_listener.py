@@ -1,4 +1,4 @@
-"""TLS of the gRPC port; what else it does stands in test_server.py."""
+"""TLS and flow control of the gRPC port; what else it does stands in test_server.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from tests.conftest import Served, Start
 import operations
 from over_tls import CLIENT, EXPIRED, HERE, ROGUE, SECURED, connect, credentials, trust, write
 from over_tls import write_ca as authority
+from streams import SERVICE, Ask
 from transcoder import ConfigError, Server, ServerTls
 
 GET = "/google.longrunning.Operations/GetOperation"
@@ -121,3 +123,25 @@ def test_what_grpc_does_not_have(tmp_path: Any, door: str, options: Any, words: 
 
     advice = "; give it a grpc_tls of its own" if door == "tls" else ""
     assert str(caught.value) == f"{door}: {words}{advice}"
+
+
+def test_servicer_that_does_not_read(start_shared: Start) -> None:
+    """A servicer that does not read stops its client, and little waits for it."""
+    asked = 0
+
+    def asks() -> Iterator[bytes]:
+        nonlocal asked
+        yield Ask(pause=30).SerializeToString()
+        while True:
+            asked += 1
+            yield Ask(topic="x" * 100_000).SerializeToString()
+
+    with start_shared("streams:create").channel() as channel:
+        collect: Any = channel.stream_unary(f"/{SERVICE.full_name}/Collect")
+        call, before = collect.future(asks()), -1
+        while before < asked:
+            before = asked
+            time.sleep(0.1)
+        call.cancel()
+
+    assert asked * 100_000 < 1 << 20

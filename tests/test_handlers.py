@@ -574,6 +574,59 @@ def test_failing_after_the_client_has_gone(
     assert [each for each in caplog.records if each.levelno > logging.INFO or each.exc_info] == []
 
 
+class Filling:
+    """Methods that reply more than a client takes that does not read."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.ended = asyncio.Event()
+
+    def one(self) -> User:
+        """Return a large reply."""
+        self.sent += 1
+        return User(name="x" * 100_000)
+
+    async def yields(self, request: Any, context: Any) -> AsyncIterator[User]:
+        context.add_done_callback(lambda _: self.ended.set())
+        while True:
+            yield self.one()
+
+    async def writes(self, request: Any, context: Any) -> None:
+        context.add_done_callback(lambda _: self.ended.set())
+        try:
+            while True:
+                await context.write(self.one())
+        except asyncio.CancelledError:
+            assert context.cancelled()
+            raise
+
+
+@pytest.mark.parametrize("method", ["yields", "writes"])
+def test_client_that_goes_while_it_is_sent_to(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that cancels while a reply waits for it cancels the servicer, without a word."""
+    caplog.set_level(logging.INFO)
+
+    async def run() -> None:
+        filling = Filling()
+
+        async def use(channel: grpc.aio.Channel) -> None:
+            stub: Any = channel.unary_stream("/tests.Service/Do")
+            call, sent = stub(b""), -1
+            while sent < filling.sent:
+                sent = filling.sent
+                await asyncio.sleep(0.1)
+            call.cancel()
+            await asyncio.wait_for(filling.ended.wait(), 10)
+
+        await serve("unary_stream", getattr(filling, method), use)
+
+    asyncio.run(run())
+
+    assert [each for each in caplog.records if each.levelno > logging.INFO or each.exc_info] == []
+
+
 def test_request_id_of_the_client() -> None:
     """The id that the client sent is the id that it is told."""
 

@@ -74,3 +74,45 @@ def test_abandoned_work_counts_until_it_ends() -> None:
         gate.set()
 
     asyncio.run(run())
+
+
+def test_streams_have_their_turn() -> None:
+    """Work of streams is never refused: it waits, unless nobody waits for it any more."""
+    gate = threading.Event()
+    done: list[int] = []
+
+    async def run() -> None:
+        offload = Offload(threads=1, waiting=2)
+        first = asyncio.create_task(offload.in_turn(gate.wait, 5))
+        others = [asyncio.create_task(offload.in_turn(done.append, each)) for each in range(9)]
+        full = [asyncio.create_task(offload.run(gate.wait, 5)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for left in (others[0], others[4]):
+            left.cancel()
+        gate.set()
+        await asyncio.gather(first, *full, *others, return_exceptions=True)
+        await offload.in_turn(done.append, 9)
+
+    asyncio.run(run())
+
+    assert done == [1, 2, 3, 5, 6, 7, 8, 9]
+
+
+def test_a_turn_that_is_given_up_is_the_next_ones() -> None:
+    """Who goes in the moment that its turn comes hands it on."""
+    gate = threading.Event()
+    done: list[str] = []
+
+    async def run() -> None:
+        offload = Offload(threads=1, waiting=2)
+        first = asyncio.create_task(offload.in_turn(gate.wait, 5))
+        given_up = asyncio.create_task(offload.in_turn(done.append, "given up"))
+        last = asyncio.create_task(offload.in_turn(done.append, "last"))
+        await asyncio.sleep(0)
+        first.add_done_callback(lambda _: given_up.cancel())
+        gate.set()
+        await asyncio.wait_for(last, 5)
+
+    asyncio.run(run())
+
+    assert done[-1] == "last"

@@ -17,6 +17,7 @@ from transcoder.gateway import Gateway
 from transcoder.handlers import GuardedHandlers, missing
 from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
+from transcoder.upstream.channel_options import FLOW
 
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25
@@ -54,6 +55,7 @@ class GrpcListener:
         options = [
             ("grpc.so_reuseport", int(reuse_port)),
             ("grpc.max_concurrent_streams", max_concurrent_streams),
+            *FLOW,
             ("grpc.max_receive_message_length", max_message),
             ("grpc.max_send_message_length", max_message),
         ]

@@ -38,7 +38,7 @@ from transcoder.upstream.behaviours import (
     is_cancelled,
     offered,
 )
-from transcoder.upstream.coded import CodedContext
+from transcoder.upstream.coded import CodedContext, sent
 from transcoder.upstream.codes import number_of, status_code
 from transcoder.upstream.context import is_being_cancelled
 from transcoder.upstream.current import current
@@ -264,7 +264,7 @@ class _Guard:
             replies = behaviour.replies(given, coded, self._threads)
             async with contextlib.aclosing(replies):
                 async for reply in replies:
-                    await context.write(self.serialize(reply))
+                    await sent(context.write(self.serialize(reply)))
 
     @contextlib.asynccontextmanager
     async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Awaitable[Any]], None]:
@@ -293,7 +293,8 @@ class _Guard:
             return data
         wanted = self._request_class
         if wanted is not None and is_heavy(data, wanted):
-            request: Any = await self.offload.run(parse, data, wanted)
+            run = self.offload.run if index is None else self.offload.in_turn
+            request: Any = await run(parse, data, wanted)
         else:
             request = self.deserialize(data)
         if self.check is not None:

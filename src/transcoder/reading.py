@@ -157,7 +157,7 @@ class Reader:
             number, kind = next(index), content_type()
             try:
                 if decode.is_heavy(data, kind):
-                    request = await self._offload.run(decode.of_stream, told, data, kind)
+                    request = await self._offload.in_turn(decode.of_stream, told, data, kind)
                 else:
                     request = decode.of_stream(told, data, kind)
             except InvalidRequest as error:

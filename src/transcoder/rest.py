@@ -115,8 +115,8 @@ class Rest:
         presentation: Presentation | None,
         media_type: str = JSON,
     ) -> Payload:
-        """Return a reply as an answer; a large one is printed on a thread."""
+        """Return a reply of a stream as an answer; a large one is printed on a thread."""
         payload = endpoint.encode.printed(reply, presentation, media_type)
         if isinstance(payload, Payload):
             return payload
-        return await self._offload.run(endpoint.encode.from_snapshot, payload, presentation)
+        return await self._offload.in_turn(endpoint.encode.from_snapshot, payload, presentation)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -23,7 +23,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from transcoder.errors import SHUTTING_DOWN, StatusError
+from transcoder.errors import SHUTTING_DOWN, ConfigError, StatusError
 from transcoder.offload import Offload
 from transcoder.status import Code
 from transcoder.upstream import Call, RawRequest, Request
@@ -37,6 +37,8 @@ from transcoder.upstream.onward import TRACE, Onward
 from transcoder.upstream.passing import incoming, outgoing, timeout
 from transcoder.upstream.tls import Tls
 from transcoder.wire import is_heavy, parse
+
+Run: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Channel(LazyChannel):
         max_message: bytes of one message, in and out.
         identity: metadata that tells who the client is, for calls through stubs; by default the
             client's own credentials go along.
-        options: further channel arguments of gRPC.
+        options: further channel arguments of gRPC, also in the place of ours.
 
     Raises:
         ConfigError: an option is wrong, or a file of `tls` cannot be read.
@@ -86,6 +88,8 @@ class Channel(LazyChannel):
         identity: Collection[str] = ("authorization",),
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
+        if tls is not None and credentials is not None:
+            raise ConfigError("tls, credentials: one of them says how to trust the backend")
         self._config = ServiceConfig(service_config, load_balancing)
         told = (
             *OWN,
@@ -94,8 +98,9 @@ class Channel(LazyChannel):
             *message_options(max_message),
             ("grpc.service_config", self._config.json),
             *(tls.options() if tls else ()),
-            *options,
         )
+        # gRPC takes the first of two.
+        told = tuple(dict([*told, *options]).items())
         trusted = tls.credentials() if tls else credentials
         super().__init__(target, trusted, told, self._onward)
         self._passed = TRACE | {key.lower() for key in identity}
@@ -168,7 +173,7 @@ class Channel(LazyChannel):
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             raise self._failure(error, method, call) from None
         self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
-        return await self._read(method, call, data)
+        return await self._read(method, call, data, self._offload.run)
 
     async def _replies(
         self, method: _Method, call: Call, request: Request | RawRequest
@@ -190,7 +195,7 @@ class Channel(LazyChannel):
                 # The servicer sent them before a reply; without any, an error may come instead.
                 call.open(call.initial_metadata)
             while (data := await remote.read()) is not grpc.aio.EOF:
-                yield await self._read(method, call, data)
+                yield await self._read(method, call, data, self._offload.in_turn)
             self._told(method, call, initial, await remote.trailing_metadata())
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             if feeding is not None and feeding.error is not None:
@@ -201,14 +206,14 @@ class Channel(LazyChannel):
             if feeding is not None:
                 await feeding.end()
 
-    async def _read(self, method: _Method, call: Call, data: bytes | None) -> Any:
+    async def _read(self, method: _Method, call: Call, data: bytes | None, run: Run) -> Any:
         if data is None:
             raise unreadable(method.path, self.target, "OK without a reply")
         if call.raw:
             return data
         try:
             if is_heavy(data, method.reply):
-                return await self._offload.run(parse, data, method.reply)
+                return await run(parse, data, method.reply)
             return method.reply.FromString(data)
         except DecodeError as error:
             raise unreadable(method.path, self.target, str(error)) from None

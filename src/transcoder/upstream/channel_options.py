@@ -66,7 +66,15 @@ class Backoff:
         )
 
 
+FLOW: Options = (
+    # With its own reckoning gRPC lets some 5 MB of each stream come that nobody reads.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 262_144),
+)
+"""What holds of a stream's bytes that wait to be read (HTTP/2's flow control)."""
+
 OWN: Options = (
+    *FLOW,
     # Connections that no other channel shares, so that a new channel connects anew.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -18,6 +18,22 @@ from transcoder.upstream.handoff import Handoff
 from transcoder.upstream.requests import Requests
 
 _log = logging.getLogger(__name__)
+
+
+_SOON = 1.0
+"""Seconds in which a call is cancelled whose client has gone."""
+
+
+async def sent(sending: Awaitable[None]) -> None:
+    """Wait until grpc.aio has sent something; be cancelled where the client has gone.
+
+    grpc.aio tells the one who sends first, by an error, and cancels the call after that.
+    """
+    try:
+        await sending
+    except grpc.aio.InternalError:
+        await asyncio.sleep(_SOON)
+        raise
 
 
 class Coding(Protocol):
@@ -78,7 +94,7 @@ class CodedContext:
         if self._handoff is not None:
             await self._handoff.write(message)
         elif self._writes:
-            await self._context.write(data)
+            await sent(self._context.write(data))
         else:
             raise grpc.aio.UsageError("write() is for methods that neither return nor yield")
 
@@ -119,7 +135,7 @@ class CodedContext:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
-        await self._context.send_initial_metadata(checked(initial_metadata))
+        await sent(self._context.send_initial_metadata(checked(initial_metadata)))
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
         self._context.set_trailing_metadata(checked(trailing_metadata))
