@@ -173,7 +173,7 @@ class _Tallies:
         yield _counter("bytes", "Of bodies and messages.", ("door", "direction"), _bytes(calls))
         labels = "door", "method", "direction"
         yield _counter("stream_messages", "Of streams.", labels, _messages(calls))
-        refusals: _Numbers = dict(self.refusals)
+        refusals: _Numbers = {(*key,): count for key, count in list(self.refusals.items())}
         yield _counter("policy_refusals", "Calls refused by one.", ("policy", "reason"), refusals)
 
 
