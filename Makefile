@@ -6,9 +6,13 @@ SECONDS ?= 60
 BIN := .venv/bin
 VENV := .venv/.installed
 FUZZER := .venv/.fuzzer
+FUZZING := $(BIN)/pytest -q --timeout=0 --hypothesis-profile=default
 IMAGE := build/protos.binpb
 PUBLISHED := build/published/protos.binpb
 TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
+
+# Tests start hundreds of processes from one source: compiled once, they start sooner.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,8 +38,8 @@ bench: $(VENV) ## Run every benchmark
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
-	JSON_CASES=100000 $(BIN)/pytest -q --timeout=0 tests/protojson/test_differential.py
-	PATH_CASES=100000 $(BIN)/pytest -q --timeout=0 tests/policies/test_same_path.py
+	JSON_CASES=100000 $(FUZZING) tests/protojson/test_differential.py
+	PATH_CASES=100000 $(FUZZING) tests/policies/test_same_path.py
 	@for target in $(notdir $(wildcard fuzz/corpus/*)); do \
 	  echo "== $$target"; $(BIN)/python fuzz/run.py $$target -max_total_time=$(SECONDS) || exit 1; \
 	done

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import gc
 import http.client
 import json
 import os
@@ -9,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +20,49 @@ from typing import Any, Protocol
 import grpc
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
+from hypothesis import HealthCheck, settings
 
 from compiled import pool
+from cost import untraced
 from environments import create, install
+from measuring import measure_no_process, measured
 from over_tls import SECURED, connect, credentials
 from wire import Catalogue
 
 HERE = Path(__file__).parent
+
+# The same cases each time, however busy the machine is; `make fuzz` tries new ones.
+settings.register_profile(
+    "repeated", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeated")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is collected, which stays to the end, out of each search for garbage."""
+    measure_no_process()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test by no long text and no binary one: either may be another in each process."""
+    if isinstance(val, bytes):
+        return None if len(val) <= 40 and val.isascii() and val.decode().isprintable() else argname
+    return argname if isinstance(val, str) and len(val) > 120 else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Measure no coverage in tests of many cases, which it makes three times as long."""
+    marks = {mark.name for mark in pyfuncitem.iter_markers()}
+    with untraced() if marks & {"hypothesis", "untraced"} else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +229,7 @@ def catalogue(start_shared: Start) -> Iterator[Catalogue]:
 
 
 @contextmanager
-def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
+def starting(folder: Path, *, traced: bool = False) -> Iterator[Start]:
     """Start servers, which note what they do in a folder, and end them.
 
     Args:
@@ -199,7 +237,6 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
         traced: whether their coverage counts; it makes them slow, which tells of no request's cost.
     """
     started: list[Served] = []
-    untraced = () if traced else ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
     def start(
         app: str = "operations:create",
@@ -213,7 +250,7 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
     ) -> Served:
         told = {"app": app, "http": http, "grpc": grpc, "workers": workers, "then": then}
         ledger = folder / "ledger"
-        environment = {key: text for key, text in os.environ.items() if key not in untraced}
+        environment = measured() if traced else os.environ
         path = os.pathsep.join([str(HERE.parent / "src"), str(HERE / "apps")])
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, json.dumps({**told, "options": options})],
@@ -224,7 +261,7 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
         )
         started.append(Served(process, "", "", ledger))
         assert process.stdout is not None
-        timeout = 20 if wait else 0
+        timeout = 60 if wait else 0
         answered, _, _ = select.select([process.stdout], [], [], timeout)
         line = process.stdout.readline() if answered else ""
         targets = json.loads(line) if line else ("", "")

@@ -153,7 +153,10 @@ def test_any_cuts_of_lines(
     assert values == [json.loads(each) for each in cut(JsonCutter(), *parts(data, cuts))]
 
 
-@given(st.lists(st.dictionaries(st.text(), JSON)), st.lists(st.integers(0, 10_000)))
+@given(
+    st.lists(st.dictionaries(st.text(max_size=3), JSON, max_size=3), max_size=9),
+    st.lists(st.integers(0, 10_000)),
+)
 def test_any_cuts_of_objects(values: list[object], cuts: list[int]) -> None:
     """Objects need nothing between them."""
     data = "".join(map(json.dumps, values)).encode()

@@ -133,7 +133,7 @@ def sent(message: Message, rule: HttpRule) -> tuple[str, str, bytes]:
     return pattern.upper(), target, body
 
 
-EVERY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EVERY = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @EVERY

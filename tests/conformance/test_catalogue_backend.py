@@ -274,7 +274,15 @@ def evil() -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def served(evil: Backend, start_shared: Start) -> Iterator[Served]:
-    """A server before the backend."""
+    """A server before the backend, which gives it all the time that it needs."""
+    served = start_shared("routed:patient")
+    yield served
+    assert served.process.poll() is None
+
+
+@pytest.fixture(scope="module")
+def hasty(evil: Backend, start_shared: Start) -> Iterator[Served]:
+    """A server whose calls of the backend may take a second."""
     served = start_shared("routed:create")
     yield served
     assert served.process.poll() is None
@@ -303,16 +311,17 @@ def canary(served: Served) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
-def test_failure(served: Served, name: str, *, first: bool) -> None:
+def test_failure(request: pytest.FixtureRequest, name: str, *, first: bool) -> None:
     """What a backend does wrong is told as its fault, in little, whenever it begins to."""
     _, http, code = CASES[name]
+    if name == "two" and not first:
+        # Later, nobody looks: the deadline ends it.
+        http, code = 504, 4
+    served: Served = request.getfixturevalue("hasty" if http == 504 else "served")
     if first:
         ask(served, "nothing")
     else:
         canary(served)
-        if name == "two":
-            # Later, nobody looks: the deadline ends it.
-            http, code = 504, 4
     start = time.monotonic()
     status, headers, body = ask(served, name)
 
@@ -322,7 +331,7 @@ def test_failure(served: Served, name: str, *, first: bool) -> None:
     assert len(body) <= 2048
     assert int(headers["content-length"]) == len(body)
     assert "x-evil" not in headers
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     canary(served)
 
 
@@ -386,14 +395,13 @@ def test_content_type_that_is_no_header(served: Served, name: str) -> None:
     assert "x" not in answer.headers
 
 
-def test_a_second_reply_is_noticed(served: Served, evil: Backend) -> None:
+def test_a_second_reply_is_noticed(hasty: Served) -> None:
     """A backend with two replies to a call for one does not hold the calls after the first."""
-    ask(served, "two")
-    start = time.monotonic()
-    status, _, _ = ask(served, "two")
+    canary(hasty)
+    held, _, _ = ask(hasty, "two")
+    status, _, _ = ask(hasty, "two")
 
-    assert status == 502
-    assert time.monotonic() - start < 8
+    assert (held, status) == (504, 502)
 
 
 def test_metadata_of_the_connection(served: Served) -> None:

@@ -257,9 +257,15 @@ def test_files_stand_beside_those_of_protoc(tmp_path: Path) -> None:
     assert told.stdout == "/v1\n"
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where mypy keeps what it knows of modules that are the same in each folder."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stubs", [True, False])
-def test_types(tmp_path: Path, *, stubs: bool) -> None:
+def test_types(tmp_path: Path, cache: Path, *, stubs: bool) -> None:
     """A strict mypy passes the module, with stubs of grpc or without, and refuses no servicers."""
     shutil.copy(GOLDEN / "library.proto", tmp_path)
     outs = [f"--{kind}_out=." for kind in ("python", "pyi", "grpc_python", "transcoder")]
@@ -276,7 +282,7 @@ def test_types(tmp_path: Path, *, stubs: bool) -> None:
     checked = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary"),
-            *("--config-file=", "--cache-dir=.cache", "--no-pretty", "--hide-error-context"),
+            *("--config-file=", f"--cache-dir={cache}", "--no-pretty", "--hide-error-context"),
             *("library_transcoder.py", "wrong.py"),
         ],
         cwd=tmp_path,

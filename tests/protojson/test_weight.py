@@ -103,7 +103,7 @@ def test_large_messages(name: str) -> None:
 
     assert weight(message, numbers=True, pool=pool) <= LIMIT
     assert message.ByteSize() <= REPLY_LIMIT
-    assert cost(lambda: weight(message, pool=pool), 2 * BOUND) < 2 * BOUND
+    assert cost(lambda: weight(message, pool=pool)) < BOUND
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -114,4 +114,4 @@ def test_too_large_messages(name: str) -> None:
 
     weighs = weight(message, numbers=True, pool=pool)
     assert weighs > LIMIT or message.ByteSize() > REPLY_LIMIT
-    assert cost(lambda: weight(message, pool=pool), 2 * BOUND) < 2 * BOUND
+    assert cost(lambda: weight(message, pool=pool)) < BOUND
