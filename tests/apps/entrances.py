@@ -164,15 +164,13 @@ ENTRANCES: dict[str, Enter] = {
 
 
 @contextlib.asynccontextmanager
-async def serving(gateway: Gateway, **options: Any) -> AsyncGenerator[Running, None]:
-    """Serve a gateway of the streams service on both ports.
+async def open_doors(gateway: Gateway, **options: Any) -> AsyncGenerator[Listening, None]:
+    """Serve a gateway on both ports.
 
     Args:
-        gateway: made with `pool=POOL`; the servicer is registered here.
+        gateway: any.
         options: of the server.
     """
-    servicer = Seeing()
-    streams.register(servicer, gateway)
     ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
     server = Server(gateway, settle=0, grace=5, on_ready=ready.set_result, **options)
     task = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
@@ -182,10 +180,24 @@ async def serving(gateway: Gateway, **options: Any) -> AsyncGenerator[Running, N
         await task
         raise AssertionError("the server ended before it was ready")
     try:
-        yield Running(await ready, servicer, gateway)
+        yield await ready
     finally:
         server.stop()
         await task
+
+
+@contextlib.asynccontextmanager
+async def serving(gateway: Gateway, **options: Any) -> AsyncGenerator[Running, None]:
+    """Serve a gateway of the streams service on both ports.
+
+    Args:
+        gateway: made with `pool=POOL`; the servicer is registered here.
+        options: of the server.
+    """
+    servicer = Seeing()
+    streams.register(servicer, gateway)
+    async with open_doors(gateway, **options) as listening:
+        yield Running(listening, servicer, gateway)
 
 
 def run(fact: Callable[[Running], Coroutine[Any, Any, T]], **options: Any) -> T:

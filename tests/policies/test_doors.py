@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -20,7 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from entrances import ENTRANCES, Outcome, Running, call_each, over_http, over_websocket, run
 from streams import POOL
 from transcoder import Code, Gateway
-from transcoder.policies import CallDetails, Denied, Now, Stage
+from transcoder.policies import ApiKeys, CallDetails, Denied, Now, Stage
+from transcoder.policies.key_file import create_key
 
 
 @dataclass
@@ -218,6 +226,61 @@ def test_health() -> None:
 
     assert run(fact, policies=[Doorman()]) == 503
     assert run(fact, policies=[Doorman(stage=Stage.AUTHENTICATION)]) == 200
+
+
+OWN = ["/docs", "/openapi.json", "/healthz"]
+
+
+@pytest.mark.parametrize(
+    ("public", "headers", "statuses"),
+    [
+        ([], {}, [401, 401, 200, Code.UNAUTHENTICATED, Code.OK]),
+        ([], {"x-api-key": "good"}, [200, 200, 200, Code.OK, Code.OK]),
+        (["/docs", "/openapi.json"], {}, [200, 200, 200, Code.UNAUTHENTICATED, Code.OK]),
+        (["grpc.reflection.*"], {}, [401, 401, 200, Code.OK, Code.OK]),
+    ],
+)
+def test_own_pages(
+    tmp_path: Path, public: list[str], headers: dict[str, str], statuses: list[Any]
+) -> None:
+    """The gateway's own pages and reflection are for known callers, unless public; health is not.
+
+    The last two of each row are reflection and health on the gRPC port.
+    """
+    path = tmp_path / "keys.json"
+    good = create_key(path, "ann", [], datetime.now(UTC))
+    given = {name: value.replace("good", good) for name, value in headers.items()}
+
+    async def fact(running: Running) -> list[Any]:
+        told: list[Any] = [(await _get(running, own, given))[0] for own in OWN]
+        async with grpc.aio.insecure_channel(running.listening.grpc.target) as channel:
+            return [*told, *[await _asked(stub(channel), given) for stub in (_reflects, _health)]]
+
+    assert run(fact, policies=[ApiKeys(path)], public=public) == statuses
+
+
+def _reflects(channel: Any) -> Callable[..., Any]:
+    stub: Any = ServerReflectionStub(channel)
+    return functools.partial(
+        stub.ServerReflectionInfo, iter([ServerReflectionRequest(list_services="")])
+    )
+
+
+def _health(channel: Any) -> Callable[..., Any]:
+    stub: Any = HealthStub(channel)
+    return functools.partial(stub.Watch, HealthCheckRequest())
+
+
+async def _asked(method: Callable[..., Any], headers: Mapping[str, str]) -> Code:
+    """Return the code of a refused call, or OK with the first reply of a stream."""
+    call = method(metadata=tuple(headers.items()))
+    try:
+        await anext(aiter(call))
+    except grpc.aio.AioRpcError as error:
+        return Code(error.code().value[0])
+    finally:
+        call.cancel()
+    return Code.OK
 
 
 def test_off() -> None:

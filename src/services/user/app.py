@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 from services.user.database import Database, Unavailable
 from services.user.feed import SqlFeed
@@ -25,12 +26,13 @@ EVENTS = {
 _log = logging.getLogger(__name__)
 
 
-def create_app(database: str = "") -> Gateway:
+def create_app(database: str = "", **options: Any) -> Gateway:
     """Return the application; its lifespan opens and closes the database.
 
     Args:
         database: a URL; the default is the environment's USER_DATABASE, or a file in the working
             directory. Workers call this without arguments.
+        options: more of the gateway's, as `policies`; the service does not know of them.
 
     Raises:
         ValueError: the URL is not one of a database that the service can use.
@@ -50,6 +52,6 @@ def create_app(database: str = "") -> Gateway:
         finally:
             await opened.close()
 
-    app = Gateway(lifespan=lifespan, events=EVENTS, validate=True)
+    app = Gateway(lifespan=lifespan, events=EVENTS, validate=True, **options)
     register_user_service(app, UserService(SqlStore(opened), SqlFeed(opened)))
     return app
