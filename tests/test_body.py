@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from starlette.types import Receive
 
-from transcoder.body import Disconnected, read_body, read_form
-from transcoder.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from transcoder.body import Bodies, Disconnected, Holding, read_body, read_form
+from transcoder.errors import InvalidRequest, PayloadTooLarge, StatusError, UnsupportedMedia
 from transcoder.multipart import FormLimits, Multipart
 
 TYPE = "multipart/form-data; boundary=b"
@@ -147,3 +147,18 @@ def test_failed_form(
     with pytest.raises(error):
         asyncio.run(read_form(headers, receive(), 500, form))
     assert form.closed
+
+
+def test_all_bodies() -> None:
+    """Of all bodies there are never more bytes than may be, and each lets go in the end."""
+    bodies = Bodies(10)
+    with Holding(bodies) as first:
+        first.take(6)
+        with Holding(bodies) as second:
+            second.take(4)
+            with pytest.raises(StatusError, match="too much is sent at once") as caught:
+                second.take(1)
+        assert caught.value.http == 503
+        assert ("retry-after", "1") in caught.value.headers
+        assert bodies.held == 6
+    assert bodies.held == 0

@@ -109,8 +109,67 @@ class Paced:
             self._task.cancel()
 
 
+class Bodies:
+    """The bodies that are held at once, of all requests.
+
+    Args:
+        limit: bytes of them.
+    """
+
+    __slots__ = ("_limit", "held")
+
+    def __init__(self, limit: int) -> None:
+        self.held = 0
+        """Bytes of those that have come and are not read yet."""
+        self._limit = limit
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            StatusError: UNAVAILABLE, they would be too many.
+        """
+        if self.held + size > self._limit:
+            message = "too much is sent at once"
+            # The rest of the body is not read.
+            headers = [("retry-after", "1"), ("connection", "close")]
+            raise StatusError(Code.UNAVAILABLE, message, headers=headers)
+        self.held += size
+
+    def give(self, size: int) -> None:
+        """Let go of so many."""
+        self.held -= size
+
+
+class Holding:
+    """What one request holds of them; a context manager, which lets go of it in the end."""
+
+    __slots__ = ("_bodies", "_size")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        """Return itself, to be told what comes."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go."""
+        self._bodies.give(self._size)
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more; see `Bodies`."""
+        self._bodies.take(size)
+        self._size += size
+
+
 async def read_body(
-    headers: RawHeaders, receive: Receive, limit: int, pace: Pace = DEFAULT_PACE
+    headers: RawHeaders,
+    receive: Receive,
+    limit: int,
+    pace: Pace = DEFAULT_PACE,
+    holding: Holding | None = None,
 ) -> bytes:
     """Return the whole body.
 
@@ -119,10 +178,11 @@ async def read_body(
         receive: the ASGI channel.
         limit: in bytes.
         pace: at which it must arrive.
+        holding: is told what comes.
 
     Raises:
         PayloadTooLarge: the body is over the limit, or says that it will be.
-        StatusError: it arrives too slowly; 408.
+        StatusError: it arrives too slowly; 408. Or too much is held already; 503.
         InvalidRequest, UnsupportedMedia: by its headers.
         Disconnected: the client went away.
     """
@@ -133,6 +193,8 @@ async def read_body(
         while more:
             chunk, more = await _chunk(receive, limit - paced.received, limit)
             paced.received += len(chunk)
+            if holding is not None:
+                holding.take(len(chunk))
             chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

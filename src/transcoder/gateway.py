@@ -123,6 +123,7 @@ class Gateway(Starlette):
             a name, or None.
         observers: are told of calls, and of what policies decide; see `transcoder.events`.
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
+        bodies_limit: bytes of all bodies that are held at once; what comes beyond is answered 503.
         pace: at which a body must arrive; a slower one is answered 408.
         health: the path that answers `{"status":"SERVING"}`; None for none.
         openapi: where and how the gateway describes itself, at `/openapi.json` and `/docs`; None
@@ -167,6 +168,7 @@ class Gateway(Starlette):
         overrides: Overrides | None = None,
         observers: Iterable[Observer | Auditor] = (),
         body_limit: int = 1 << 20,
+        bodies_limit: int = 64 << 20,
         pace: Pace = DEFAULT_PACE,
         health: str | None = HEALTH,
         openapi: OpenApi | None = DEFAULT_OPENAPI,
@@ -225,6 +227,7 @@ class Gateway(Starlette):
         self._tells = errors is not None or self.pool is not _DEFAULT_POOL
         read = Reader(
             body_limit,
+            bodies_limit=bodies_limit,
             form_posts=self._match.form_posts,
             pace=pace,
             offload=offload,

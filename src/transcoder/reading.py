@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from starlette.types import Receive, Scope
 
 from transcoder.asgi import header
-from transcoder.body import check_headers, read_body, read_form
+from transcoder.body import Bodies, Holding, check_headers, read_body, read_form
 from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import InvalidRequest
 from transcoder.framing import NDJSON
@@ -34,6 +34,7 @@ class Reader:
 
     Args:
         body_limit: bytes of a body.
+        bodies_limit: bytes of all bodies that are held at once.
         form_posts: whether a form POST may stand for the GET of its path.
         pace: at which bodies must arrive.
         offload: where large bodies are decoded.
@@ -44,12 +45,14 @@ class Reader:
         self,
         body_limit: int,
         *,
+        bodies_limit: int,
         form_posts: bool,
         pace: Pace,
         offload: Offload,
         validation: Validation | None = None,
     ) -> None:
         self._body_limit = body_limit
+        self._bodies = Bodies(bodies_limit)
         self._pace = pace
         self._form_posts = form_posts
         self._offload = offload
@@ -75,6 +78,20 @@ class Reader:
             StatusError: the request is not valid, or over a limit.
             Disconnected: the client went away.
         """
+        if not (match.route.endpoint.binding.body or self._form_posts):
+            return await self._read(match, scope, headers, receive)
+        # A body is held until it has become a message.
+        with Holding(self._bodies) as holding:
+            return await self._read(match, scope, headers, receive, holding)
+
+    async def _read(
+        self,
+        match: Match[Any],
+        scope: Scope,
+        headers: RawHeaders,
+        receive: Receive,
+        holding: Holding | None = None,
+    ) -> tuple[Message, Presentation | None]:
         endpoint: Endpoint = match.route.endpoint
         query: bytes = scope["query_string"]
         body: bytes | Multipart = b""
@@ -83,11 +100,11 @@ class Reader:
             content_type = header(headers, b"content-type")
             form = endpoint.decode.multipart(content_type)
             if form is None:
-                body = await read_body(headers, receive, self._body_limit, self._pace)
+                body = await read_body(headers, receive, self._body_limit, self._pace, holding)
             else:
                 body = await read_form(headers, receive, self._body_limit, form, self._pace)
         elif self._form_posts and "transcoder.form" in scope:
-            more = await read_body(headers, receive, self._body_limit, self._pace)
+            more = await read_body(headers, receive, self._body_limit, self._pace, holding)
         call: CallDetails | None = scope.get(CALL)
         if call is not None and isinstance(body, bytes):
             call.received += len(body) + len(more)
