@@ -123,16 +123,27 @@ def test_health() -> None:
 
 @pytest.mark.parametrize(
     ("path", "option"),
-    [("/openapi.json", "openapi"), ("/openapi.yaml", "openapi"), ("/docs", "docs")],
+    [
+        ("/livez", "liveness"),
+        ("/readyz", "readiness"),
+        ("/openapi.json", "openapi"),
+        ("/openapi.yaml", "openapi"),
+        ("/docs", "docs"),
+    ],
 )
-def test_description(path: str, option: str) -> None:
-    """A route where the gateway describes itself is a problem, unless it does so elsewhere."""
+def test_own_paths(path: str, option: str) -> None:
+    """A route where the gateway tells of itself is a problem, unless it does so elsewhere."""
     descriptors = api(f'get: "{path}"')
 
     (problem,) = told(descriptors)
     assert problem.endswith(f"remove one of them; {option}= moves it")
     assert told(descriptors, **{option: "/about"}) == []
-    assert told(descriptors, openapi=None) == []
+    assert told(descriptors, **{option: None}) == []
+
+
+def test_no_document_has_no_page() -> None:
+    """Without a document there is no page for people whose path could be taken."""
+    assert told(api('get: "/docs"'), openapi=None) == []
 
 
 def test_shadowed() -> None:

@@ -379,9 +379,17 @@ def test_check_health(
     assert problem in checked.output
 
 
-@pytest.mark.parametrize(("option", "path"), [("--openapi", "/openapi.json"), ("--docs", "/docs")])
-def test_check_description(run: Run, tmp_path: Path, option: str, path: str) -> None:
-    """A route where the gateway describes itself is told, wherever that is said to be."""
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("--liveness", "/livez"),
+        ("--readiness", "/readyz"),
+        ("--openapi", "/openapi.json"),
+        ("--docs", "/docs"),
+    ],
+)
+def test_check_own_paths(run: Run, tmp_path: Path, option: str, path: str) -> None:
+    """A route where the gateway tells of itself is told, wherever that is said to be."""
     proto = API.replace('.get = "/v1/{name=books/*}"', f'.get = "{path}"')
     (tmp_path / "api.binpb").write_bytes(descriptor_set(proto))
 

@@ -23,13 +23,14 @@ import grpc
 import pytest
 import trustme
 import yaml
+from starlette.testclient import TestClient
 from websockets.sync.client import connect
 
 from nginx import fronting
 from pages import ROOT, page
 from streams import Ask, Told
 from transcoder import Gateway, Server, StreamLimits, Timeouts
-from transcoder.route import HEALTH
+from transcoder.route import LIVENESS, READINESS
 from transcoder.supervisor import OVERTIME
 
 if TYPE_CHECKING:
@@ -70,10 +71,12 @@ def environment() -> dict[str, str]:
 
 def test_python() -> None:
     """The blocks of Python make a server and a gateway."""
-    server, gateway = (PAGE.run(block) for block in PAGE.blocks("python"))
+    server, health, gateway = (PAGE.run(block) for block in PAGE.blocks("python"))
 
     assert isinstance(server["server"], Server)
     assert isinstance(gateway["app"], Gateway)
+    with TestClient(health["app"]) as web:
+        assert [each["name"] for each in web.get(READINESS).json()["checks"]] == ["database"]
 
 
 def test_drain() -> None:
@@ -113,8 +116,8 @@ def test_probes() -> None:
     )
 
     assert {each["name"]: each["containerPort"] for each in container["ports"]} == PORTS
-    assert ready["httpGet"] == start["httpGet"] == {"path": HEALTH, "port": "http"}
-    assert alive["tcpSocket"] == {"port": "http"}
+    assert ready["httpGet"] == {"path": READINESS, "port": "http"}
+    assert start["httpGet"] == alive["httpGet"] == {"path": LIVENESS, "port": "http"}
     assert ready["periodSeconds"] * ready["failureThreshold"] <= DEFAULTS["settle"]
 
 
@@ -133,7 +136,7 @@ def test_envoy() -> None:
 
     assert routes == [{"cluster": name, "timeout": "0s"} for name in ("grpc", "rest")]
     assert float(manager["stream_idle_timeout"].rstrip("s")) > LONGEST
-    assert told["rest"]["health_checks"][0]["http_health_check"] == {"path": HEALTH}
+    assert told["rest"]["health_checks"][0]["http_health_check"] == {"path": READINESS}
     assert told["grpc"]["health_checks"][0]["grpc_health_check"] == {}
     assert "http2_protocol_options" in json.dumps(told["grpc"]["typed_extension_protocol_options"])
     assert {f":{port}" for port in PORTS.values()} == {
@@ -170,7 +173,7 @@ def test_serving(tmp_path: Path) -> None:
         found = re.search(r"REST on (\S+),", process.stdout.readline())
         assert found
         with contextlib.closing(http.client.HTTPConnection(found[1], timeout=20)) as client:
-            client.request("GET", HEALTH)
+            client.request("GET", READINESS)
             assert client.getresponse().status == 200
         workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGTERM)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transcoder.event_stream import EventStream
     from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
+    from transcoder.health import Health
     from transcoder.http_route import HttpRoute
     from transcoder.listeners import Listening
     from transcoder.metadata import set_http_status
@@ -52,6 +53,7 @@ _HOME = {
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
+    "Health": "health",
     "HttpRoute": "http_route",
     "InvalidRequest": "errors",
     "Listening": "listeners",
@@ -88,6 +90,7 @@ __all__ = [
     "ConnectionLimits",
     "EventStream",
     "Gateway",
+    "Health",
     "HttpRoute",
     "InvalidRequest",
     "Listening",

@@ -20,13 +20,17 @@ from transcoder.profile import GOOGLE, Profile
 from transcoder.route import (
     DOCS,
     HEALTH,
+    LIVENESS,
     OPENAPI,
+    READINESS,
     Conflict,
     Route,
     Shadowed,
     docs_route,
     health_route,
+    liveness_route,
     openapi_routes,
+    readiness_route,
 )
 from transcoder.routing import Router
 
@@ -62,6 +66,8 @@ def check(
     unbound: bool = False,
     conflicts: Literal["refuse", "warn"] = "refuse",
     health: str | None = HEALTH,
+    liveness: str | None = LIVENESS,
+    readiness: str | None = READINESS,
     openapi: str | None = OPENAPI,
     docs: str | None = DOCS,
 ) -> tuple[Problem, ...]:
@@ -76,6 +82,8 @@ def check(
         conflicts: whether a route that never answers because another one does keeps a server from
             starting.
         health: the path at which a gateway tells of its own health; None for none.
+        liveness: that at which it tells whether it lives; None for none.
+        readiness: that at which it tells whether it is ready; None for none.
         openapi: that of its OpenAPI document, without `.json`; None for none, and no docs.
         docs: that of its page for people; None for none.
 
@@ -91,8 +99,8 @@ def check(
     rules = _Rules(descriptors, selected, unbound=unbound)
     routes = list(rules.routes(problems))
     nowhere = Place("")
-    if health is not None:
-        routes.append(health_route(health, nowhere))
+    own = ((health_route, health), (liveness_route, liveness), (readiness_route, readiness))
+    routes += (route(path, nowhere) for route, path in own if path is not None)
     if openapi is not None:
         routes += openapi_routes(openapi, nowhere, nowhere)
         routes += [] if docs is None else [docs_route(docs, nowhere)]

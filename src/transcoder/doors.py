@@ -86,6 +86,7 @@ class Doors:
             age_grace=options.grace,
             certificates=grpc_certificates,
         )
+        self._checks = (_Listens("http", self._http), _Listens("grpc", self._grpc))
 
     async def open(self) -> Listening:
         """Open both, or none.
@@ -100,6 +101,8 @@ class Doors:
         except BaseException:
             await self._grpc.close(0, 0)
             raise
+        for check in self._checks:
+            self._gateway.readiness.add(check)
         return self._listening
 
     def watch(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
@@ -119,8 +122,21 @@ class Doors:
     async def close(self, grace: float, stream_grace: float) -> None:
         """Close both, and let requests end within their graces, in seconds."""
         self._gateway.draining = True
+        for check in self._checks:
+            self._gateway.readiness.remove(check)
         ended = await asyncio.gather(
             self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
         )
         if not all(ended):
             _log.warning("requests were cancelled that took more than %g s to end", grace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listens:
+    """The check of a listener."""
+
+    name: str
+    listener: HttpListener | GrpcListener
+
+    async def check(self) -> str:
+        return "" if self.listener.is_open else "it does not listen"

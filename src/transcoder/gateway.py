@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import sys
-import urllib.parse
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -46,6 +45,7 @@ from transcoder.events import Auditor, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
+from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
 from transcoder.matching import Matching
@@ -56,14 +56,15 @@ from transcoder.own_pages import DEFAULT_OPENAPI, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
 from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
-from transcoder.policies.policy import Policy
+from transcoder.policies.policy import Named, Policy
 from transcoder.profile import GOOGLE, Profile
+from transcoder.readiness import Readiness
 from transcoder.reading import Reader
 from transcoder.refusal import POOL, SHAPE, refuse
 from transcoder.registry import Calling, Registry
-from transcoder.response import JSON, ErrorShape, Payload
+from transcoder.response import ErrorShape, Payload
 from transcoder.rest import Rest
-from transcoder.route import HEALTH, Match, Miss, Route, health_route
+from transcoder.route import Match, Miss, Route
 from transcoder.security import Security
 from transcoder.status import Code
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
@@ -71,7 +72,7 @@ from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
 from transcoder.upstream.behaviours import Handler, is_cancelled
-from transcoder.upstream.proxy import Remote
+from transcoder.upstream.proxy import Reachable, Remote
 from transcoder.websocket import NO_STREAM, Sockets
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class Gateway(Starlette):
         body_limit: bytes of a request's body; a larger one is answered 413 before it is read.
         bodies_limit: bytes of all bodies that are held at once; what comes beyond is answered 503.
         pace: at which a body must arrive; a slower one is answered 408.
-        health: the path that answers `{"status":"SERVING"}`; None for none.
+        health: where the gateway tells of its health, and what that depends on; a path stands for
+            `Health(path=…)`, None for nowhere.
         openapi: where and how the gateway describes itself, at `/openapi.json` and `/docs`; None
             for nowhere.
         threads: how many plain (not `async`) servicer methods may run at once; as many again may
@@ -170,7 +172,7 @@ class Gateway(Starlette):
         body_limit: int = 1 << 20,
         bodies_limit: int = 64 << 20,
         pace: Pace = DEFAULT_PACE,
-        health: str | None = HEALTH,
+        health: Health | str | None = DEFAULT_HEALTH,
         openapi: OpenApi | None = DEFAULT_OPENAPI,
         threads: int = 32,
         pool: DescriptorPool | None = None,
@@ -199,13 +201,15 @@ class Gateway(Starlette):
         self._errors = errors
         self._timeouts = timeouts
         self._validation = _validation() if validate else None
+        options = Health.of(health)
         self.chain = Chain(
             policies,
             public=public,
             overrides=overrides,
             observers=observers,
-            own=() if health is None else (health,),
+            own=options.paths,
         )
+        self.readiness = _readiness(options, lambda: self.draining, self.chain)
         proxies = _proxies(trusted_proxies)
         inbound = Inbound(
             profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
@@ -244,8 +248,8 @@ class Gateway(Starlette):
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
         )
-        if health is not None:
-            self.transcoder.add_route(health_route(health, self._health))
+        for route in HealthPages(options, self.readiness, self._registry.__contains__).routes:
+            self.transcoder.add_route(route)
         if openapi is not None:
             serving = {
                 "body_limit": body_limit,
@@ -301,6 +305,9 @@ class Gateway(Starlette):
             ConfigError: a rule is wrong, or the service is registered already.
         """
         self._registry.route(service, upstream)
+        if isinstance(upstream, Reachable):
+            name = service.full_name
+            self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
 
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
@@ -331,6 +338,7 @@ class Gateway(Starlette):
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
         self.chain.compile(self._methods())
+        self.readiness.compile()
         self.transcoder.precompile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -458,15 +466,6 @@ class Gateway(Starlette):
             return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
         raise self.transcoder.refusal(found)
 
-    async def _health(self, scope: Scope) -> Payload:
-        query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
-        for name in query.get("service", []):
-            if name and name not in self._registry:
-                raise NotFound("no such service")
-        if self.draining:
-            raise StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
-        return Payload(200, JSON, b'{"status":"SERVING"}')
-
     def _tell_how(self, scope: Scope) -> None:
         """Say in a scope how its errors are told."""
         if self._errors is not None:
@@ -536,6 +535,13 @@ def _uncancel() -> None:
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:
     return trusted if isinstance(trusted, TrustedProxies) else TrustedProxies(trusted)
+
+
+def _readiness(options: Health, is_draining: Callable[[], bool], chain: Chain) -> Readiness:
+    readiness = Readiness(is_draining, timeout=options.timeout, tolerates=options.tolerates)
+    for check in (*options.checks, *chain.checks):
+        readiness.add(check)
+    return readiness
 
 
 def _validation() -> Validation:

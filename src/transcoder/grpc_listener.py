@@ -15,6 +15,7 @@ from transcoder.certificates import Certificates, Loaded
 from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
 from transcoder.handlers import GuardedHandlers, missing
+from transcoder.health_service import HealthService
 from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
 from transcoder.upstream.channel_options import FLOW
@@ -75,7 +76,7 @@ class GrpcListener:
         self._calls = _Calls(
             None if door is None else lambda path: missing(path, door, gateway.executor)
         )
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService(gateway.readiness, gateway.services)
         self._server = grpc.aio.server(
             gateway.executor, interceptors=[self._calls], options=options
         )
@@ -88,8 +89,7 @@ class GrpcListener:
         Raises:
             ConfigError: another process listens there since the address was claimed.
         """
-        for service in self._gateway.services:
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.open()
         endpoints = self._claim.endpoints
         # gRPC makes a socket of its own, and the claim refuses a port to everybody else's.
         self._claim.release()
@@ -104,6 +104,11 @@ class GrpcListener:
             raise ConfigError(f"grpc: {self._claim.address} is in use{unless}") from error
         await self._server.start()
         self._end = asyncio.create_task(self._server.wait_for_termination())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the listener serves."""
+        return self._end is not None and not self._end.done()
 
     async def ended(self) -> None:
         """Wait until the listener no longer serves."""

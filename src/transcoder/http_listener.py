@@ -100,11 +100,16 @@ class HttpListener(uvicorn.Server):
             raise ConfigError(f"http: {self._claim.address} is in use") from error
         self._main = asyncio.create_task(self.main_loop())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the listener serves."""
+        if self._main is None or self._main.done():
+            return False
+        return all(server.is_serving() for server in self.servers)
+
     async def ended(self) -> None:
         """Wait until the listener no longer serves."""
-        while self._main and not self._main.done():
-            if not all(server.is_serving() for server in self.servers):
-                return
+        while self.is_open:  # noqa: ASYNC110  uvicorn's server has no event for its end
             await asyncio.sleep(0.25)
 
     async def on_tick(self, counter: int) -> bool:

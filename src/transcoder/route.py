@@ -17,8 +17,8 @@ class Route(Generic[T]):
     Args:
         method: as HTTP spells it, or "*" for any.
         template: the paths.
-        name: what it is listed by, such as the full name of an rpc; one word, `health`, `openapi`
-            or `docs`, if it is reserved.
+        name: what it is listed by, such as the full name of an rpc; one word, such as
+            `health`, `readiness` or `docs`, if it is reserved.
         endpoint: handed back with a match; the router does not look into it.
         reserved: a path of the gateway's own, such as its health, which no other route takes over.
     """
@@ -37,6 +37,11 @@ class Route(Generic[T]):
 HEALTH = "/healthz"
 """The path of a gateway's health, unless it is told another."""
 
+LIVENESS = "/livez"
+"""The path that tells whether a gateway lives, unless it is told another."""
+
+READINESS = "/readyz"
+"""The path that tells whether it is ready, unless it is told another."""
 
 OPENAPI = "/openapi"
 """The path of a gateway's OpenAPI document without its `.json`, unless it is told another."""
@@ -52,6 +57,24 @@ def health_route(path: str, endpoint: T) -> Route[T]:
         TemplateError: the path is none.
     """
     return _own(path, "health", endpoint)
+
+
+def liveness_route(path: str, endpoint: T) -> Route[T]:
+    """Return the route that tells whether a gateway lives.
+
+    Raises:
+        TemplateError: the path is none.
+    """
+    return _own(path, "liveness", endpoint)
+
+
+def readiness_route(path: str, endpoint: T) -> Route[T]:
+    """Return the route that tells whether it is ready.
+
+    Raises:
+        TemplateError: the path is none.
+    """
+    return _own(path, "readiness", endpoint)
 
 
 def openapi_routes(path: str, json: T, yaml: T) -> tuple[Route[T], ...]:

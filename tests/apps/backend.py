@@ -125,14 +125,15 @@ async def backend(
     credentials: grpc.ServerCredentials | None = None,
     *,
     options: Sequence[tuple[str, Any]] = (),
+    port: int = 0,
 ) -> AsyncIterator[str]:
     """Serve a servicer with grpc.aio alone; the target is the value."""
     server = grpc.aio.server(options=options)
     add_UserServiceServicer_to_server(users, server)
     if credentials is None:
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
     else:
-        port = server.add_secure_port("127.0.0.1:0", credentials)
+        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -15,8 +15,8 @@ def test_nothing_said() -> None:
 def test_all() -> None:
     """Options are joined by commas, whichever way they reached protoc."""
     said = (
-        "comments,conflicts=warn,docs=,health=/up,openapi=/api,profile=envoy,"
-        "service_config=a=b.yaml,unbound=true"
+        "comments,conflicts=warn,docs=,health=/up,liveness=/alive,openapi=/api,profile=envoy,"
+        "readiness=,service_config=a=b.yaml,unbound=true"
     )
 
     assert parse(said) == Options(
@@ -24,8 +24,10 @@ def test_all() -> None:
         conflicts="warn",
         docs=None,
         health="/up",
+        liveness="/alive",
         openapi="/api",
         profile=ENVOY,
+        readiness=None,
         service_config="a=b.yaml",
         unbound=True,
     )

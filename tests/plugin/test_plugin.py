@@ -180,7 +180,8 @@ def test_optional_fields_of_proto3(tmp_path: Path) -> None:
             "unbounded",
             (
                 "there is no option unbounded; did you mean unbound? There are comments, "
-                "conflicts, docs, health, openapi, profile, service_config, unbound"
+                "conflicts, docs, health, liveness, openapi, profile, readiness, "
+                "service_config, unbound"
             ),
         ),
         ("service_config=gone.yaml", "service_config=gone.yaml: No such file or directory"),

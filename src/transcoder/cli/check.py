@@ -16,6 +16,20 @@ from transcoder.cli.source import Loaded, Unreadable, source_options, told
     help="Where the gateway tells of its own health; '' for nowhere.",
 )
 @click.option(
+    "--liveness",
+    metavar="PATH",
+    default="/livez",
+    show_default=True,
+    help="Where it tells whether it lives; '' for nowhere.",
+)
+@click.option(
+    "--readiness",
+    metavar="PATH",
+    default="/readyz",
+    show_default=True,
+    help="Where it tells whether it is ready; '' for nowhere.",
+)
+@click.option(
     "--openapi",
     metavar="PATH",
     default="/openapi",
@@ -30,7 +44,7 @@ from transcoder.cli.source import Loaded, Unreadable, source_options, told
     help="Where its page for people is; '' for nowhere.",
 )
 @source_options
-def check(loaded: Loaded, *, health: str, openapi: str, docs: str) -> None:
+def check(loaded: Loaded, **paths: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     One of --descriptor-set, --image, --module and --reflection says in which services. Each problem
@@ -54,9 +68,7 @@ def check(loaded: Loaded, *, health: str, openapi: str, docs: str) -> None:
             profile=loaded.profile,
             unbound=loaded.unbound,
             conflicts=loaded.conflicts,
-            health=health or None,
-            openapi=openapi or None,
-            docs=docs or None,
+            **{name: path or None for name, path in paths.items()},
         )
     for problem in problems:
         note = "" if problem.fatal else "note: "

@@ -89,6 +89,8 @@ class _Work:
             unbound=options.unbound,
             conflicts=options.conflicts,
             health=options.health,
+            liveness=options.liveness,
+            readiness=options.readiness,
             openapi=options.openapi,
             docs=options.docs,
         )

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from transcoder.errors import ConfigError
 from transcoder.profile import GOOGLE, PROFILES, Profile
-from transcoder.route import DOCS, HEALTH, OPENAPI
+from transcoder.route import DOCS, HEALTH, LIVENESS, OPENAPI, READINESS
 from transcoder.values import suggestion
 
 KNOWN: Final[Mapping[str, str]] = {
@@ -16,11 +16,15 @@ KNOWN: Final[Mapping[str, str]] = {
     "conflicts": "refuse or warn: whether a route that never answers is an error",
     "docs": "the path of the gateway's page for people; nothing for none",
     "health": "the path of the gateway's health; nothing for none",
+    "liveness": "the path that tells whether the gateway lives; nothing for none",
     "openapi": "that of its OpenAPI document, without .json; nothing for none",
     "profile": f"the system to behave like: {', '.join(PROFILES)}",
+    "readiness": "the path that tells whether it is ready; nothing for none",
     "service_config": "a file with rules in place of options, the YAML of google.api.Service",
     "unbound": "methods without a rule have the route POST /package.Service/Method",
 }
+
+_PATHS: Final = {"docs", "health", "liveness", "openapi", "readiness"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,8 @@ class Options:
 
     Args:
         comments: whether the comments of each proto are written beside its modules.
-        conflicts, health, profile, unbound: as `Gateway` takes them.
+        conflicts, profile, unbound: as `Gateway` takes them.
+        health, liveness, readiness: as `Health` does, `health` as its `path`.
         docs, openapi: as `OpenApi` does, its `docs` and `path`; None where the gateway has none.
         service_config: the file of a service configuration, whose rules `Gateway(rules=...)` has.
     """
@@ -38,8 +43,10 @@ class Options:
     conflicts: Literal["refuse", "warn"] = "refuse"
     docs: str | None = DOCS
     health: str | None = HEALTH
+    liveness: str | None = LIVENESS
     openapi: str | None = OPENAPI
     profile: Profile = GOOGLE
+    readiness: str | None = READINESS
     service_config: str = ""
     unbound: bool = False
 
@@ -60,7 +67,8 @@ def parse(parameter: str) -> Options:
     Traceback (most recent call last):
     ...
     transcoder.errors.ConfigError: there is no option conflict; did you mean conflicts? \
-There are comments, conflicts, docs, health, openapi, profile, service_config, unbound
+There are comments, conflicts, docs, health, liveness, openapi, profile, readiness, \
+service_config, unbound
     """
     said: dict[str, Any] = {}
     for part in filter(None, parameter.split(",")):
@@ -89,7 +97,7 @@ def _value(name: str, value: str | None) -> Any:
         return _chosen(name, value, PROFILES)
     if name == "service_config" and not value:
         raise ConfigError("option service_config needs the name of a file")
-    return (value or None) if name in {"docs", "health", "openapi"} else value
+    return (value or None) if name in _PATHS else value
 
 
 def _chosen(name: str, value: str, choices: Mapping[str, Any]) -> Any:

@@ -19,6 +19,8 @@ from transcoder.path_template import PathTemplate
 from transcoder.policies.policy import (
     Answered,
     Authenticator,
+    Check,
+    Checking,
     Denied,
     Methods,
     Now,
@@ -89,6 +91,17 @@ class Chain:
     def __bool__(self) -> bool:
         """Say whether there is anything to do."""
         return bool(self.policies or self._observers or self._auditors)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What readiness is to ask for."""
+        found: list[Check] = []
+        for each in self._all:
+            if isinstance(each, Check):
+                found.append(each)
+            if isinstance(each, Checking):
+                found += each.checks
+        return tuple(found)
 
     @property
     def writes(self) -> frozenset[str]:

@@ -9,7 +9,8 @@ meets it twice.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -150,7 +151,10 @@ class Selective(Protocol):
 
 @runtime_checkable
 class Check(Protocol):
-    """Something without which calls had better go elsewhere; readiness asks for it."""
+    """Something without which calls had better go elsewhere; readiness asks for it.
+
+    One with an attribute `vital` that is False tells of what calls can live with.
+    """
 
     @property
     def name(self) -> str:
@@ -160,6 +164,35 @@ class Check(Protocol):
     async def check(self) -> str:
         """Return what is amiss, for the operator; empty while all is well."""
         ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A policy that holds what readiness is to ask for."""
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        """What it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A check by what it asks.
+
+    Args:
+        name: what readiness calls it.
+        ask: returns what is amiss; empty while all is well.
+        vital: whether calls had better go elsewhere then.
+    """
+
+    name: str
+    ask: Callable[[], Awaitable[str]]
+    vital: bool = True
+
+    async def check(self) -> str:
+        """Return what is amiss; see `Check`."""
+        return await self.ask()
 
 
 @runtime_checkable

@@ -20,8 +20,8 @@ from typing import Final, TypeAlias
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
 from transcoder.policies.gcra import Gcra
-from transcoder.policies.policy import Denied, Now, Stage, check_texts
-from transcoder.policies.rates import Closing, Limiter, Rate, Taken
+from transcoder.policies.policy import Check, Denied, Named, Now, Stage, check_texts
+from transcoder.policies.rates import Closing, Limiter, Rate, Stored, Taken
 from transcoder.status import Code
 
 Key: TypeAlias = Callable[[CallDetails], str]
@@ -81,6 +81,14 @@ class RateLimit:
         self._limiter: Limiter = Gcra(self.rate) if limiter is None else limiter
         told = f'"{name}";q={self.rate.limit};w={math.ceil(self.rate.per)}'
         self._policy = b"ratelimit-policy", told.encode()
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        """What the limiter counts in, if that may fail; see `Checking`."""
+        limiter = self._limiter
+        if not isinstance(limiter, Stored):
+            return ()
+        return (Named(f"{self.name}-store", limiter.check, vital=limiter.vital),)
 
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Count a call, or refuse it."""

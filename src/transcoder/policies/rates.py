@@ -93,3 +93,17 @@ class Closing(Protocol):
     async def close(self) -> None:
         """Close them."""
         ...
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A limiter that counts in a store which may fail."""
+
+    @property
+    def vital(self) -> bool:
+        """Whether calls are refused while it does."""
+        ...
+
+    async def check(self) -> str:
+        """Return what is amiss with it; empty while all is well."""
+        ...

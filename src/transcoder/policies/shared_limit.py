@@ -88,7 +88,8 @@ class SharedLimiter:
         self._pool = _pool(url, connections, patience)
         client: Any = "valkey" if url.startswith("valkey") else "redispy"
         options: Any = {"implementation": client, "connection_pool": self._pool}
-        self._strategy = _STRATEGIES[window](RedisStorage(f"async+{url}", **options))
+        self._storage = RedisStorage(f"async+{url}", **options)
+        self._strategy = _STRATEGIES[window](self._storage)
         self._patience = patience
         self._closed = when_down == "closed"
         self._alone = Gcra(self.rate)
@@ -116,6 +117,15 @@ class SharedLimiter:
                 _log.warning("the store of the rate limits does not answer: %s", kind)
             self._until = after + PAUSE
             return self._without(key, now)
+
+    @property
+    def vital(self) -> bool:
+        """Whether calls are refused while the store does not answer."""
+        return self._closed
+
+    async def check(self) -> str:
+        """Return whether the store answers; see `Check`."""
+        return "" if await self._storage.check() else "the store does not answer"
 
     async def close(self) -> None:
         """Close the connections to the store."""

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -39,6 +39,10 @@ from transcoder.upstream.tls import Tls
 from transcoder.wire import is_heavy, parse
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
+
+_READY: Final = grpc.ChannelConnectivity.READY
+_CONNECTING: Final = {grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING}
+_LOOK: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -114,6 +118,12 @@ class Channel(LazyChannel):
             reply = GetMessageClass(rpc.output_type)
             config = self._config.of(path)
             self._methods[path] = _Method(path, reply, config)
+
+    async def check(self) -> str:
+        """Return why the backend cannot be reached, once that is known; see `Reachable`."""
+        while (state := self.get_state(try_to_connect=True)) in _CONNECTING:  # noqa: ASYNC110  readiness gives such a wait up, and gRPC's own is not made for that
+            await asyncio.sleep(_LOOK)
+        return "" if state is _READY else f"{self.target} cannot be reached"
 
     async def unary(self, call: Call, request: Request | RawRequest) -> Any:
         """Return the backend's reply; see `Upstream`."""

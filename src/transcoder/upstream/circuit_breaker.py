@@ -20,7 +20,7 @@ from transcoder.status import Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
 from transcoder.upstream.failures import UNAVAILABLE
-from transcoder.upstream.proxy import Remote
+from transcoder.upstream.proxy import Reachable, Remote
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +72,12 @@ class CircuitBreaker:
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service; see `Remote`."""
         self._upstream.add(service)
+
+    async def check(self) -> str:
+        """Return why the backend cannot be reached; see `Reachable`."""
+        # Not of the breaker: one that is open closes by calls, which would then go elsewhere.
+        upstream = self._upstream
+        return await upstream.check() if isinstance(upstream, Reachable) else ""
 
     async def close(self) -> None:
         """Let go of the backend."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -30,6 +30,15 @@ class Remote(Upstream, Protocol):
 
     async def close(self) -> None:
         """Cancel what is called, and let go of the backend."""
+        ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """An upstream that knows whether its backend can be reached."""
+
+    async def check(self) -> str:
+        """Return why it cannot; empty where it can."""
         ...
 
 
