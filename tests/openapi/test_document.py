@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import google.api
@@ -74,6 +77,32 @@ def test_the_same_routes_make_the_same_document() -> None:
     first, second = (to_json(document(Transcoder([USERS]))) for _ in range(2))
 
     assert first == second
+
+
+def test_every_process_makes_the_same_document() -> None:
+    """Sets and hashes, which differ between processes, have no say in a document."""
+    program = (
+        "import sys; from compiled import pool; from transcoder import Transcoder;"
+        "from transcoder.openapi import document, to_json; protos = pool();"
+        f"names = {OURS};"
+        "files = [protos.FindFileByName(f'{name}.proto') for name in names];"
+        "services = [each for file in files for each in file.services_by_name.values()];"
+        "made = document(Transcoder(services, unbound=True, conflicts='warn'));"
+        "sys.stdout.buffer.write(to_json(made))"
+    )
+    apps = Path(__file__).parent.parent / "apps"
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(apps)},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    (only,) = made
+    assert len(json.loads(only)["paths"]) == 30
 
 
 def test_yaml_says_what_json_says() -> None:

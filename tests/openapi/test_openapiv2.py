@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from described import GET, described, method, request_schema
+from transcoder.openapi import Serving
 
 OPTION = "(grpc.gateway.protoc_gen_openapiv2.options.openapiv2_%s)"
 ASK = "message Ask { string id = 1; }"
@@ -10,8 +13,10 @@ ASK = "message Ask { string id = 1; }"
 
 def operation(said: str, **options: Any) -> dict[str, Any]:
     """Return an operation of which an annotation says something."""
-    text = ASK + method(GET, options=f"option {OPTION % 'operation'} = {{{said}}};", **options)
-    found: dict[str, Any] = described(text)["paths"]["/v1/asks"]["get"]
+    reply = options.pop("reply", "Ask")
+    said = f"option {OPTION % 'operation'} = {{{said}}};"
+    text = ASK + method(GET, options=said, reply=reply)
+    found: dict[str, Any] = described(text, **options)["paths"]["/v1/asks"]["get"]
     return found
 
 
@@ -79,6 +84,95 @@ def test_an_operation_is_described() -> None:
     assert found["responses"]["200"]["description"] == "Fine."
     assert found["responses"]["404"]["description"] == "Not there."
     assert found["x-a"]
+
+
+def test_a_status_of_success_has_the_body_of_the_answer() -> None:
+    """A servicer may choose the status; a status that is described has the same body as 200."""
+    found = operation(
+        'responses: {key: "201" value: {description: "Made." '
+        'headers: {key: "Location" value: {description: "Where." type: "string" format: "uri"}} '
+        'examples: {key: "application/json" value: "{\\"id\\": \\"1\\"}"} '
+        'extensions: {key: "x-a" value {bool_value: true}}}}'
+    )["responses"]
+    made = found["201"]
+
+    assert made["description"] == "Made."
+    assert made["headers"] == {
+        "Location": {"description": "Where.", "schema": {"type": "string", "format": "uri"}}
+    }
+    assert made["content"]["application/json"]["example"] == {"id": "1"}
+    assert made["content"].keys() == found["200"]["content"].keys()
+    assert made["x-a"]
+
+
+def test_an_error_keeps_the_body_that_it_has() -> None:
+    """What is said of an error joins what the gateway answers; its body is none of the proto's."""
+    found = operation(
+        'responses: {key: "429" value: {description: "Slowly." '
+        'schema: {json_schema: {ref: ".api.v1.Ask"}} '
+        'headers: {key: "X-Rate" value: {type: "integer" default: "7"}}}}'
+    )["responses"]["429"]
+
+    assert found["description"] == "Slowly."
+    assert sorted(found["headers"]) == ["X-Rate", "X-Request-Id"]
+    assert found["headers"]["X-Rate"]["schema"] == {"type": "integer", "default": 7}
+    assert found["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/Error-Status"
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ('ref: ".api.v1.Ask"', {"$ref": "#/components/schemas/api.v1.Ask"}),
+        ("type: STRING max_length: 7", {"maxLength": 7, "type": "string"}),
+        ("type: [STRING, NULL]", {"type": ["string", "null"]}),
+        ('ref: ".api.v1.Nothing"', None),
+    ],
+)
+def test_an_application_says_what_its_errors_are(schema: str, expected: Any) -> None:
+    """Where the application makes the bodies of errors, the proto may say of what."""
+    found = operation(
+        f'responses: {{key: "409" value: {{schema: {{json_schema: {{{schema}}}}}}}}}',
+        serving=Serving(own_errors=True),
+    )["responses"]["409"]
+
+    assert found.get("content") == (
+        None if expected is None else {"application/json": {"schema": expected}}
+    )
+
+
+def test_answers_of_a_whole_file() -> None:
+    """What a file says of answers is said of each operation that does not say it itself."""
+    whole = """responses: {key: "418" value: {description: "A pot."}}
+      responses: {key: "200" value: {description: "All went well."}}
+      tags: {name: "Asks" description: "Said of the file."} tags: {name: "more"}"""
+    own = 'responses: {key: "200" value: {description: "Fine."}}'
+    said = method(GET, options=f"option {OPTION % 'operation'} = {{{own}}};")
+    made = described(f"option {OPTION % 'swagger'} = {{{whole}}};{ASK}{said}")
+    found = made["paths"]["/v1/asks"]["get"]["responses"]
+
+    assert (found["200"]["description"], found["418"]["description"]) == ("Fine.", "A pot.")
+    assert made["tags"] == [{"name": "Asks", "description": "Said of the file."}, {"name": "more"}]
+
+
+def test_headers_of_a_request() -> None:
+    """Headers that a method says it reads are parameters."""
+    found = operation(
+        'parameters: {headers: {name: "X-Ask" type: INTEGER required: true description: "How."} '
+        'headers: {name: "X-More"}}'
+    )["parameters"]
+
+    assert found[-2:] == [
+        {
+            "name": "X-Ask",
+            "in": "header",
+            "required": True,
+            "description": "How.",
+            "schema": {"type": "integer"},
+        },
+        {"name": "X-More", "in": "header", "schema": {"type": "string"}},
+    ]
 
 
 def test_raw_bytes_are_of_the_types_that_are_named() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from transcoder.fields import FieldPath
 from transcoder.framing import DELIMITED, EVENTS, NDJSON
 from transcoder.marshaler import JSON, PROTOBUF
+from transcoder.openapi.openapiv2 import own_schema
 from transcoder.openapi.scalars import Schema, View
 from transcoder.openapi.schemas import Schemas
 from transcoder.problem import PROBLEM
@@ -228,6 +229,16 @@ class Bodies:
                 PROBLEM: {"schema": {"$ref": f"#/components/schemas/{PROBLEM_DETAILS}"}},
             },
         }
+
+    def own_error(self, rpc: MethodDescriptor, said: Mapping[str, Any]) -> Schema:
+        """Return what an annotation says of the body of an application's own error, if it does."""
+        name, schema = own_schema(said)
+        try:
+            message = rpc.containing_service.file.pool.FindMessageTypeByName(name)
+        except KeyError:
+            return {"content": {JSON: {"schema": schema}}} if schema else {}
+        shown = self._schemas.of_message(message, View.ANSWER)
+        return {"content": {JSON: {"schema": {**shown, **schema}}}}
 
 
 _VALUES = "The messages, as one array or as one JSON value after another."

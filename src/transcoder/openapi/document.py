@@ -237,7 +237,10 @@ class _Head:
             described = {"description": comment} if comment else {}
             annotated = self._schemas.annotations.tag(service)
             found[name] = {"name": name, **described, **annotated}
-        return list(found.values())
+        for tag in (tag for file in self._files for tag in self._schemas.annotations.tags(file)):
+            name = tag.get("name", "")
+            found[name] = {**found.get(name, {}), **tag}
+        return [tag for name, tag in found.items() if name]
 
     def security_schemes(self) -> Schema:
         return {

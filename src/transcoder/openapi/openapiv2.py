@@ -1,7 +1,8 @@
 """What the options of grpc-gateway's `openapiv2` annotations say, in the terms of OpenAPI 3.1.
 
-Their types come from the pool of the proto that uses them. What the gateway itself decides (paths,
-parameters, the types of fields) is not asked for; responses, headers and bodies of errors neither.
+Their types come from the pool of the proto that uses them. What the gateway itself decides is not
+asked for: paths, the parameters that are fields and their types, the bodies of answers. That of an
+error is, where the application makes it.
 """
 
 from __future__ import annotations
@@ -76,10 +77,7 @@ class Annotations:
 
     def tag(self, service: Any) -> Schema:
         """Return the Tag Object of a service."""
-        said = self._said(service, "Tag")
-        return {
-            name: said[name] for name in ("name", "description", "externalDocs") if name in said
-        }
+        return _tag(self._said(service, "Tag"))
 
     def operation(self, rpc: Any) -> Schema:
         """Return what a method says of its operation."""
@@ -95,10 +93,27 @@ class Annotations:
         said = self._said(rpc, "Operation")
         return said.get("consumes", []), said.get("produces", [])
 
-    def responses(self, rpc: Any) -> dict[str, str]:
-        """Return the descriptions of a method's answers, by status."""
-        said = self._said(rpc, "Operation").get("responses", {})
-        return {status: each.get("description", "") for status, each in sorted(said.items())}
+    def headers(self, rpc: Any) -> list[Schema]:
+        """Return the Parameter Objects of the headers that a method says it reads."""
+        said = self._said(rpc, "Operation").get("parameters", {}).get("headers", [])
+        return [_header_parameter(each) for each in said]
+
+    def responses(self, rpc: Any) -> dict[str, Mapping[str, Any]]:
+        """Return what a method and its file say of answers, by status; see `responding`."""
+        file = rpc.containing_service.file
+        said = {
+            **self._said(file, "Swagger").get("responses", {}),
+            **self._said(rpc, "Operation").get("responses", {}),
+        }
+        return {
+            status: said[status]
+            for status in sorted(said)
+            if status == "default" or (status.isdigit() and len(status) == 3)
+        }
+
+    def tags(self, file: Any) -> list[Schema]:
+        """Return the Tag Objects that a file has beside those of its services."""
+        return [_tag(each) for each in self._said(file, "Swagger").get("tags", [])]
 
     def schema(self, message: Any) -> Schema:
         """Return the keywords of a message; `required` has the names of its fields."""
@@ -127,22 +142,71 @@ class Annotations:
 
     def _said(self, descriptor: Any, kind: str) -> Mapping[str, Any]:
         found = self._options.message(descriptor, _OPTION, f"{_PACKAGE}.{kind}")
-        return {} if found is None else _numbers(MessageToDict(found))
+        return {} if found is None else MessageToDict(found)
+
+
+def responding(response: Schema, said: Mapping[str, Any]) -> Schema:
+    """Return a Response Object with what an annotation says of it.
+
+    Args:
+        response: as the gateway answers.
+        said: one of `Annotations.responses`.
+    """
+    found = {**response, **({"description": said["description"]} if "description" in said else {})}
+    headers = {name: _header(said["headers"][name]) for name in sorted(said.get("headers", {}))}
+    if headers:
+        found["headers"] = {**headers, **found.get("headers", {})}
+    content = dict(found.get("content", {}))
+    for name, text in sorted(said.get("examples", {}).items()):
+        if name in content:
+            content[name] = {**content[name], "example": _json(text)}
+    return {**found, **({"content": content} if content else {}), **_extensions(said)}
+
+
+def own_schema(said: Mapping[str, Any]) -> tuple[str, Schema]:
+    """Return the name of the message that an annotated answer is, and the keywords beside it.
+
+    Args:
+        said: one of `Annotations.responses`.
+    """
+    schema = said.get("schema", {}).get("jsonSchema", {})
+    kinds = [kind.lower() for kind in schema.get("type", [])]
+    found = _keywords(schema)
+    if kinds:
+        found["type"] = kinds[0] if len(kinds) == 1 else kinds
+    return str(schema.get("ref", "")).lstrip("."), found
+
+
+def _tag(said: Mapping[str, Any]) -> Schema:
+    names = ("name", "description", "externalDocs")
+    return {**{name: said[name] for name in names if name in said}, **_extensions(said)}
+
+
+def _header(said: Mapping[str, Any]) -> Schema:
+    schema = {name: said[name] for name in ("type", "format", "pattern") if name in said}
+    if "default" in said:
+        schema["default"] = _json(said["default"])
+    described = {"description": said["description"]} if "description" in said else {}
+    return {**described, "schema": schema or {"type": "string"}}
+
+
+def _header_parameter(said: Mapping[str, Any]) -> Schema:
+    kind = str(said.get("type", "STRING")).lower()
+    found = _header({**said, "type": kind if kind != "unknown" else "string"})
+    required = {"required": True} if said.get("required") else {}
+    return {"name": said.get("name", ""), "in": "header", **required, **found}
 
 
 _LONG = {"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties"}
 
 
-def _numbers(said: Any) -> dict[str, Any]:
-    """Return the tree with numbers for those that protobuf's JSON has as strings."""
-    return {
-        name: _numbers(value) if name == "jsonSchema" else int(value) if name in _LONG else value
-        for name, value in said.items()
-    }
-
-
 def _keywords(said: Mapping[str, Any]) -> Schema:
-    found = {name: said[name] for name in _KEYWORDS if said.get(name)}
+    # Protobuf's JSON has long numbers as texts.
+    found: Schema = {
+        name: int(said[name]) if name in _LONG else said[name]
+        for name in _KEYWORDS
+        if said.get(name)
+    }
     for bound in ("maximum", "minimum"):
         exclusive = f"exclusive{bound.capitalize()}"
         if bound in said:

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from transcoder.http_rule import Binding
 from transcoder.openapi.bodies import Bodies, Serving
+from transcoder.openapi.openapiv2 import responding
 from transcoder.openapi.parameters import Parameters
 from transcoder.openapi.paths import PathParameter
 from transcoder.openapi.refusals import Refusals
@@ -73,6 +74,7 @@ class Operations:
         if options.is_deprecated(rpc) or options.is_deprecated(rpc.containing_service):
             found["deprecated"] = True
         parameters = self._parameters.of(endpoint, path)
+        parameters += self._schemas.annotations.headers(rpc)
         if parameters:
             found["parameters"] = parameters
         body = self._bodies.request(endpoint)
@@ -112,14 +114,15 @@ class Operations:
         ]
 
     def _responses(self, endpoint: Endpoint, body: Schema | None, *, has_input: bool) -> Schema:
-        answer = self._bodies.answer(endpoint)
-        described = self._schemas.annotations.responses(endpoint.binding.rpc)
-        answer["description"] = described.pop("200", "") or answer["description"]
-        found: Schema = {"200": answer}
+        found: Schema = {"200": self._bodies.answer(endpoint)}
         found |= self._refusals.of(endpoint, body, has_input=has_input)
-        for status, description in described.items():
-            if status.isdigit() or status == "default":
-                found[status] = self._refusals.described(endpoint, description)
+        annotated = self._schemas.annotations.responses(endpoint.binding.rpc)
+        for status, said in annotated.items():
+            if status.startswith("2"):
+                # A servicer may choose the status; the body is the same.
+                found[status] = responding(self._bodies.answer(endpoint), said)
+            else:
+                found[status] = self._refusals.described(endpoint, said)
         return {status: found[status] for status in sorted(found)}
 
 

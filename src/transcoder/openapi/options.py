@@ -6,6 +6,7 @@ an extension was known, or in a pool of its own, keeps it as unknown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -184,6 +185,37 @@ class Options:
                 field = fields[index]
                 found.setdefault(field.field_number, []).append(field.data)
         return found
+
+
+_FORM_PART = re.compile(r"\{[^}=]*(?P<deep>=\*\*)?[^}]*\}")
+
+
+def form_example(form: str) -> str:
+    """Return a name of a resource's form.
+
+    >>> form_example("shelves/{shelf}/books/{book}")
+    'shelves/1/books/1'
+    """
+    return _FORM_PART.sub("1", form)
+
+
+def forms_pattern(forms: Sequence[str]) -> str:
+    """Return the regular expression of resource names of some forms.
+
+    >>> forms_pattern(["shelves/{shelf}/books/{book}"])
+    '^shelves/[^/]+/books/[^/]+$'
+    """
+    if "*" in forms:
+        return ""
+    texts = []
+    for form in forms:
+        literals = _FORM_PART.split(form)[::2]
+        parts = [".+" if found["deep"] else "[^/]+" for found in _FORM_PART.finditer(form)]
+        escaped = [re.sub(r"([.+*?()|\[\]^$\\])", r"\\\1", literal) for literal in literals]
+        texts.append(
+            "".join(text for pair in zip(escaped, [*parts, ""], strict=False) for text in pair)
+        )
+    return f"^{texts[0]}$" if len(texts) == 1 else f"^(?:{'|'.join(texts)})$"
 
 
 def _full_name(descriptor: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf.descriptor import MethodDescriptor
 
 from transcoder.openapi.bodies import Bodies, Serving
+from transcoder.openapi.openapiv2 import responding
 from transcoder.openapi.scalars import Schema
 from transcoder.profile import Profile
 from transcoder.security import Security
@@ -89,9 +91,12 @@ class Refusals:
             found["504"] = self._deadline(endpoint, line=line)
         return {**found, "default": self._named("Error", line=line)}
 
-    def described(self, endpoint: Endpoint, description: str) -> Schema:
+    def described(self, endpoint: Endpoint, said: Mapping[str, Any]) -> Schema:
         """Return the Response Object of an error that the proto describes."""
-        return self._made(description, line=self._is_line(endpoint))
+        made = self._made(_TEXTS["Error"], line=self._is_line(endpoint))
+        if self._serving.own_errors:
+            made |= self._bodies.own_error(endpoint.binding.rpc, said)
+        return responding(made, said)
 
     def _is_line(self, endpoint: Endpoint) -> bool:
         return endpoint.framings is not None and self._profile.stream == "result-lines"

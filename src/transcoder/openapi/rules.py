@@ -122,8 +122,8 @@ def _of_string(said: dict[str, Any]) -> Schema:
     found = _renamed(said, _LENGTHS)
     if "len" in said:
         found |= {"minLength": said["len"], "maxLength": said["len"]}
-    for name in _FORMATS.keys() & {name for name, value in said.items() if value}:
-        found["format"] = _FORMATS[name]
+    forms = [form for name, form in _FORMATS.items() if said.get(name)]
+    found |= {"format": forms[0]} if forms else {}
     pattern = said.get("pattern", "")
     if not pattern:
         start, end = re.escape(said.get("prefix", "")), re.escape(said.get("suffix", ""))

@@ -22,7 +22,7 @@ from transcoder.fields import is_map
 from transcoder.openapi.components import Components
 from transcoder.openapi.examples import fits_text
 from transcoder.openapi.openapiv2 import Annotations
-from transcoder.openapi.options import Options
+from transcoder.openapi.options import Options, form_example, forms_pattern
 from transcoder.openapi.rules import Rules
 from transcoder.openapi.scalars import Schema, View, is_wrapper, key_names, scalar, well_known
 from transcoder.protojson.enums import json_names
@@ -30,7 +30,6 @@ from transcoder.protojson.enums import json_names
 Path = tuple[str, ...]
 _EXAMPLE = re.compile(r"(?:for example|for instance|e\.g\.|such as),?\s+`([^`]+)`")
 _NULL = "google.protobuf.NullValue"
-_PATTERN_PART = re.compile(r"\{[^}=]*(?P<deep>=\*\*)?[^}]*\}")
 
 
 class Schemas:
@@ -145,8 +144,8 @@ class Schemas:
         found = self._filled(field, view) | self.rules.keywords(field)
         forms = self.options.patterns(field) if self.options.reference(field).type else ()
         if forms and "pattern" not in found and not field.is_repeated:
-            found["pattern"] = _pattern(forms)
-            found["examples"] = [_PATTERN_PART.sub("1", forms[0])]
+            found["pattern"] = forms_pattern(forms)
+            found["examples"] = [form_example(forms[0])]
         return found
 
     def _filled(self, field: FieldDescriptor, view: View) -> Schema:
@@ -301,22 +300,3 @@ def _default(field: FieldDescriptor) -> Any:
         return None
     is_long = field.cpp_type in {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
     return str(value) if is_long else value
-
-
-def _pattern(forms: Sequence[str]) -> str:
-    """Return the regular expression of resource names of some forms.
-
-    >>> _pattern(["shelves/{shelf}/books/{book}"])
-    '^shelves/[^/]+/books/[^/]+$'
-    """
-    if "*" in forms:
-        return ""
-    texts = []
-    for form in forms:
-        literals = _PATTERN_PART.split(form)[::2]
-        parts = [".+" if found["deep"] else "[^/]+" for found in _PATTERN_PART.finditer(form)]
-        escaped = [re.sub(r"([.+*?()|\[\]^$\\])", r"\\\1", literal) for literal in literals]
-        texts.append(
-            "".join(text for pair in zip(escaped, [*parts, ""], strict=False) for text in pair)
-        )
-    return f"^{texts[0]}$" if len(texts) == 1 else f"^(?:{'|'.join(texts)})$"
