@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from described import answer_schema, request_schema
+from described import POST, answer_schema, method, request_schema, transcoder_of, validator
+from transcoder import StatusError
+from transcoder.openapi import document
+from transcoder.validation import Validation
 
 RULES = "(buf.validate.field)"
 
@@ -78,6 +82,63 @@ def test_a_oneof_may_need_a_member() -> None:
     )
 
     assert found["oneOf"] == [{"required": ["a"]}, {"required": ["b"]}]
+
+
+ZERO = "ignore: IGNORE_IF_ZERO_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("declared", "taken", "refused"),
+    [
+        (f"string f = 1 [{RULES}.string = {{prefix: 'ab' suffix: 'bc'}}]", "abc", "ab"),
+        (f"string f = 1 [{RULES}.string = {{prefix: 'a-b.' suffix: 'c'}}]", "a-b.\nc", "a-bxc"),
+        (f"string f = 1 [{RULES}.string.suffix = '(c']", "x(c", "xc"),
+        (f"string f = 1 [{RULES}.string.min_len = 2]", "é🎉", "🎉"),
+        (f"string f = 1 [{RULES} = {{{ZERO} string: {{min_len: 2}}}}]", "", None),
+        (f"string f = 1 [{RULES} = {{{ZERO} string: {{pattern: '^[A-Z]{{2}}$'}}}}]", "", "A"),
+        (f"string f = 1 [{RULES} = {{{ZERO} string: {{in: ['a']}}}}]", "", "b"),
+        (f"string f = 1 [{RULES} = {{{ZERO} string: {{const: 'a'}}}}]", "", "b"),
+        (f"string f = 1 [{RULES} = {{{ZERO} string: {{not_in: ['', 'a']}}}}]", "", "a"),
+        (f"int32 f = 1 [{RULES} = {{{ZERO} int32: {{gte: 3 lte: 5}}}}]", 0, 6),
+        (f"sint32 f = 1 [{RULES} = {{{ZERO} sint32: {{lt: 0}}}}]", 0, None),
+        (f"double f = 1 [{RULES} = {{{ZERO} double: {{gt: 0 lt: 5}}}}]", 0, 6),
+        (f"bool f = 1 [{RULES} = {{{ZERO} bool: {{const: true}}}}]", False, None),
+        (f"repeated string f = 1 [{RULES} = {{{ZERO} repeated: {{min_items: 2}}}}]", [], None),
+        (f"map<string, bool> f = 1 [{RULES} = {{{ZERO} map: {{min_pairs: 2}}}}]", {}, None),
+        (f"Color f = 1 [{RULES} = {{{ZERO} enum: {{in: [1]}}}}]", "COLOR_UNSPECIFIED", "BLUE"),
+        (f"Color f = 1 [{RULES}.enum.in = 1]", "RED", "BLUE"),
+        # Two names of one value.
+        (f"Color f = 1 [{RULES}.enum.in = 1]", "CRIMSON", "BLUE"),
+        (f"Color f = 1 [{RULES}.enum.not_in = 2]", "RED", "BLUE"),
+    ],
+)  # fmt: skip
+def test_schemas_are_never_stricter_than_rules(declared: str, taken: Any, refused: Any) -> None:
+    """What the rules let pass, the schema does, too; and what it refuses, so do they."""
+    text = (
+        "enum Color { option allow_alias = true;"
+        "COLOR_UNSPECIFIED = 0; RED = 1; CRIMSON = 1; BLUE = 2; }"
+        f"message Ask {{ {declared}; }} {method(POST)}"
+    )
+    transcoder = transcoder_of(text)
+    (service,) = {route.endpoint.binding.rpc.containing_service for route in transcoder.routes}
+    validation = Validation()
+    validation.add(service, transcoder.routes)
+    made = document(transcoder)
+    body = made["paths"]["/v1/asks"]["post"]["requestBody"]["content"]["application/json"]
+    schema = validator(made, body["schema"])
+
+    def passes(value: Any) -> tuple[bool, bool]:
+        data = {"f": value}
+        match = transcoder.match("POST", "/v1/asks")
+        message = transcoder.request(match, b"", json.dumps(data).encode())
+        try:
+            validation(message)
+        except StatusError:
+            return schema.is_valid(data), False
+        return schema.is_valid(data), True
+
+    assert passes(taken) == (True, True)
+    assert refused is None or passes(refused) == (False, False)
 
 
 def test_answers_are_not_held_to_rules() -> None:

@@ -26,6 +26,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from transcoder.comments import NO_COMMENTS, Comments
+from transcoder.openapi.scalars import literal
 
 _BEHAVIOR: int = field_behavior_pb2.field_behavior.number
 _RESOURCE: int = resource_pb2.resource.number
@@ -209,11 +210,10 @@ def forms_pattern(forms: Sequence[str]) -> str:
         return ""
     texts = []
     for form in forms:
-        literals = _FORM_PART.split(form)[::2]
+        literals = map(literal, _FORM_PART.split(form)[::2])
         parts = [".+" if found["deep"] else "[^/]+" for found in _FORM_PART.finditer(form)]
-        escaped = [re.sub(r"([.+*?()|\[\]^$\\])", r"\\\1", literal) for literal in literals]
         texts.append(
-            "".join(text for pair in zip(escaped, [*parts, ""], strict=False) for text in pair)
+            "".join(text for pair in zip(literals, [*parts, ""], strict=False) for text in pair)
         )
     return f"^{texts[0]}$" if len(texts) == 1 else f"^(?:{'|'.join(texts)})$"
 

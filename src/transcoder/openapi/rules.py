@@ -7,12 +7,14 @@ left out: a schema may be more open than the rules, never stricter.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
 from transcoder.openapi.options import Options
-from transcoder.openapi.scalars import Schema
+from transcoder.openapi.scalars import Schema, literal
+from transcoder.protojson.enums import json_names
 
 _OPTION = 1159
 _BOUNDS = {
@@ -82,11 +84,57 @@ class Rules:
     def keywords(self, field: FieldDescriptor) -> Schema:
         """Return what the rules of a field add to its schema."""
         rules = self.of(field)
-        return {} if rules is None else _keywords(rules, field.enum_type)
+        if rules is None:
+            return {}
+        found = _keywords(rules, field.enum_type)
+        return _open_to_zero(found, field) if _said(rules).get("ignore") == _IF_ZERO else found
 
 
+_IF_ZERO = 1
+"""`buf.validate.IGNORE_IF_ZERO_VALUE`."""
 _ALWAYS = 3
 """`buf.validate.IGNORE_ALWAYS`."""
+
+_REFUSES_ZERO: dict[str, Callable[[float], bool]] = {
+    "minLength": lambda limit: limit > 0,
+    "minItems": lambda limit: limit > 0,
+    "minProperties": lambda limit: limit > 0,
+    "minimum": lambda limit: limit > 0,
+    "exclusiveMinimum": lambda limit: limit >= 0,
+    "maximum": lambda limit: limit < 0,
+    "exclusiveMaximum": lambda limit: limit <= 0,
+}
+
+
+def _open_to_zero(found: Schema, field: FieldDescriptor) -> Schema:
+    """Return keywords without what refuses the value that a field has when it is not there."""
+    found = {
+        name: value
+        for name, value in found.items()
+        if name not in _REFUSES_ZERO or not _REFUSES_ZERO[name](value)
+    }
+    if "pattern" in found and not re.search(found["pattern"], ""):
+        found["pattern"] = f"^$|{found['pattern']}"
+    zeros = _zeros(field)
+    if "const" in found:
+        found["enum"] = [found.pop("const")]
+    if "enum" in found:
+        found["enum"] = list(dict.fromkeys([*found["enum"], *zeros]))
+    if "not" in found:
+        refused = [value for value in found.pop("not")["enum"] if value not in zeros]
+        found |= {"not": {"enum": refused}} if refused else {}
+    return found
+
+
+def _zeros(field: FieldDescriptor) -> list[Any]:
+    if field.is_repeated or field.message_type is not None:
+        return []
+    if field.enum_type is not None:
+        return _names(field.enum_type, [0])
+    return [{"bool": False, "string": ""}.get(_KINDS.get(field.type, ""), 0)]
+
+
+_KINDS = {FieldDescriptor.TYPE_BOOL: "bool", FieldDescriptor.TYPE_STRING: "string"}
 
 
 def _said(rules: Any) -> dict[str, Any]:
@@ -125,13 +173,19 @@ def _of_string(said: dict[str, Any]) -> Schema:
     forms = [form for name, form in _FORMATS.items() if said.get(name)]
     found |= {"format": forms[0]} if forms else {}
     pattern = said.get("pattern", "")
-    if not pattern:
-        start, end = re.escape(said.get("prefix", "")), re.escape(said.get("suffix", ""))
-        if start or end:
-            pattern = f"^{start}.*{end}$" if start and end else f"^{start}" if start else f"{end}$"
     if pattern and not _OF_ANOTHER_DIALECT.search(pattern):
         found["pattern"] = pattern
+    elif not pattern and ("prefix" in said or "suffix" in said):
+        found["pattern"] = _ends(said.get("prefix", ""), said.get("suffix", ""))
     return found | _choice(said)
+
+
+def _ends(prefix: str, suffix: str) -> str:
+    """Return the regular expression of texts that begin and end so; the two may overlap."""
+    start, end = literal(prefix), literal(suffix)
+    if not prefix or not suffix:
+        return f"^{start}" if prefix else f"{end}$"
+    return rf"^(?={start})[\s\S]*{end}$"
 
 
 def _of_number(said: dict[str, Any]) -> Schema:
@@ -150,13 +204,19 @@ def _choice(said: dict[str, Any]) -> Schema:
 
 
 def _of_enum(said: dict[str, Any], enum: EnumDescriptor) -> Schema:
-    def names(numbers: Any) -> list[str]:
-        return [value.name for value in enum.values if value.number in set(numbers)]
-
     if "const" in said:
-        return {"enum": names([said["const"]])}
-    found: Schema = {"enum": names(said["in"])} if "in" in said else {}
-    return found | ({"not": {"enum": names(said["not_in"])}} if "not_in" in said else {})
+        return {"enum": _names(enum, [said["const"]])}
+    found: Schema = {"enum": _names(enum, said["in"])} if "in" in said else {}
+    return found | ({"not": {"enum": _names(enum, said["not_in"])}} if "not_in" in said else {})
+
+
+def _names(enum: EnumDescriptor, numbers: Iterable[int]) -> list[str]:
+    """Return all names that requests may say some values of an enum by."""
+    wanted, printed = set(numbers), json_names(enum)
+    values = [value for value in enum.values if value.number in wanted]
+    return list(
+        dict.fromkeys(name for value in values for name in (printed[value.number], value.name))
+    )
 
 
 def _of_map(said: dict[str, Any]) -> Schema:

@@ -7,6 +7,7 @@ printed as `"NaN"`, and base64 is checked by whoever decodes it.
 from __future__ import annotations
 
 import enum
+import re
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -32,6 +33,7 @@ _LONG_UINT64: Final = r"^[0-9]{1,20}$"
 _LONG_DURATION: Final = r"^-?[0-9]{1,12}(?:\.[0-9]{1,9})?s$"
 _MASK_PATH = r"[a-z][a-zA-Z0-9]*(?:\.[a-z][a-zA-Z0-9]*)*"
 FIELD_MASK: Final = rf"^(?:{_MASK_PATH}(?:,{_MASK_PATH})*)?$"
+_SYNTAX = re.compile(r"[\^$\\.*+?()\[\]{}|]")
 _FLOAT_MAX = 3.4028234663852886e38
 
 _KINDS = {
@@ -128,6 +130,15 @@ def well_known(message: Descriptor, view: View) -> Schema | None:
     name = message.full_name
     kind = _WELL_KNOWN.get(name) or _WRAPPED.get(name)
     return None if kind is None else _schema(kind, view)
+
+
+def literal(text: str) -> str:
+    r"""Return the regular expression of a text, for ECMAScript: it escapes less than Python does.
+
+    >>> print(literal("a-b.c"))
+    a-b\.c
+    """
+    return _SYNTAX.sub(r"\\\g<0>", text)
 
 
 def is_wrapper(message: Descriptor) -> bool:
