@@ -17,7 +17,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from described import method, transcoder_of
+from described import check, method, transcoder_of
 from services.user.v1.user_service_pb2_grpc import (
     UserServiceServicer,
     add_UserServiceServicer_to_server,
@@ -212,6 +212,7 @@ def test_policies(keys: tuple[ApiKeys, str]) -> None:
     web = client(policies=[policy], public=["services.user.v1.UserService.GetUser", "/docs"])
     answered = web.get("/openapi.json", headers={"x-api-key": key})
     made = answered.json()
+    check(made)
 
     assert (web.get("/openapi.json").status_code, answered.status_code) == (401, 200)
     assert web.get("/docs").status_code == 200

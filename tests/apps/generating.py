@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from compiled import INCLUDE
@@ -12,11 +13,16 @@ from compiled import INCLUDE
 BIN = Path(sys.executable).parent
 
 
-def protoc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run protoc in a folder that has protos."""
+OURS = (sys.executable, "-m", "grpc_tools.protoc")
+
+
+def protoc(
+    folder: Path, *arguments: str, program: Sequence[str | Path] = OURS
+) -> subprocess.CompletedProcess[str]:
+    """Run protoc, that of grpc_tools or another one, in a folder that has protos."""
     includes = [f"--proto_path={each}" for each in (folder, *INCLUDE[1:])]
     return subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", *includes, *arguments],
+        [*program, *includes, *arguments],
         cwd=folder,
         env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,

@@ -72,6 +72,17 @@ def test_texts_of_requests(declared: str, fit: Any, unfit: Any) -> None:
     assert not checked.is_valid({"f": unfit})
 
 
+def test_names_are_those_of_json() -> None:
+    """Fields are called as JSON calls them, whatever the proto does, and paths and queries too."""
+    text = 'message Ask { string an_id = 1; string other = 2 [json_name = "An-Other"]; }'
+    made = described(text + method('{get: "/v1/{an_id}"}'))
+    parameters = made["paths"]["/v1/{anId}"]["get"]["parameters"]
+
+    assert list(request_schema(text)["properties"]) == ["anId", "An-Other"]
+    assert list(answer_schema(text)["properties"]) == ["anId", "An-Other"]
+    assert [each["name"] for each in parameters if "name" in each] == ["anId", "An-Other"]
+
+
 def test_an_answer_may_hold_numbers_that_json_has_not() -> None:
     """NaN and the infinities are strings in answers."""
     found = answer_schema("message Ask { double f = 1; }")

@@ -51,6 +51,22 @@ def test_golden(tmp_path: Path) -> None:
     assert written == (GOLDEN / "library_transcoder.py.txt").read_text()
 
 
+def test_another_protoc(tmp_path: Path) -> None:
+    """The protoc of a distribution, older or newer, runs the plugin as that of grpc_tools does."""
+    program = shutil.which("protoc")
+    if program is None:
+        reason = "protoc is not installed: on Debian, apt-get install protobuf-compiler"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    shutil.copy(GOLDEN / "library.proto", tmp_path)
+    done = protoc(tmp_path, "--transcoder_out=.", "library.proto", program=[program])
+
+    assert (done.returncode, done.stderr) == (0, "")
+    written = (tmp_path / "library_transcoder.py").read_text()
+    assert written == (GOLDEN / "library_transcoder.py.txt").read_text()
+
+
 def test_golden_is_formatted() -> None:
     """A formatter leaves the module as it is."""
     formatted = subprocess.run(
