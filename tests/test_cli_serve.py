@@ -135,6 +135,8 @@ def test_log_level(serve: Serve, level: str, shown: bool) -> None:  # noqa: FBT0
     _, errors = process.communicate(timeout=20)
 
     assert ("INFO transcoder.server: http on 127.0.0.1:" in errors) is shown
+    assert ("INFO transcoder.server: limits: " in errors) is shown
+    assert ("; body: 1048576 B, 240 B/s after 30 s; " in errors) is shown
 
 
 def test_help() -> None:

@@ -11,6 +11,7 @@ from transcoder.certificates import Certificates
 from transcoder.connection_limits import ConnectionLimits
 from transcoder.gateway import Gateway
 from transcoder.grpc_listener import GrpcListener
+from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.http_listener import HttpListener
 from transcoder.listeners import Claim, Listening
 from transcoder.server_tls import ServerTls
@@ -34,6 +35,23 @@ class Options:
     tls: ServerTls | None
     http_tls: ServerTls | None
     grpc_tls: ServerTls | None
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """What they bound, in words, by what it bounds."""
+        held = self.connections
+        each = f", {held.per_address} from one address" if held.per_address else ""
+        found = {
+            "HTTP connections": f"{held.total} at once{each}, {held.stall:g} s unread",
+            "idle HTTP connection": f"{self.keep_alive} s",
+            "head of a request": f"{HEADER_LIMIT} B, {HEADERS_LIMIT} headers, {held.head:g} s",
+            "gRPC message": f"{self.max_message} B",
+            "calls on a gRPC connection": f"{self.max_concurrent_streams} at once",
+        }
+        secured = self.http_tls or self.tls
+        if secured is not None:
+            found["TLS handshake"] = f"{secured.handshake_timeout:g} s"
+        return found
 
 
 class Doors:

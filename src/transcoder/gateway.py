@@ -48,6 +48,7 @@ from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
+from transcoder.limits import limits_of
 from transcoder.matching import Matching
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
@@ -239,6 +240,9 @@ class Gateway(Starlette):
         )
         answering = self._registry.upstream_of, calls, read
         self._rest = Rest(*answering, offload, Outbound(profile, matcher=outgoing))
+        self._limits = limits_of(
+            body=body_limit, pace=pace, timeouts=timeouts, streams=streams, threads=threads
+        )
         self._streaming = Streaming(*answering, self._rest, streams)
         self._sockets = Sockets(
             self._match,
@@ -321,6 +325,11 @@ class Gateway(Starlette):
     def streams(self) -> StreamLimits:
         """The limits of streams."""
         return self._streaming.limits
+
+    @property
+    def limits(self) -> Mapping[str, str]:
+        """What bounds requests, in words; what policies bound is told by their names."""
+        return {**self._limits, **self.chain.limits}
 
     def end_streams(self) -> None:
         """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""

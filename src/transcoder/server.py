@@ -30,6 +30,7 @@ from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.http_rule import undelivered
 from transcoder.lifespan import Lifespan
+from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.server_tls import ServerTls
 from transcoder.supervisor import Supervisor
@@ -166,7 +167,7 @@ class Server:
                 )
                 fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
                 try:
-                    alive = await self._keep_open(doors)
+                    alive = await self._keep_open(doors, gateway)
                 finally:
                     fresh.cancel()
         finally:
@@ -251,10 +252,11 @@ class Server:
             await starting
         return not self._stopping.is_set()
 
-    async def _keep_open(self, doors: Doors) -> bool:
+    async def _keep_open(self, doors: Doors, gateway: Gateway) -> bool:
         listening = await doors.open()
         try:
             _log.info("http on %s, grpc on %s", listening.http, listening.grpc)
+            _log.info("limits: %s", in_words({**self._options.limits, **gateway.limits}))
             if self._on_ready is not None:
                 self._on_ready(listening)
             dead = await self._until_stopped(doors)

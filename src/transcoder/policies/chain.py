@@ -22,6 +22,7 @@ from transcoder.policies.policy import (
     Check,
     Checking,
     Denied,
+    Limiting,
     Methods,
     Now,
     Policy,
@@ -108,6 +109,14 @@ class Chain:
         """The metadata keys that are for policies and observers to say, and for nobody else."""
         writers = (*self._observers, *self._all)
         return frozenset(key for each in writers if isinstance(each, Writer) for key in each.writes)
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """What the policies bound, in words, by their names."""
+        found = {each.name: each for each in self.policies}
+        for selectors, by_name in self._overrides:
+            found |= {f"{name} of {selectors}": each for name, each in by_name.items() if each}
+        return {name: each.limits for name, each in found.items() if isinstance(each, Limiting)}
 
     def security(self, methods: Methods) -> Security:
         """Return what clients must show for each method: one of the schemes that stand before it.

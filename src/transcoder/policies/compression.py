@@ -82,6 +82,11 @@ class Decompression:
         self._limit = limit
         self._ratio = ratio
 
+    @property
+    def limits(self) -> str:
+        """What it allows."""
+        return f"{self._limit} B, {self._ratio} times what came"
+
     def decide(self, call: CallDetails, now: Now) -> None:
         """Let every call pass."""
 

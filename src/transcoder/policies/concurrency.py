@@ -62,6 +62,12 @@ class ConcurrencyLimit:
         """Calls that wait."""
         return len(self._waiting)
 
+    @property
+    def limits(self) -> str:
+        """What it allows."""
+        waiting = f"{self._queue} more for {self._patience:g} s"
+        return f"{self._ceiling.limit} calls at once, {waiting}, {self._streams} streams"
+
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Let a call pass, have it wait, or refuse it."""
         if call.streams:

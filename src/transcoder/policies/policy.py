@@ -150,6 +150,16 @@ class Selective(Protocol):
 
 
 @runtime_checkable
+class Limiting(Protocol):
+    """A policy that bounds something, which a server tells when it starts."""
+
+    @property
+    def limits(self) -> str:
+        """How much, in a few words, as `256 calls at once`."""
+        ...
+
+
+@runtime_checkable
 class Check(Protocol):
     """Something without which calls had better go elsewhere; readiness asks for it.
 

@@ -76,6 +76,7 @@ class RateLimit:
         if not _NAME.fullmatch(name):
             raise ConfigError(f"{name!r} is no name of a policy: a-z, 0-9 and - are allowed")
         self.name: Final = name
+        self._by = " and ".join(parts)
         self._keys = [_key(name, part) for part in parts]
         self.stage: Final = max(stage for _, stage in self._keys)
         self._limiter: Limiter = Gcra(self.rate) if limiter is None else limiter
@@ -89,6 +90,12 @@ class RateLimit:
         if not isinstance(limiter, Stored):
             return ()
         return (Named(f"{self.name}-store", limiter.check, vital=limiter.vital),)
+
+    @property
+    def limits(self) -> str:
+        """What it allows."""
+        rate = self.rate
+        return f"{rate.limit} calls in {rate.per:g} s and {rate.burst} at once, by {self._by}"
 
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Count a call, or refuse it."""

@@ -50,6 +50,7 @@ class Selectors:
         listed = list(texts) if not isinstance(texts, str) else texts
         check_texts(option, listed)
         self._option = option
+        self._texts = tuple(listed)
         self._names = [text for text in listed if not text.startswith("/")]
         for name in self._names:
             if not _NAME.fullmatch(name):
@@ -57,6 +58,10 @@ class Selectors:
         self._templates = [PathTemplate.parse(text) for text in listed if text.startswith("/")]
         routes = [Route("*", each, each.text, each) for each in self._templates]
         self._router = Router(routes) if routes else None
+
+    def __str__(self) -> str:
+        """Return them as they were given."""
+        return ", ".join(self._texts)
 
     def __bool__(self) -> bool:
         """Say whether there is any."""

@@ -1,0 +1,57 @@
+"""What bounds requests, in words: for who looks what a gateway allows, and for its server's log."""
+
+from __future__ import annotations
+
+from transcoder.json_stream import DEPTH_LIMIT
+from transcoder.matching import PATH_LIMIT
+from transcoder.metadata import METADATA_LIMIT
+from transcoder.pace import Pace
+from transcoder.protojson.cost import LIMIT as VALUES_LIMIT
+from transcoder.query_string import DEFAULT_LIMITS as QUERY
+from transcoder.response import REPLY_LIMIT
+from transcoder.stream_limits import StreamLimits
+from transcoder.timeouts import Timeouts
+
+
+def limits_of(
+    *, body: int, pace: Pace, timeouts: Timeouts, streams: StreamLimits, threads: int
+) -> dict[str, str]:
+    """Return the limits of a gateway by what they bound.
+
+    Args:
+        body: bytes of a request's body.
+        pace: of a body.
+        timeouts: of calls.
+        streams: the limits of streams.
+        threads: plain methods at once.
+    """
+    query = f"{QUERY.size} B, {QUERY.parameters} parameters, {QUERY.depth} names in a key"
+    return {
+        "path": f"{PATH_LIMIT} B",
+        "query": query,
+        "metadata": f"{METADATA_LIMIT} B",
+        "body": f"{body} B, {pace.rate:g} B/s after {pace.grace:g} s",
+        "JSON": f"{VALUES_LIMIT} values, {DEPTH_LIMIT} deep",
+        "unary call": f"{_seconds(timeouts.default)}, {timeouts.maximum:g} s if asked for",
+        "plain methods": f"{threads} at once",
+        "reply": f"{REPLY_LIMIT} B",
+        "streams": _of_streams(streams),
+    }
+
+
+def in_words(limits: dict[str, str]) -> str:
+    """Return limits as one line.
+
+    >>> in_words({"path": "8192 B", "JSON": "100000 values, 100 deep"})
+    'path: 8192 B; JSON: 100000 values, 100 deep'
+    """
+    return "; ".join(f"{what}: {text}" for what, text in limits.items())
+
+
+def _of_streams(limits: StreamLimits) -> str:
+    told = f"{limits.count} at once, {limits.message} B a message, {limits.stall:g} s unread"
+    return f"{told}, idle {_seconds(limits.idle)}, life {_seconds(limits.life)}"
+
+
+def _seconds(number: float | None) -> str:
+    return "without end" if number is None else f"{number:g} s"
