@@ -26,7 +26,7 @@ run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
 test: $(VENV) $(PUBLISHED) ## Run every test; choose with ARGS="-k routing"
-	$(BIN)/pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term --cov-fail-under=95)
+	$(BIN)/pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95)
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
 

@@ -229,7 +229,7 @@ def catalogue(start_shared: Start) -> Iterator[Catalogue]:
 
 
 @contextmanager
-def starting(folder: Path, *, traced: bool = False) -> Iterator[Start]:
+def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
     """Start servers, which note what they do in a folder, and end them.
 
     Args:
