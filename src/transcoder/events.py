@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import StatusError
+from transcoder.measured import Measured
 
 
 @runtime_checkable
@@ -21,6 +22,15 @@ class Observer(Protocol):
 
     def ended(self, call: CallDetails) -> None:
         """Take note of a call that is over, in whatever way."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """An observer that tells what others count."""
+
+    def follow(self, measured: Measured) -> None:
+        """Ask it whenever somebody asks here, from now on and in place of another."""
         ...
 
 

@@ -41,7 +41,7 @@ from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
-from transcoder.events import Auditor, Observer
+from transcoder.events import Auditor, Follower, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
@@ -50,6 +50,7 @@ from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
 from transcoder.limits import limits_of
 from transcoder.matching import Matching
+from transcoder.measured import Measured, Readings
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
@@ -211,12 +212,13 @@ class Gateway(Starlette):
             own=options.paths,
         )
         self.readiness = _readiness(options, lambda: self.draining, self.chain)
-        proxies = _proxies(trusted_proxies)
+        self._measured: list[Measured] = []
+        self._proxies = proxies = _proxies(trusted_proxies)
         inbound = Inbound(
             profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
         )
         self._door = HttpDoor(self.chain, proxies, self._enter) if self.chain else None
-        self.grpc_door = GrpcDoor(self.chain, proxies) if self.chain else None
+        self.grpc_door = GrpcDoor(self.chain, proxies)
         calls = Calls(inbound, timeouts, trusted_peers)
         offload = Offload()
         calling = Calling(
@@ -331,6 +333,22 @@ class Gateway(Starlette):
         """What bounds requests, in words; what policies bound is told by their names."""
         return {**self._limits, **self.chain.limits}
 
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of calls too, who was not given at first; before anything is served."""
+        self.chain.observe(observer)
+        if self._door is None:
+            self._door = HttpDoor(self.chain, self._proxies, self._enter)
+
+    def measure(self, measured: Measured) -> None:
+        """Tell what somebody counts, beside what the gateway does."""
+        self._measured = [*self._measured, measured]
+
+    def readings(self) -> Readings:
+        """Tell what the gateway's parts count; see `Measured`."""
+        parts: list[Measured] = [self.readiness, self.chain, self._registry, *self._measured]
+        for each in parts:
+            yield from each.readings()
+
     def end_streams(self) -> None:
         """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
         self._streaming.end()
@@ -398,6 +416,9 @@ class Gateway(Starlette):
     async def _running(self, app: Any) -> AsyncIterator[Any]:
         """Run the lifespan, for a server or, by Starlette's router, for who mounts the gateway."""
         self.compile()
+        for each in self.chain.observers:
+            if isinstance(each, Follower):
+                each.follow(self)
         await self.chain.start()
         try:
             async with self._given_lifespan(app) as state:

@@ -32,6 +32,10 @@ class GrpcDoor:
         self._chain = chain
         self._proxies = proxies
 
+    def __bool__(self) -> bool:
+        """Say whether anything stands here."""
+        return bool(self._chain)
+
     def before(
         self, path: str, behaviour: Behaviour, telling: Telling, *, streams: tuple[bool, bool]
     ) -> Behaviour:

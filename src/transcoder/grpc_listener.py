@@ -73,9 +73,7 @@ class GrpcListener:
         self._gateway = gateway
         self._claim = claim
         door = gateway.grpc_door
-        self._calls = _Calls(
-            None if door is None else lambda path: missing(path, door, gateway.executor)
-        )
+        self._calls = _Calls((lambda path: missing(path, door, gateway.executor)) if door else None)
         self._health = HealthService(gateway.readiness, gateway.services)
         self._server = grpc.aio.server(
             gateway.executor, interceptors=[self._calls], options=options

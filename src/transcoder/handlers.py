@@ -131,7 +131,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 admitted=self._admitted,
                 check=self._check,
                 offload=self._offload,
-                door=self._door,
+                door=self._door or None,
                 raw=self._raw,
             )
             self._guarded[path] = known

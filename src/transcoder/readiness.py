@@ -14,10 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from transcoder.errors import SHUTTING_DOWN, ConfigError
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.policies.policy import Check
 
 KEPT: Final = 1.0
 """Seconds for which a report holds."""
+
+_FAILING: Final = Metric("transcoder_check_failing", "1 for a check with a problem.")
+_SECONDS: Final = Metric(
+    "transcoder_check_duration_seconds", "How long a check took, the last time."
+)
+_NOT_READY: Final = Metric("transcoder_not_ready", "1 while calls had better go elsewhere.")
+_DRAINING: Final = Metric("transcoder_draining", "1 while the server is about to end.")
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +144,15 @@ class Readiness:
     def latest(self) -> Report:
         """The last report, however old."""
         return self._told(self._latest)
+
+    def readings(self) -> Readings:
+        """Tell what came of the checks the last time; see `Measured`."""
+        for each in self._latest.verdicts:
+            labels = {"check": each.name}
+            yield Reading(_FAILING, float(each.state is not State.SERVING), labels)
+            yield Reading(_SECONDS, each.seconds, labels)
+        yield Reading(_NOT_READY, float(self.latest.state() is State.NOT_SERVING))
+        yield Reading(_DRAINING, float(self._is_draining()))
 
     def add(self, check: Check, services: Iterable[str] = ()) -> None:
         """Ask a check from now on.

@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from transcoder.errors import ConfigError
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handlers import GuardedHandlers
+from transcoder.measured import Measured, Readings, labelled
 from transcoder.metadata import Metadatum
 from transcoder.offload import Offload
 from transcoder.transcoder import Transcoder, method_path
@@ -68,7 +69,7 @@ class Registry:
         self._calling = calling
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._remotes: dict[Remote, None] = {}
+        self._remotes: dict[Remote, str] = {}
         self._local = Local(calling.executor, calling.stream_executor, calling.interceptors)
 
     def __contains__(self, name: str) -> bool:
@@ -121,13 +122,19 @@ class Registry:
             self._add_routes(service)
             self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         upstream.add(service)
-        self._remotes[upstream] = None
+        self._remotes.setdefault(upstream, service.full_name)
         guarded = self._guarded(handler, interceptors=interceptors, raw=not interceptors)
         self._handlers[service.full_name] = guarded
 
     def upstream_of(self, method: str) -> Upstream:
         """Return who answers a method, by its gRPC path."""
         return self._upstreams.get(method, self._local)
+
+    def readings(self) -> Readings:
+        """Tell what upstreams count, by the first service that goes there; see `Measured`."""
+        for upstream, service in self._remotes.items():
+            if isinstance(upstream, Measured):
+                yield from labelled(upstream.readings(), upstream=service)
 
     async def close(self) -> None:
         """Close what calls were passed on to."""

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from backend import SERVICE as USERS
 from entrances import ENTRANCES, Running, call_each, over_http, run
+from transcoder import Channel, CircuitBreaker, Health
 from transcoder.call_details import CallDetails
-from transcoder.observers import Metrics
-from transcoder.policies.ip_filter import IpFilter
+from transcoder.measured import Metric, Reading, Readings, Spread
+from transcoder.observers import AccessLog, AuditLog, Metrics
+from transcoder.policies import ConcurrencyLimit, IpFilter, RateLimit, SharedLimiter
 
 LABELS = ["door", "method", "route", "code", "http_status", "direction", "path", "policy"]
 
@@ -122,13 +125,95 @@ def test_real_paths() -> None:
     assert samples(metrics)["transcoder_calls_total"] == {("http", "", "", "NOT_FOUND", "404"): 50}
 
 
-def test_read() -> None:
-    """What others know is read at each scrape."""
-    metrics = Metrics()
-    states = {"a": 0.0}
-    metrics.gauge("transcoder_breaker_open", "Whether it is open.", "method", lambda: states)
-    metrics.counter("transcoder_dropped_lines", "Of logs.", "log", lambda: {"access": 3})
-    states["a"] = 1.0
+OPEN = Metric("transcoder_open", "Whether it is open.")
+DROPPED = Metric("transcoder_dropped_lines", "Of logs.", rises=True)
+LAG = Metric("transcoder_lag_seconds", "Of a loop.")
+
+
+class Others:
+    """What counts."""
+
+    value = 0.0
+
+    def readings(self) -> Readings:
+        """Tell it."""
+        yield Reading(OPEN, self.value, {"method": "a"})
+        yield Reading(DROPPED, 3)
+        yield Reading(DROPPED, 4)
+        yield Spread(LAG, (0.1, 1.0), (2, 1, 1), 5.5)
+
+
+def test_follow() -> None:
+    """What others count is read at each scrape, and what has the same labels is one number."""
+    metrics, others = Metrics(), Others()
+    metrics.follow(others)
+    others.value = 1.0
     found = samples(metrics)
-    assert found["transcoder_breaker_open"] == {("a",): 1}
-    assert found["transcoder_dropped_lines_total"] == {("access",): 3}
+    assert found["transcoder_open"] == {("a",): 1}
+    assert found["transcoder_dropped_lines_total"] == {(): 7}
+    assert found["transcoder_lag_seconds_bucket"] == {("0.1",): 2, ("1.0",): 3, ("+Inf",): 4}
+    assert found["transcoder_lag_seconds_sum"] == {(): 5.5}
+
+
+def test_followed_once() -> None:
+    """Who starts again is not told twice."""
+    metrics = Metrics()
+    metrics.follow(Others())
+    metrics.follow(Others())
+    assert samples(metrics)["transcoder_dropped_lines_total"] == {(): 7}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[tuple[str, ...], float]]:
+    """What is scraped of a gateway whose parts all count something."""
+    folder = tmp_path_factory.mktemp("logs")
+    metrics = Metrics()
+    limiter = SharedLimiter("redis://127.0.0.1:1", "9/second", patience=0.01)
+
+    async def fact(running: Running) -> None:
+        running.gateway.route(USERS, CircuitBreaker(Channel("127.0.0.1:1")))
+        await over_http(running, {})
+        await running.gateway.readiness.report()
+
+    run(
+        fact,
+        observers=[metrics, AccessLog(folder / "access"), AuditLog(folder / "audit")],
+        policies=[ConcurrencyLimit(8), RateLimit("9/second", limiter=limiter)],
+        overrides={"streams.v1.Streams.Tell": {"concurrency": ConcurrencyLimit(9)}},
+        health=Health(timeout=0.2),
+    )
+    return samples(metrics)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("transcoder_concurrency_running", {("concurrency",): 0}),  # Two of one name are one.
+        ("transcoder_concurrency_waiting", {("concurrency",): 0}),
+        ("transcoder_limiter_store_failures_total", {("rate-limit",): 1}),
+        ("transcoder_limiter_store_down", {("rate-limit",): 1}),
+        ("transcoder_access_log_dropped_lines_total", {(): 0}),
+        ("transcoder_audit_log_failures_total", {(): 0}),
+        ("transcoder_draining", {(): 1}),  # It is over.
+        (
+            "transcoder_breaker_state",
+            {
+                ("", "closed", USERS.full_name): 1,
+                ("", "open", USERS.full_name): 0,
+                ("", "half-open", USERS.full_name): 0,
+            },
+        ),
+        (
+            "transcoder_check_failing",
+            {
+                ("rate-limit-store",): 1,
+                (f"upstream:{USERS.full_name}",): 1,
+                ("http",): 0,
+                ("grpc",): 0,
+            },
+        ),
+    ],
+)
+def test_parts(parts: Any, name: str, wanted: Any) -> None:
+    """Policies, observers, breakers and readiness tell what they count."""
+    assert parts[name] == wanted

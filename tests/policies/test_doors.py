@@ -286,7 +286,7 @@ async def _asked(method: Callable[..., Any], headers: Mapping[str, str]) -> Code
 def test_off() -> None:
     """Without policies and observers nothing stands at the doors."""
     gateway = Gateway(pool=POOL)
-    assert gateway.grpc_door is None
+    assert not gateway.grpc_door
 
 
 async def _get(running: Running, path: str, headers: Mapping[str, str]) -> tuple[int, str | None]:

@@ -15,10 +15,15 @@ except ImportError as error:
     raise ImportError("structlog is missing: install transcoder[log]") from error
 
 from transcoder.call_details import CallDetails
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.observers import log_record
 from transcoder.observers.sink import QUEUE, STDOUT, Sink
 
 _FIRST: Final = ("http_method", "path", "method", "http_status", "code", "duration_ms")
+
+_DROPPED: Final = Metric(
+    "transcoder_access_log_dropped_lines", "Lines that were not written.", rises=True
+)
 
 
 class AccessLog:
@@ -51,6 +56,10 @@ class AccessLog:
     def dropped(self) -> int:
         """Lines that were not written: the disk is full, or nobody reads."""
         return self._sink.dropped
+
+    def readings(self) -> Readings:
+        """Tell how many lines were dropped; see `Measured`."""
+        return (Reading(_DROPPED, self.dropped),)
 
     def began(self, call: CallDetails) -> None:
         """Tell of a stream that begins."""

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, StatusError
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.policies.policy import Denied
 from transcoder.status import Code
 
@@ -24,6 +25,11 @@ _log = logging.getLogger(__name__)
 
 _TEXT_LIMIT: Final = 256
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+_FAILURES: Final = Metric(
+    "transcoder_audit_log_failures", "Decisions that could not be written there.", rises=True
+)
+_SPOOLED: Final = Metric("transcoder_audit_log_spooled_lines", "Lines that wait in the spool.")
 
 
 class AuditLog:
@@ -65,6 +71,10 @@ class AuditLog:
             raise ConfigError(f"audit log: {self._path}: {error.strerror}") from None
         if self._spools and self._spool.is_file():
             self.spooled = self._spool.read_bytes().count(b"\n")
+
+    def readings(self) -> Readings:
+        """Tell of decisions that are not where they belong; see `Measured`."""
+        return Reading(_FAILURES, self.failures), Reading(_SPOOLED, self.spooled)
 
     def decided(self, call: CallDetails, policy: str, refusal: StatusError | None) -> None:
         """Write a decision down; see `Auditor`.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 try:
     from prometheus_client import CollectorRegistry, Info
@@ -26,6 +26,7 @@ except ImportError as error:
 
 from transcoder import observe
 from transcoder.call_details import CallDetails
+from transcoder.measured import Measured, Reading, Spread
 from transcoder.status import Code
 
 BUCKETS: Final = (
@@ -69,6 +70,8 @@ class Metrics:
         self._tallies = _Tallies()
         self.registry.register(self._tallies)
         self.registry.register(_Codec())
+        self._others = _Others()
+        self.registry.register(self._others)
         build = Info("transcoder_build", "What serves.", registry=self.registry)
         build.info({"version": version("transcoder")})
 
@@ -100,24 +103,9 @@ class Metrics:
             refusals, why = tallies.refusals, (call.denied_by, call.reason)
             refusals[why] = refusals.get(why, 0) + 1
 
-    def gauge(
-        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        """Keep a gauge that somebody else knows, as the state of a breaker.
-
-        Args:
-            name: of the metric.
-            text: what it tells.
-            label: what distinguishes its values.
-            read: returns them, by the label's value; it is asked at each scrape.
-        """
-        self.registry.register(_Read(GaugeMetricFamily, name, text, label, read))
-
-    def counter(
-        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        """Keep a counter that somebody else counts; as `gauge`."""
-        self.registry.register(_Read(CounterMetricFamily, name, text, label, read))
+    def follow(self, measured: Measured) -> None:
+        """Tell what somebody counts too; see `Follower`."""
+        self._others.measured = measured
 
     def text(self) -> str:
         """Return all metrics as OpenMetrics has them."""
@@ -234,34 +222,52 @@ def _counter(name: str, text: str, labels: Sequence[str], numbers: _Numbers) -> 
 
 def _histogram(name: str, text: str, durations: _Durations) -> Metric:
     found = HistogramMetricFamily(f"transcoder_{name}_duration_seconds", text, labels=_CALL)
-    bounds = [*(repr(bound) for bound in BUCKETS), "+Inf"]
     for values, (buckets, seconds) in durations.items():
-        counts = list(zip(bounds, itertools.accumulate(buckets), strict=True))
+        counts = _buckets(BUCKETS, buckets)
         if counts[-1][1]:
             found.add_metric(values, counts, seconds)
     return found
 
 
-class _Read:
-    """A metric that is read when it is scraped."""
+class _Others:
+    """The metrics that others count."""
 
-    def __init__(
-        self,
-        family: Any,
-        name: str,
-        text: str,
-        label: str,
-        read: Callable[[], Mapping[str, float]],
-    ) -> None:
-        self._family, self._name, self._text, self._label = family, name, text, label
-        self._read = read
+    def __init__(self) -> None:
+        self.measured: Measured | None = None
 
-    def collect(self) -> Iterator[Any]:
-        """Return the values."""
-        found = self._family(self._name, self._text, labels=[self._label])
-        for value, number in self._read().items():
-            found.add_metric([value], number)
-        yield found
+    def collect(self) -> Iterator[Metric]:
+        """Return them."""
+        found: dict[str, list[Reading | Spread]] = {}
+        for each in () if self.measured is None else self.measured.readings():
+            found.setdefault(each.metric.name, []).append(each)
+        for readings in found.values():
+            yield _family(readings)
+
+
+def _family(readings: Sequence[Reading | Spread]) -> Metric:
+    """Return readings of one metric; those of the same labels are one number."""
+    metric, names = readings[0].metric, list(readings[0].labels)
+    spreads = HistogramMetricFamily(metric.name, metric.text, labels=names)
+    numbers: _Numbers = {}
+    for each in readings:
+        labels = tuple(each.labels.values())
+        if isinstance(each, Spread):
+            spreads.add_metric(labels, _buckets(each.bounds, each.counts), each.total)
+        else:
+            numbers[labels] = numbers.get(labels, 0) + each.value
+    if not numbers:
+        return spreads
+    make = CounterMetricFamily if metric.rises else GaugeMetricFamily
+    found: Any = make(metric.name, metric.text, labels=names)
+    for values, number in numbers.items():
+        found.add_metric(values, number)
+    return cast("Metric", found)
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, int]]:
+    """Return upper bounds, and how many are below each."""
+    names = [*map(repr, bounds), "+Inf"]
+    return list(zip(names, itertools.accumulate(counts), strict=True))
 
 
 class _Codec:

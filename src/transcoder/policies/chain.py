@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
+from transcoder.measured import Measured, Readings, labelled
 from transcoder.path_template import PathTemplate
 from transcoder.policies.policy import (
     Answered,
@@ -103,6 +104,25 @@ class Chain:
             if isinstance(each, Checking):
                 found += each.checks
         return tuple(found)
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who is told of calls."""
+        return tuple(self._observers)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of calls, from now on."""
+        self._observers.append(observer)
+
+    def readings(self) -> Readings:
+        """Tell what policies and observers count; see `Measured`."""
+        for policy in self._all:
+            if isinstance(policy, Measured):
+                yield from labelled(policy.readings(), policy=policy.name)
+        others = [*self._observers, *self._auditors]
+        for each in {id(each): each for each in others}.values():
+            if isinstance(each, Measured):
+                yield from each.readings()
 
     @property
     def writes(self) -> frozenset[str]:

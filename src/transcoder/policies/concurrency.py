@@ -14,9 +14,14 @@ from typing import Final
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.policies.ceilings import Ceiling, Fixed
 from transcoder.policies.policy import Denied, Now, Stage
 from transcoder.status import Code
+
+_RUNNING: Final = Metric("transcoder_concurrency_running", "Calls that run, of one reply.")
+_STREAMING: Final = Metric("transcoder_concurrency_streaming", "Calls that run, with streams.")
+_WAITING: Final = Metric("transcoder_concurrency_waiting", "Calls that wait until they may run.")
 
 
 class ConcurrencyLimit:
@@ -67,6 +72,11 @@ class ConcurrencyLimit:
         """What it allows."""
         waiting = f"{self._queue} more for {self._patience:g} s"
         return f"{self._ceiling.limit} calls at once, {waiting}, {self._streams} streams"
+
+    def readings(self) -> Readings:
+        """Tell how many calls run and wait; see `Measured`."""
+        counts = {_RUNNING: self.running, _STREAMING: self.streaming, _WAITING: self.waiting}
+        return [Reading(each, count) for each, count in counts.items()]
 
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Let a call pass, have it wait, or refuse it."""

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
+from transcoder.measured import Measured, Readings
 from transcoder.policies.gcra import Gcra
 from transcoder.policies.policy import Check, Denied, Named, Now, Stage, check_texts
 from transcoder.policies.rates import Closing, Limiter, Rate, Stored, Taken
@@ -96,6 +97,11 @@ class RateLimit:
         """What it allows."""
         rate = self.rate
         return f"{rate.limit} calls in {rate.per:g} s and {rate.burst} at once, by {self._by}"
+
+    def readings(self) -> Readings:
+        """Tell what the limiter counts of itself; see `Measured`."""
+        limiter = self._limiter
+        return limiter.readings() if isinstance(limiter, Measured) else ()
 
     def decide(self, call: CallDetails, now: Now) -> Awaitable[None] | None:
         """Count a call, or refuse it."""

@@ -26,6 +26,7 @@ except ImportError as error:
     raise ImportError(f"{error.name} is missing: install transcoder[redis]") from error
 
 from transcoder.errors import ConfigError
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.policies.gcra import Gcra
 from transcoder.policies.policy import Denied
 from transcoder.policies.rates import Rate, Taken
@@ -44,6 +45,11 @@ _STRATEGIES: Final[dict[str, Any]] = {
 _SCHEMES = ("redis://", "rediss://", "redis+unix://", "valkey://", "valkeys://", "valkey+unix://")
 PAUSE: Final = 1.0
 """Seconds in which a store is not asked that has just failed."""
+
+_FAILURES: Final = Metric(
+    "transcoder_limiter_store_failures", "How often a store did not answer.", rises=True
+)
+_DOWN: Final = Metric("transcoder_limiter_store_down", "Whether a store is not asked for now.")
 
 
 class SharedLimiter:
@@ -122,6 +128,10 @@ class SharedLimiter:
     def vital(self) -> bool:
         """Whether calls are refused while the store does not answer."""
         return self._closed
+
+    def readings(self) -> Readings:
+        """Tell how the store does; see `Measured`."""
+        return Reading(_FAILURES, self.failures), Reading(_DOWN, float(not self.is_up))
 
     async def check(self) -> str:
         """Return whether the store answers; see `Check`."""

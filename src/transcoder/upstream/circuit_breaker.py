@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.errors import ConfigError, StatusError
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.status import Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 _FAULTS: Final = frozenset(
     {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS, Code.DEADLINE_EXCEEDED}
 )
+
+_STATE: Final = Metric("transcoder_breaker_state", "1 for the state in which a breaker is.")
 
 
 class CircuitBreaker:
@@ -68,6 +71,14 @@ class CircuitBreaker:
     def states(self) -> Mapping[str, State]:
         """The state of each breaker that has seen a call, by its method; one alone by ""."""
         return {name: breaker.state for name, breaker in self._breakers.items()}
+
+    def readings(self) -> Readings:
+        """Tell the state of each breaker; see `Measured`."""
+        states = self.states or ({} if self._by_method else {"": State.CLOSED})
+        for method, current in states.items():
+            for state in State:
+                labels = {"method": method, "state": state.value}
+                yield Reading(_STATE, float(state is current), labels)
 
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service; see `Remote`."""
