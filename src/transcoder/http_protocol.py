@@ -91,6 +91,7 @@ class Protocol(HttpToolsProtocol):
     _unread = 0
     _padded = False
     _answering: Answering
+    _bounds: Connections[asyncio.Transport]
     _identity: Mapping[str, Sequence[bytes]] = NOBODY
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -98,23 +99,26 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._identity = identity_behind(transport)
         self._answering = Answering(transport, self.loop, self._close)
+        # Under uvicorn's own listener nobody counts connections.
+        bounds = getattr(self.server_state, "bounds", None)
+        self._bounds = Connections() if bounds is None else bounds
         address = self.client[0] if self.client else ""
-        if self.server_state.bounds.admit(transport, address, self.loop.time()):
+        if self._bounds.admit(transport, address, self.loop.time()):
             self._refuse(TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
-        self.server_state.bounds.forget(self.transport)
+        self._bounds.forget(self.transport)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Send no more, for the client does not read."""
-        self.server_state.bounds.stalled(self.transport, self.loop.time())
+        self._bounds.stalled(self.transport, self.loop.time())
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Send on."""
-        self.server_state.bounds.reads(self.transport)
+        self._bounds.reads(self.transport)
         super().resume_writing()
 
     def refuse_slow(self) -> None:
@@ -161,7 +165,7 @@ class Protocol(HttpToolsProtocol):
         elif self._unread > UNREAD_LIMIT:
             self._refuse_unread()
         elif not self.is_busy():
-            self.server_state.bounds.head_began(self.transport, self.loop.time())
+            self._bounds.head_began(self.transport, self.loop.time())
 
     def eof_received(self) -> None:
         """Let the request know that its client has gone, however long TLS takes to close."""
@@ -189,7 +193,7 @@ class Protocol(HttpToolsProtocol):
         method, version = parser.get_method(), parser.get_http_version()
         self._check_line(method, version)
         self._advanced = True
-        self.server_state.bounds.head_came(self.transport)
+        self._bounds.head_came(self.transport)
         if self._padded:
             # The parser leaves white space behind a value, which is no part of it (RFC 9110, 5.5).
             self.headers = [(name, value.rstrip(b" \t")) for name, value in self.headers]
