@@ -18,6 +18,9 @@ from over_tls import connect
 from wire import Catalogue, get, request
 
 SLOW = 200
+SERVING = b'{"status":"SERVING"}'
+"""An answer for which the server opens no file."""
+
 HEAD = 1.5
 
 
@@ -165,15 +168,15 @@ def test_few_files(start: Start) -> None:
         connections={"total": 40, "per_address": 0, "head": 5.0, "stall": 5.0},
     )
     canary = http.client.HTTPConnection(served.http_target, timeout=20)
-    canary.request("GET", "/v1/canary")
-    assert canary.getresponse().read() == b'{"stringValue":"canary"}'
+    canary.request("GET", "/healthz")
+    assert canary.getresponse().read() == SERVING
     clients: list[Any] = [connect(served.http_target) for _ in range(200)]
     for _ in range(20):
-        canary.request("GET", "/v1/canary")
-        assert canary.getresponse().read() == b'{"stringValue":"canary"}'
+        canary.request("GET", "/healthz")
+        assert canary.getresponse().read() == SERVING
     told = answers(clients, 30)
-    canary.request("GET", "/v1/canary")
-    assert canary.getresponse().read() == b'{"stringValue":"canary"}'
+    canary.request("GET", "/healthz")
+    assert canary.getresponse().read() == SERVING
     canary.close()
 
     assert served.process.poll() is None
