@@ -265,7 +265,6 @@ def test_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize(
     ("checks", "tolerates", "problem"),
     [
-        ((Toggle("a"), Toggle("a")), (), "health: two checks are named 'a'"),
         (
             (Toggle("a"), Toggle("b")),
             ["c"],
@@ -290,3 +289,16 @@ def test_times_are_rounded() -> None:
         "status": "SERVING",
         "seconds": 0.123457,
     }
+
+
+def test_same_name() -> None:
+    """Of checks of one name, the second and further ones are told with a number."""
+    found = Readiness(lambda: False)
+    for _ in range(3):
+        found.add(Toggle("a"))
+    found.compile()
+
+    async def names() -> list[str]:
+        return [each.name for each in (await found.report()).verdicts]
+
+    assert asyncio.run(names()) == ["a", "a-2", "a-3"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -111,6 +112,7 @@ class Report:
 @dataclass(slots=True)
 class _Entry:
     check: Check
+    name: str
     services: tuple[str, ...]
     task: asyncio.Task[tuple[str, float]] | None = field(default=None)
 
@@ -158,10 +160,14 @@ class Readiness:
         """Ask a check from now on.
 
         Args:
-            check: which.
+            check: which; one whose name is taken, as that of a policy in another's place for some
+                calls, is told with a number behind it.
             services: full names of those that it is about; none for all.
         """
-        self._entries = [*self._entries, _Entry(check, tuple(services))]
+        taken = {each.name for each in self._entries}
+        others = (f"{check.name}-{number}" for number in itertools.count(2))
+        name = next(each for each in itertools.chain([check.name], others) if each not in taken)
+        self._entries = [*self._entries, _Entry(check, name, tuple(services))]
         self._until = float("-inf")
 
     def remove(self, check: Check) -> None:
@@ -173,12 +179,9 @@ class Readiness:
         """Look at the names.
 
         Raises:
-            ConfigError: two checks have the same, or none has one that is tolerated.
+            ConfigError: none has one that is tolerated.
         """
-        names = [each.check.name for each in self._entries]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"health: two checks are named {name!r}")
+        names = [each.name for each in self._entries]
         for name in sorted(self._tolerates.difference(names)):
             known = ", ".join(names) or "none"
             raise ConfigError(
@@ -221,7 +224,7 @@ class Readiness:
             self._until = loop.time() + KEPT
 
     def _verdict(self, entry: _Entry) -> Verdict:
-        task, name = entry.task, entry.check.name
+        task, name = entry.task, entry.name
         if task is None or not task.done() or task.cancelled():
             problem, seconds = f"no answer within {self._timeout:g} s", self._timeout
         else:
