@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,6 +94,18 @@ def test_each_requirement_is_pinned() -> None:
     pinned = {_name(line) for line in lines if "==" in line}
 
     assert named - pinned == set()
+
+
+def test_each_pin_installs_on_the_oldest_python() -> None:
+    """No package of the environment asks for more than Python 3.11.0."""
+    too_new = [
+        dist.name
+        for dist in metadata.distributions()
+        for asked in dist.metadata.get_all("Requires-Python", [])
+        if "3.11.0" not in SpecifierSet(asked)
+    ]
+
+    assert too_new == []
 
 
 def _name(requirement: str) -> str:
