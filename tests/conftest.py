@@ -38,6 +38,15 @@ settings.register_profile(
 settings.load_profile("repeated")
 
 
+def pytest_configure() -> None:
+    """Start the processes of tests as from a terminal: not as by make, nor in the background."""
+    for name in ("ARGS", "MAKEFLAGS", "MAKELEVEL"):
+        os.environ.pop(name, None)
+    # What ignores these hands it down to each process that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep what is collected, which stays to the end, out of each search for garbage."""

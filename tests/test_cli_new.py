@@ -191,7 +191,7 @@ def make(project: Path, *targets: str) -> str:
     """Make targets of a project, with the versions that we pin."""
     environment = {**os.environ, "PIP_CONSTRAINT": str(CONSTRAINTS)}
     environment["BUF_CACHE_DIR"] = str(project.parent / "cache")
-    command = ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", *targets]
+    command = ["make", *targets]
     done = subprocess.run(
         command, cwd=project, env=environment, check=False, capture_output=True, text=True
     )

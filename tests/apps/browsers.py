@@ -99,7 +99,12 @@ class Tab:
         return found["result"].get("value")
 
     async def wait(self, expression: str) -> Any:
-        """Return the value of an expression as soon as it is one that counts as true."""
+        """Return the value of an expression as soon as it is one that counts as true.
+
+        As long as it asks for something of an element that is not there yet, it has no value.
+        """
+        early = "(error) { if (!(error instanceof TypeError)) throw error; }"
+        expression = f"(() => {{ try {{ return {expression}; }} catch {early} }})()"
         while not (value := await self.ask(expression)):  # noqa: ASYNC110  a page has no events
             await asyncio.sleep(0.05)
         return value
