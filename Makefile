@@ -1,12 +1,14 @@
 # Everything runs from .venv, which the first target that needs it makes.
 PYTHON ?= python3
 ARGS ?=
+COVERAGE ?=
 SECONDS ?= 60
 
 BIN := .venv/bin
 VENV := .venv/.installed
 FUZZER := .venv/.fuzzer
 FUZZING := $(BIN)/pytest -q --timeout=0 --hypothesis-profile=default
+COVERED := --cov --cov-report=term --cov-fail-under=95
 IMAGE := build/protos.binpb
 PUBLISHED := build/published/protos.binpb
 TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
@@ -25,8 +27,8 @@ help: ## Show this list
 run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
-test: $(VENV) $(PUBLISHED) ## Run every test; choose with ARGS="-k routing"
-	$(BIN)/pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95)
+test: $(VENV) $(PUBLISHED) ## Run every test, with COVERAGE=1 for twice as long; or ARGS="-k routing"
+	$(BIN)/pytest $(or $(ARGS),-n 2 --dist loadfile $(if $(COVERAGE),$(COVERED)))
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
 

@@ -40,7 +40,7 @@ settings.load_profile("repeated")
 
 def pytest_configure() -> None:
     """Start the processes of tests as from a terminal: not as by make, nor in the background."""
-    for name in ("ARGS", "MAKEFLAGS", "MAKELEVEL"):
+    for name in ("ARGS", "COVERAGE", "MAKEFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
     # What ignores these hands it down to each process that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
