@@ -228,6 +228,7 @@ class Gateway(Starlette):
             tuple(interceptors),
             calls.admitted,
             self._validation,
+            timeouts,
             self.grpc_door,
         )
         self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)

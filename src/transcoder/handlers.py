@@ -13,6 +13,7 @@ import functools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import grpc
@@ -29,6 +30,8 @@ from transcoder.metadata import request_id
 from transcoder.offload import Offload
 from transcoder.response import INTERNAL
 from transcoder.status import Code, Status, shortened
+from transcoder.time_limit import limit, within
+from transcoder.timeouts import NO_TIMEOUTS, Timeouts
 from transcoder.upstream import check_reply
 from transcoder.upstream.behaviours import (
     Behaviour,
@@ -80,6 +83,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         offload: where requests are read that would hold the loop.
         door: lets calls in, outside of all that; None where nothing stands there.
         raw: whether the handlers take requests as bytes; they are read for `check` alone.
+        timeouts: how long calls may take.
     """
 
     def __init__(
@@ -95,10 +99,12 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         offload: Offload | None = None,
         door: GrpcDoor | None = None,
         raw: bool = False,
+        timeouts: Timeouts = NO_TIMEOUTS,
     ) -> None:
         self._inner = inner
         self._door = door
         self._raw = raw
+        self._timeouts = timeouts
         self._offload = offload or Offload()
         self._check = check
         self._admitted = admitted
@@ -133,6 +139,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
                 offload=self._offload,
                 door=self._door or None,
                 raw=self._raw,
+                timeouts=self._timeouts,
             )
             self._guarded[path] = known
         return known
@@ -159,6 +166,7 @@ def guarded(
     offload: Offload | None = None,
     door: GrpcDoor | None = None,
     raw: bool = False,
+    timeouts: Timeouts = NO_TIMEOUTS,
 ) -> Handler:
     """Return a handler that behaves the same and tells nothing of an exception.
 
@@ -173,6 +181,7 @@ def guarded(
         offload: where requests are read that would hold the loop.
         door: lets calls in.
         raw: whether the handler takes requests as bytes.
+        timeouts: how long a call may take.
     """
     guard = _Guard(path, handler, threads, reply, chain)
     guard.offload = offload or Offload()
@@ -180,6 +189,8 @@ def guarded(
     guard.check = check
     guard.raw = raw
     streams = handler.request_streaming, handler.response_streaming
+    name = path[1:].replace("/", ".")
+    guard.allowed = timeouts.allowed(name, streams=any(streams))
     behaviour: Entered = guard.stream if handler.response_streaming else guard.single
     if door is not None:
         behaviour = door.before(path, behaviour, guard.telling, streams=streams)
@@ -237,6 +248,7 @@ class _Guard:
         self.admitted: Admitted = metadata_of
         self.check: Check | None = None
         self.raw = False
+        self.allowed = NO_TIMEOUTS.allowed("", streams=True)
         self.offload: Offload
 
     def telling(self, context: Any) -> _Telling:
@@ -245,19 +257,27 @@ class _Guard:
 
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
-        async with self.telling(context), self._reading(data) as received:
+        async with (
+            self.telling(context),
+            self._within(context) as until,
+            self._reading(data) as received,
+        ):
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
-            coded = self._coded(context, given)
+            coded = self._coded(context, given, until)
             reply = await behaviour.reply(given, coded, self._threads)
             return b"" if number_of(context.code()) else self.serialize(reply)
 
     async def stream(self, data: Any, context: Any) -> None:
         """Answer a call of a stream of replies."""
-        async with self.telling(context), self._reading(data) as received:
+        async with (
+            self.telling(context),
+            self._within(context) as until,
+            self._reading(data) as received,
+        ):
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
-            coded = self._coded(context, given, writes=behaviour.writes)
+            coded = self._coded(context, given, until, writes=behaviour.writes)
             if behaviour.writes:
                 await behaviour.function(given, coded)
                 return
@@ -282,9 +302,14 @@ class _Guard:
         finally:
             await requests.close()
 
-    def _coded(self, context: Any, given: Any, *, writes: bool = False) -> CodedContext:
+    def _within(self, context: Any) -> AbstractAsyncContextManager[float | None]:
+        return within(limit(self.allowed, context.time_remaining()))
+
+    def _coded(
+        self, context: Any, given: Any, until: float | None, *, writes: bool = False
+    ) -> CodedContext:
         requests = given if isinstance(given, Requests) else None
-        coded = CodedContext(context, self, requests, writes=writes)
+        coded = CodedContext(context, self, requests, until, writes=writes)
         current.set(coded)
         return coded
 

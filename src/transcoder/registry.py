@@ -19,6 +19,7 @@ from transcoder.handlers import GuardedHandlers
 from transcoder.measured import Measured, Readings, labelled
 from transcoder.metadata import Metadatum
 from transcoder.offload import Offload
+from transcoder.timeouts import Timeouts
 from transcoder.transcoder import Transcoder, method_path
 from transcoder.upstream import RawCall, Upstream, proxy
 from transcoder.upstream.behaviours import Handler
@@ -42,6 +43,7 @@ class Calling:
         interceptors: run before every method.
         admitted: what of a gRPC client's metadata a servicer may see.
         validation: checks requests; None for none.
+        timeouts: how long calls may take.
         door: lets calls of the gRPC port in; None where nothing stands there.
     """
 
@@ -51,6 +53,7 @@ class Calling:
     interceptors: Sequence[grpc.aio.ServerInterceptor]
     admitted: Callable[..., tuple[Metadatum, ...]]
     validation: Validation | None
+    timeouts: Timeouts
     door: GrpcDoor | None = None
 
 
@@ -161,6 +164,7 @@ class Registry:
             offload=calling.offload,
             door=calling.door,
             raw=raw,
+            timeouts=calling.timeouts,
         )
 
     def _check_new(self, name: str) -> None:

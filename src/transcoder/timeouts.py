@@ -141,5 +141,8 @@ def _seconds(name: bytes, value: str) -> float:
     return float(value)
 
 
+NO_TIMEOUTS: Final = Timeouts(default=None, maximum=LONGEST)
+"""For calls that may take as long as they like."""
+
 DEFAULT_TIMEOUTS: Final = Timeouts()
 """What holds where nobody says anything else."""

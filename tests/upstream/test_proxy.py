@@ -74,6 +74,18 @@ def test_unary() -> None:
     run(test)
 
 
+def test_without_a_deadline() -> None:
+    """Where a client sets no deadline, the backend is told of the method's."""
+
+    async def test(stub: Any, users: Users) -> None:
+        await stub.GetUser(GetUserRequest(id="7"))
+
+        assert users.left is not None
+        assert 20 < users.left < 30.1
+
+    run(test)
+
+
 def test_server_stream() -> None:
     """A stream of replies passes, with metadata before and after."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
@@ -55,18 +56,36 @@ class CodedContext:
         context: grpc.aio's.
         coding: of the method.
         requests: what `read()` reads; None where the method takes one request.
+        until: when the call is ended, on the clock of `time.monotonic`, if that is before the
+            client's deadline.
         writes: whether the method's replies are those that it writes.
     """
 
-    __slots__ = ("_cancelled", "_coding", "_context", "_handoff", "_requests", "_task", "_writes")
+    __slots__ = (
+        "_cancelled",
+        "_coding",
+        "_context",
+        "_handoff",
+        "_requests",
+        "_task",
+        "_until",
+        "_writes",
+    )
 
     def __init__(
-        self, context: Any, coding: Coding, requests: Requests | None, *, writes: bool
+        self,
+        context: Any,
+        coding: Coding,
+        requests: Requests | None,
+        until: float | None = None,
+        *,
+        writes: bool,
     ) -> None:
         self._context = context
         self._coding = coding
         self._requests = requests
         self._handoff: Handoff | None = None
+        self._until = until
         self._writes = writes
         self._task = asyncio.current_task()
         self._cancelled = False
@@ -83,6 +102,12 @@ class CodedContext:
     def peer_identities(self) -> Iterable[bytes] | None:
         key = self._context.peer_identity_key()
         return None if key is None else self.auth_context().get(key)
+
+    def time_remaining(self) -> float | None:
+        left: float | None = self._context.time_remaining()
+        if self._until is None:
+            return left
+        return max(0.0, self._until - time.monotonic())
 
     async def read(self) -> Any:
         if self._context.done():
