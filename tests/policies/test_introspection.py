@@ -9,13 +9,13 @@ import json
 import logging
 import time
 import urllib.parse
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
 
 from entrances import ENTRANCES, Outcome, Running, over_grpc, over_http, run, serving
+from introspected import GOOD, Issuer
 from listening import serving as listening
 from streams import POOL
 from transcoder import Code, Gateway
@@ -27,45 +27,10 @@ from transcoder.policies.requirement import Requirement
 
 T = TypeVar("T")
 
-GOOD: dict[str, Any] = {"active": True, "sub": "ann", "scope": "a b", "exp": 4_000_000_000}
 TOLD = {"the token is not valid", "callers cannot be made sure of now"}
 """All that clients are told, whatever is wrong."""
 
 NOW = Now(1000.0, time.time())
-
-
-@dataclass
-class Issuer:
-    """An introspection endpoint.
-
-    Args:
-        answers: what is said of each token, as bytes or as what JSON is made of.
-        pause: seconds until it says so.
-    """
-
-    answers: Mapping[str, Any]
-    pause: float = 0.0
-    status: int = 200
-    asked: list[dict[str, str]] = field(default_factory=list)
-    heads: list[str] = field(default_factory=list)
-    url: str = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.lower().partition("content-length: ")[2].partition("\r")[0])
-                form = dict(urllib.parse.parse_qsl((await reader.readexactly(length)).decode()))
-                self.heads.append(head)
-                self.asked.append(form)
-                await asyncio.sleep(self.pause)
-                told = self.answers.get(form["token"], {"active": False})
-                body = told if isinstance(told, bytes) else json.dumps(told).encode()
-                line = f"HTTP/1.1 {self.status} A\r\ncontent-length: {len(body)}\r\n"
-                writer.write(line.encode() + b"location: /elsewhere\r\n\r\n" + body)
-                await writer.drain()
-        writer.close()
 
 
 @contextlib.asynccontextmanager
