@@ -121,12 +121,12 @@ def send_now(payload: Payload, scope: Scope, send: Send) -> Payload | None:
     if call is not None:
         payload = _noted(payload, call)
     hold = connection(scope)
-    if hold is None or payload.status != 200 or payload.trailers or not payload.content_type:
+    status, content_type, body, headers, trailers = payload
+    if hold is None or status != 200 or trailers or not content_type:
         return payload
-    headers, body = payload.headers, payload.body
     # The headers of most answers are always the same.
     of = _usual_head if type(headers) is tuple else _head
-    head = of(payload.content_type, headers)
+    head = of(content_type, headers)
     if not head:
         return payload
     head += b"%d\r\n" % len(body)

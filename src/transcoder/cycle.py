@@ -17,6 +17,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+_OK: Final = STATUS_LINE[200]
 _STATUS: Final = b"HTTP/1."
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -110,6 +111,8 @@ class Cycle(RequestResponseCycle):
     expected_content_length = 0
     more_body = True
     body: Any = b""
+    task: asyncio.Task[None] | None = None
+    """What runs the application; the server waits for it when it stops."""
     _event: asyncio.Event | None = None
     _until_close = False
 
@@ -127,6 +130,7 @@ class Cycle(RequestResponseCycle):
         self.default_headers = protocol.server_state.default_headers
         self.waiting_for_100_continue = protocol.expect_100_continue
         self.on_response = protocol.on_response_complete
+        self._tasks: set[asyncio.Task[None]] = protocol.tasks
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]  # uvicorn's is an attribute
@@ -155,6 +159,9 @@ class Cycle(RequestResponseCycle):
         finally:
             self.on_response = _nothing
             self.scope = _OVER
+            if self.task is not None:
+                self._tasks.discard(self.task)
+                self.task = None
 
     async def _fail(self, problem: str, *, exc_info: bool = False) -> None:
         self.logger.error(problem, exc_info=exc_info)
@@ -185,8 +192,9 @@ class Cycle(RequestResponseCycle):
         default = transport.lines(self.default_headers)
         self.waiting_for_100_continue = False
         self.response_started = self.response_complete = True
-        transport.write_all(b"".join([STATUS_LINE[200], default, head, last, body]))
-        self.tell()
+        transport.write_all(b"".join((_OK, default, head, last, body)))
+        if self._event is not None:
+            self._event.set()
         if not self.keep_alive:
             transport.close()
         self.on_response()

@@ -376,7 +376,11 @@ class Gateway(Starlette):
             if self._match.form_posts and scope["method"] == "POST":
                 self._match.decide_method(scope)
             if self._door is None and not self.user_middleware:
-                await self._enter(self._match(scope), scope, receive, send)
+                fits = self._match(scope)
+                if isinstance(fits, Miss):
+                    await super().__call__(scope, receive, send)
+                else:
+                    await self._answer(fits, scope, receive, send)
                 return
         elif kind == "lifespan":
             await self._live(scope, receive, send)
@@ -480,7 +484,8 @@ class Gateway(Starlette):
         if not isinstance(found, Match):
             return self._without_route(found, scope)
         route = found.route
-        _check_same(route, scope)
+        if self._door is not None:
+            _check_same(route, scope)
         scope["route"] = route
         endpoint = route.endpoint
         if not isinstance(endpoint, Endpoint):

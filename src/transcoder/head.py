@@ -21,12 +21,12 @@ HEADERS_LIMIT: Final = 100
 """Headers of a request."""
 
 _LONGEST_HOST = 300
-_LOOKED_AT = frozenset({b"host", b"transfer-encoding", b"expect"})
+_ONE_HOST = "exactly one Host header is expected"
 _REMEMBERED = 256
 
 
-def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> None:
-    """Refuse a request for its headers.
+def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> bool:
+    """Refuse a request for its headers; say whether its client waits to be told to go on.
 
     Args:
         headers: names in lower case.
@@ -38,22 +38,27 @@ def check_head(headers: RawHeaders, version: str, *, is_long: bool = True) -> No
         StatusError: 431, they are too many or too long; 501, the body is coded in a way that is not
             taken; 417, more is expected than to be told to go on.
 
-    >>> check_head([(b"host", b"localhost:8080")], "1.1")
+    >>> check_head([(b"host", b"localhost:8080"), (b"expect", b"100-continue")], "1.1")
+    True
     """
     if len(headers) > HEADERS_LIMIT:
         raise too_large(f"{len(headers)} headers: {HEADERS_LIMIT} are allowed")
     if is_long and sum(len(name) + len(value) for name, value in headers) > HEADER_LIMIT:
         raise too_large(f"the headers are over the limit of {HEADER_LIMIT} bytes")
-    told = [pair for pair in headers if pair[0] in _LOOKED_AT]
-    if len(told) != 1 or told[0][0] != b"host":
-        _check_framing(told, version)
-    hosts = [value for name, value in told if name == b"host"]
-    if len(hosts) != 1:
-        if not hosts and version == "1.0":
-            return
-        raise InvalidRequest("exactly one Host header is expected")
-    if len(hosts[0]) > _LONGEST_HOST or not _is_host(hosts[0]):
+    named = dict(headers)
+    expects = b"expect" in named
+    host = named.get(b"host")
+    # Of several with one name there is only the last; most requests have no two.
+    if expects or b"transfer-encoding" in named or len(named) < len(headers):
+        _check_framing(headers, version)
+        if sum(name == b"host" for name, _ in headers) > 1:
+            raise InvalidRequest(_ONE_HOST)
+    if host is None:
+        if version != "1.0":
+            raise InvalidRequest(_ONE_HOST)
+    elif len(host) > _LONGEST_HOST or not _is_host(host):
         raise InvalidRequest("the Host header is not a host with or without a port")
+    return expects
 
 
 def _check_framing(headers: RawHeaders, version: str) -> None:

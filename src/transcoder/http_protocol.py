@@ -14,6 +14,7 @@ after that is dropped.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import re
 import urllib.parse
@@ -151,18 +152,26 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(_refusal(error))
         else:
-            self._measure(len(data))
+            if self._advanced:
+                # Some of it may belong to the next head, and a longer one is measured anyway.
+                self._unread = min(len(data), HEADER_LIMIT)
+            else:
+                self._measure()
         if self._waiting is not None:
             cycle, self._waiting = self._waiting, None
             if not cycle.disconnected:
                 self._start_asgi_task(cycle, self.app)
 
-    def _measure(self, received: int) -> None:
-        """Look how much came that is no whole head, nor a piece of a body."""
-        if self._advanced:
-            # Some of it may belong to the next head, and a longer one is measured anyway.
-            self._unread = min(received, HEADER_LIMIT)
-        elif self._unread > UNREAD_LIMIT:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Run the application; with no callback at its end, for the cycle itself takes note."""
+        task = cycle.task = self.loop.create_task(
+            cycle.run_asgi(app), context=contextvars.Context()
+        )
+        self.tasks.add(task)
+
+    def _measure(self) -> None:
+        """Look how much came that is neither a whole head nor a piece of a body."""
+        if self._unread > UNREAD_LIMIT:
             self._refuse_unread()
         elif not self.is_busy():
             self._bounds.head_began(self.transport, self.loop.time())
@@ -176,7 +185,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > TARGET_LIMIT:
             problem = f"the request target is over the limit of {TARGET_LIMIT} bytes"
             raise StatusError(Code.INVALID_ARGUMENT, problem, http=414)
@@ -185,7 +194,10 @@ class Protocol(HttpToolsProtocol):
         """Begin to read a request."""
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begin a request, as the parser has its headers; it is started behind what came along."""
@@ -198,7 +210,7 @@ class Protocol(HttpToolsProtocol):
             # The parser leaves white space behind a value, which is no part of it (RFC 9110, 5.5).
             self.headers = [(name, value.rstrip(b" \t")) for name, value in self.headers]
         headers = self.headers
-        check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
+        self.expect_100_continue = check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
         if self.url[:1] != b"/" or b"#" in self.url:
             self.url = _origin_form(self.url, headers)
         scope = self.scope = self._scope(method.decode(), version)
@@ -278,9 +290,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Take the end of the body."""
-        if self.is_busy():
-            self.cycle.more_body = False
-            self.cycle.tell()
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.more_body = False
+            cycle.tell()
 
     def on_response_complete(self) -> None:
         """Go on behind an answer."""
