@@ -19,11 +19,10 @@ import grpc
 import grpc.aio
 
 from transcoder.metadata import checked
+from transcoder.upstream.ahead import Ahead
 from transcoder.upstream.codes import to_abort
 
 R = TypeVar("R")
-
-_END = object()
 
 
 class BlockingCall:
@@ -53,28 +52,36 @@ class BlockingCall:
             AbortError: the servicer aborted, whatever became of the exception there.
         """
         try:
-            return await self._run(behaviour, request, self.context)
+            return await self._ended(self._start(behaviour, request, self.context))
         finally:
             await self._end()
 
     async def replies(
         self, behaviour: Callable[[Any, Any], Any], request: Any
     ) -> AsyncGenerator[Any, None]:
-        """Return what a behaviour of a stream of replies yields; each on a thread.
+        """Return what a behaviour of a stream of replies yields, pulled on a thread.
 
         Raises (when iterated):
             AbortError: the servicer aborted, whatever became of the exception there.
         """
 
-        def first() -> Any:
+        def begin() -> Iterator[Any]:
             self._replies = iter(behaviour(request, self.context))
-            return next(self._replies, _END)
+            return self._replies
 
+        ahead = Ahead(begin, self.context.is_active)
         try:
-            reply = await self._run(first)
-            while reply is not _END:
-                yield reply
-                reply = await self._run(next, self._replies, _END)
+            goes_on = True
+            while goes_on:
+                pulling = self._start(ahead.pull)
+                pulling.add_done_callback(ahead.arrive)
+                try:
+                    while replies := await ahead.taken(pulling):
+                        for reply in replies:
+                            yield reply
+                    goes_on = await self._ended(pulling)
+                finally:
+                    _forget(pulling)
             self._replies = None
         finally:
             await self._end()
@@ -129,11 +136,15 @@ class BlockingCall:
         else:
             answer.set_exception(error)
 
-    async def _run(self, step: Callable[..., R], *arguments: Any) -> R:
-        """Run one step on a thread; all steps of a call share its context variables."""
-        running = self._step = self._executor.submit(self._variables.run, _step, step, *arguments)
+    def _start(self, step: Callable[..., R], *arguments: Any) -> asyncio.Future[R]:
+        """Have one step run on a thread; all steps of a call share its context variables."""
+        self._step = self._executor.submit(self._variables.run, _step, step, *arguments)
+        return asyncio.wrap_future(self._step)
+
+    async def _ended(self, step: asyncio.Future[R]) -> R:
+        """Return what a step returns, if the call goes on after it."""
         try:
-            result: R = await asyncio.wrap_future(running)
+            result = await step
         except Exception:
             await self._abort()
             raise
@@ -162,6 +173,12 @@ class BlockingCall:
             with contextlib.suppress(RuntimeError):
                 # It is refused once the threads are shut down, and the interpreter ends.
                 self._executor.submit(self._variables.run, close)
+
+
+def _forget(step: asyncio.Future[Any]) -> None:
+    """Drop a step that nobody waits for, and what it raises."""
+    if not step.cancel() and not step.cancelled():
+        step.exception()
 
 
 def _step(step: Callable[..., R], *arguments: Any) -> R:
