@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 import uvicorn
 from google.longrunning import operations_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.testclient import TestClient
 
 from named import SPAN, is_ours
 from pages import page
-from transcoder import Gateway, Pace, Server, ServerTls, StreamLimits, Timeouts
+from transcoder import (
+    ConnectionLimits,
+    Gateway,
+    Pace,
+    Server,
+    ServerTls,
+    StreamLimits,
+    Timeouts,
+)
+from transcoder.connection_limits import MOST
+from transcoder.grpc_listener import listening_options
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.inbound import STRIPPED
 from transcoder.json_stream import DEPTH_LIMIT
@@ -49,6 +65,7 @@ NUMBERS = {
     "a body": (default(Gateway, "body_limit"),),
     "JSON values in a body": (VALUES_LIMIT,),
     "JSON within JSON": (DEPTH_LIMIT,),
+    "all bodies at once": (default(Gateway, "bodies_limit"),),
     "the pace of a body": (PACE.rate, PACE.grace),
     "a unary call": (Timeouts().default, Timeouts().maximum),
     "plain methods at once": (default(Gateway, "threads"),),
@@ -59,6 +76,9 @@ NUMBERS = {
     "a client that does not read": (STREAMS.stall,),
     "a message over gRPC": (default(Server, "max_message"),),
     "calls on a gRPC connection": (default(Server, "max_concurrent_streams"),),
+    "HTTP connections": (MOST,),
+    "the head of a request": (ConnectionLimits().head,),
+    "an answer that is not read": (ConnectionLimits().stall,),
     "a handshake of [TLS](tls.md)": (default(ServerTls, "handshake_timeout"),),
     "an idle connection": (default(Server, "keep_alive"),),
     "the text of an error": (MESSAGE_LIMIT,),
@@ -149,7 +169,75 @@ def test_compressed() -> None:
     assert answer.status_code == 415
 
 
+SWITCHES = PAGE.rows("## What must be switched on")
+
+
+@pytest.mark.parametrize("row", SWITCHES, ids=lambda row: row[0])
+def test_switches(row: list[str]) -> None:
+    """What is to be switched on is there."""
+    names = [name for name in SPAN.findall(row[1]) if name not in {"TrustedHostMiddleware", "None"}]
+
+    assert names
+    assert all(is_ours(name) for name in names)
+
+
+def test_any_host() -> None:
+    """Any name is taken as Host, unless Starlette's middleware says which."""
+    made = {
+        status: Gateway(middleware=middleware)
+        for status, middleware in (
+            (200, []),
+            (400, [Middleware(TrustedHostMiddleware, allowed_hosts=["api.example"])]),
+        )
+    }
+    for status, app in made.items():
+        operations = operations_pb2_grpc.OperationsServicer()
+        operations_pb2_grpc.add_OperationsServicer_to_server(operations, app)  # type: ignore[no-untyped-call]
+        answer = TestClient(app).get("/openapi.json", headers={"host": "evil.example"})
+        assert answer.status_code == status
+
+
+def test_grpc_options() -> None:
+    """GRPC is told what the table says, with several workers and TLS."""
+    told = listening_options(
+        reuse_port=True,
+        max_concurrent_streams=default(Server, "max_concurrent_streams"),
+        max_message=default(Server, "max_message"),
+        max_connection_age=default(Server, "max_connection_age"),
+        age_grace=default(Server, "grace"),
+        handshake_timeout=default(ServerTls, "handshake_timeout"),
+    )
+    rows = PAGE.rows("## What gRPC does on its port")
+
+    assert {row[0].strip("`"): int(row[1].replace(",", "")) for row in rows} == dict(told)
+
+
+def test_pace_under_another_server() -> None:
+    """The pace of a body holds under uvicorn too."""
+
+    async def slow() -> int:
+        app = Gateway(pace=Pace(grace=0.2))
+        operations = operations_pb2_grpc.OperationsServicer()
+        operations_pb2_grpc.add_OperationsServicer_to_server(operations, app)  # type: ignore[no-untyped-call]
+        head = b"POST /v1/operations/1:cancel HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+        async with uvicorn_alone(app) as target:
+            return int(await asyncio.to_thread(status, target, head))
+
+    assert asyncio.run(slow()) == 408
+
+
 REQUESTS = {
+    "a path of 9,000 bytes": b"GET /v1/operations/%b HTTP/1.1\r\nHost: a\r\n" % (b"1" * 9000),
+    "1,001 query parameters": b"GET /v1/operations/1?%b HTTP/1.1\r\nHost: a\r\n"
+    % b"&".join(b"a=%d" % number for number in range(1001)),
+    "a body over its limit": b"POST /v1/operations/1:cancel HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 1048577\r\n",
+    "a compressed body": b"POST /v1/operations/1:cancel HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Encoding: gzip\r\nContent-Length: 1\r\n",
+    "`Content-Length` beside `Transfer-Encoding`": b"POST /healthz HTTP/1.1\r\nHost: a\r\n"
+    b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+    "`Transfer-Encoding: x, chunked`": b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+    b"Transfer-Encoding: x, chunked\r\n",
     "101 headers": b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"x: y\r\n" * 100,
     "a header of 40,000 bytes": b"GET /healthz HTTP/1.1\r\nHost: a\r\nx: %b\r\n" % (b"y" * 40_000),
     "no `Host`": b"GET /healthz HTTP/1.1\r\n",
@@ -175,19 +263,44 @@ def status(target: str, head: bytes) -> str:
     return str(answer.status)
 
 
-async def under_uvicorn() -> dict[str, str]:
-    """Return the statuses that uvicorn's answers have, with what it chooses itself."""
-    server = uvicorn.Server(uvicorn.Config(gateway(), log_config=None))
+@contextlib.asynccontextmanager
+async def uvicorn_alone(app: Gateway) -> AsyncGenerator[str, None]:
+    """Serve by uvicorn, with what it chooses itself."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve([listening]))
-        target = f"127.0.0.1:{listening.getsockname()[1]}"
         # The kernel takes the connections, whether or not the server has begun to.
-        found = {
-            name: await asyncio.to_thread(status, target, head) for name, head in REQUESTS.items()
-        }
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         await serving
-    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "metadata", "code"),
+    [
+        (0, 7_000, "OK"),
+        (0, 20_000, "RESOURCE_EXHAUSTED"),
+        # A few kilobytes on the wire.
+        (5 << 20, 1, "RESOURCE_EXHAUSTED"),
+    ],
+)
+def test_too_much_for_grpc(served: Served, size: int, metadata: int, code: str) -> None:
+    """Metadata that are large do not pass, nor messages that are once they are decompressed."""
+    with grpc.insecure_channel(served.grpc_target, compression=grpc.Compression.Gzip) as channel:
+        asked = HealthCheckRequest(service="a" * size)
+        told = (("x-long", "a" * metadata),)
+        stub: Any = HealthStub(channel)
+        future = stub.Check.future(asked, metadata=told, timeout=20)
+
+        assert future.code().name == code
+
+
+async def under_uvicorn() -> dict[str, str]:
+    """Return the statuses that uvicorn's answers have."""
+    async with uvicorn_alone(gateway()) as target:
+        return {
+            name: await asyncio.to_thread(status, target, head) for name, head in REQUESTS.items()
+        }
 
 
 def test_our_server(served: Served) -> None:

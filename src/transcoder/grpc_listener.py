@@ -18,10 +18,46 @@ from transcoder.handlers import GuardedHandlers, missing
 from transcoder.health_service import HealthService
 from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
-from transcoder.upstream.channel_options import FLOW
+from transcoder.upstream.channel_options import FLOW, Options
 
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25
+
+
+def listening_options(
+    *,
+    reuse_port: bool,
+    max_concurrent_streams: int,
+    max_message: int,
+    max_connection_age: float | None,
+    age_grace: float,
+    handshake_timeout: float | None,
+) -> Options:
+    """Return what gRPC is told about the port, in its own names; see `GrpcListener`.
+
+    Args:
+        reuse_port: as there.
+        max_concurrent_streams: as there.
+        max_message: as there.
+        max_connection_age: as there.
+        age_grace: as there.
+        handshake_timeout: seconds for a handshake of TLS; None without TLS.
+    """
+    options: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", int(reuse_port)),
+        ("grpc.max_concurrent_streams", max_concurrent_streams),
+        *FLOW,
+        ("grpc.max_receive_message_length", max_message),
+        ("grpc.max_send_message_length", max_message),
+    ]
+    if max_connection_age is not None:
+        options += [
+            ("grpc.max_connection_age_ms", round(max_connection_age * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(age_grace * 1000)),
+        ]
+    if handshake_timeout is not None:
+        options.append(("grpc.server_handshake_timeout_ms", round(handshake_timeout * 1000)))
+    return tuple(options)
 
 
 class GrpcListener:
@@ -53,23 +89,17 @@ class GrpcListener:
         age_grace: float,
         certificates: Certificates | None = None,
     ) -> None:
-        options = [
-            ("grpc.so_reuseport", int(reuse_port)),
-            ("grpc.max_concurrent_streams", max_concurrent_streams),
-            *FLOW,
-            ("grpc.max_receive_message_length", max_message),
-            ("grpc.max_send_message_length", max_message),
-        ]
-        if max_connection_age is not None:
-            options += [
-                ("grpc.max_connection_age_ms", round(max_connection_age * 1000)),
-                ("grpc.max_connection_age_grace_ms", round(age_grace * 1000)),
-            ]
+        options = listening_options(
+            reuse_port=reuse_port,
+            max_concurrent_streams=max_concurrent_streams,
+            max_message=max_message,
+            max_connection_age=max_connection_age,
+            age_grace=age_grace,
+            handshake_timeout=None if certificates is None else certificates.tls.handshake_timeout,
+        )
         self._credentials = None
         if certificates is not None:
             self._credentials = _credentials(certificates)
-            handshake = round(certificates.tls.handshake_timeout * 1000)
-            options.append(("grpc.server_handshake_timeout_ms", handshake))
         self._gateway = gateway
         self._claim = claim
         door = gateway.grpc_door

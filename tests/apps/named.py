@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 import transcoder
+import transcoder.observers
+import transcoder.policies
 from transcoder.cli import main
 from transcoder.plugin.options import KNOWN
 
@@ -35,8 +37,10 @@ def is_ours(name: str) -> bool:
 
 
 def _public(name: str) -> Any:
-    assert name in transcoder.__all__, f"{name} is no public name"
-    return getattr(transcoder, name)
+    homes = (transcoder, transcoder.policies, transcoder.observers)
+    home = next((each for each in homes if name in each.__all__), None)
+    assert home is not None, f"{name} is no public name"
+    return getattr(home, name)
 
 
 def _attributes(holder: Any) -> set[str]:
