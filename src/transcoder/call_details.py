@@ -165,9 +165,12 @@ class CallDetails:
         Args:
             name: in lower case.
             value: printable ASCII.
+
+        Raises:
+            ValueError: one of the doors cannot carry it.
         """
-        pair = name.encode("latin-1"), value.encode("latin-1")
-        self.answer_headers = (*self.answer_headers, pair)
+        checked([(name, value)])
+        self.answer_headers = (*self.answer_headers, (name.encode(), value.encode()))
 
     def at_end(self, callback: Callable[[], object]) -> None:
         """Have something called once the call is over, in whatever way."""

@@ -51,6 +51,8 @@ class Doorman:
             raise Denied(Code.UNAVAILABLE, "say the word", reason="no-word", headers=headers)
         if word == b"defect":
             raise KeyError("a secret")
+        if word == b"lines":
+            call.tell_client("x-echo", "a\r\nx-guest: bob")
         if word == b"named":
             call.tell_servicer("x-guest", "ann")
 
@@ -78,9 +80,10 @@ class Watching:
 
 @pytest.fixture(scope="module")
 def outcomes() -> Mapping[str, list[Outcome]]:
-    """What each entrance says without the word, with it, with a name, and of a defect."""
+    """What each entrance says without the word, with it, with a name, and of two defects."""
     named = {"x-word": "named", "X-Guest": "mallory", "x_guest": "mallory"}
-    return call_each({}, {"x-word": "a"}, named, {"x-word": "defect"}, policies=[Doorman()])
+    defects = {"x-word": "defect"}, {"x-word": "lines"}
+    return call_each({}, {"x-word": "a"}, named, *defects, policies=[Doorman()])
 
 
 @pytest.fixture(params=list(ENTRANCES))
@@ -118,6 +121,13 @@ def test_defect(outcomes: Mapping[str, list[Outcome]], entrance: str) -> None:
     """A defect of a policy refuses the call, and tells nothing of itself."""
     failed = outcomes[entrance][3]
     assert (failed.code, failed.message) == (Code.INTERNAL, "internal error")
+
+
+def test_lines(outcomes: Mapping[str, list[Outcome]], entrance: str) -> None:
+    """Nor does one that would slip a line into an answer."""
+    failed = outcomes[entrance][4]
+    assert (failed.code, failed.message) == (Code.INTERNAL, "internal error")
+    assert not {"x-echo", "x-guest"} & set(failed.headers)
 
 
 def test_once() -> None:
