@@ -317,3 +317,54 @@ def test_loop_of_asyncio(tmp_path: Path, client: Any, outcome: bytes | str) -> N
         return answer
 
     assert asyncio.run(main()) == outcome
+
+
+LIMITED: dict[str, dict[str, int]] = {"total": {"total": 3}, "address": {"per_address": 3}}
+
+
+@pytest.fixture(scope="module", params=LIMITED)
+def limited(
+    request: pytest.FixtureRequest,
+    start_shared: Start,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Served:
+    """A server of at most three connections, whose handshakes may take long."""
+    files = write(tmp_path_factory.mktemp("files"), HERE)
+    limits = LIMITED[request.param]
+    return start_shared("identified:create", tls=files, connections=limits)
+
+
+def test_handshakes_are_connections(limited: Served) -> None:
+    """Handshakes that do not begin count; what is too many is cut, and one that ends makes room."""
+    asking = Asking(limited, 0)
+    asking.before = len(asking.lines())
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(asking.connect())
+        assert stack.enter_context(asking.connect()).recv(1) == b""
+        told = asking.told()
+
+    assert told == ["transcoder.tls_handshake: CLIENT: too many connections"]
+    assert asked_until_served(asking).startswith(b"HTTP/1.1 200 ")
+
+
+def test_secured_connections_are_counted_once(limited: Served) -> None:
+    """A connection whose handshake is over is one, as before; the fourth is one too many."""
+    asking = Asking(limited, 0)
+    assert asked_until_served(asking).startswith(b"HTTP/1.1 200 ")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(connect(limited.http_target, context=trust(None)))
+            client.sendall(GET)
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert stack.enter_context(asking.connect()).recv(1) == b""
+
+
+def asked_until_served(asking: Asking) -> bytes:
+    """Ask until there is room: the server learns of an end a moment after its client."""
+    until = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(OSError):
+            return asking.ask(trust(None))
+        assert time.monotonic() < until
+        time.sleep(0.02)

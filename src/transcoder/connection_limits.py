@@ -25,7 +25,8 @@ class ConnectionLimits:
 
     Args:
         total: at once in one process; the default is half of the files that it may open, and not
-            more than 10,000. One more is answered 503.
+            more than 10,000. One more is answered 503; over TLS it is cut before its handshake,
+            and handshakes count.
         per_address: at once from one address; 0 for no such limit, for behind a proxy all come
             from one.
         head: seconds until the head of a request must have come; then it is answered 408.

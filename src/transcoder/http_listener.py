@@ -192,7 +192,8 @@ class HttpListener(uvicorn.Server):
 
     def _handshake(self, **_: object) -> Handshake:
         certificates: Any = self._certificates
-        return Handshake(certificates, self._protocol, self._handshakes)
+        bounds = self.server_state.bounds
+        return Handshake(certificates, self._protocol, self._handshakes, bounds)
 
     async def _wait(self, until: float, *, idle_too: bool = False) -> bool:
         loop = asyncio.get_running_loop()

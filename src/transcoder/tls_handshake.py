@@ -4,6 +4,9 @@ Who does not finish in time, speaks something else or shows no certificate that 
 as far as TLS has words for it, and cut: an alert and our FIN first, what arrives for a moment after
 that is dropped. It is one line of the log. Who goes away without a word is none: so do the health
 checks of load balancers.
+
+A handshake counts as a connection from its acceptance on, and what is one too many is cut before
+anything is computed for it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from transcoder.certificates import Certificates
-from transcoder.http_protocol import DROP, Protocol
+from transcoder.connection_limits import Connections
+from transcoder.http_protocol import DROP, TOO_MANY, Protocol
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ class Handshake(asyncio.Protocol):
         certificates: what is shown, as it is when the handshake begins.
         secured: makes what takes the connection then.
         running: the handshakes of the listener that are not over; this one is added and removed.
+        bounds: the connections of the listener; this one is among them until it is handed over.
     """
 
     def __init__(
@@ -70,18 +75,26 @@ class Handshake(asyncio.Protocol):
         certificates: Certificates,
         secured: Callable[[], Protocol],
         running: set[Handshake],
+        bounds: Connections[asyncio.Transport],
     ) -> None:
         self._certificates = certificates
         self._secured = secured
         self._running = running
+        self._bounds = bounds
         self._early = b""
         self._refused = False
         self._transport: Any = None
         self._starting: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Begin, unless there are too many connections."""
         self._transport = transport
+        peer = transport.get_extra_info("peername")
+        address = peer[0] if isinstance(peer, tuple) else ""
+        if self._bounds.admit(self._transport, address, asyncio.get_running_loop().time()):
+            _log.info("%s: %s", self._peer(), TOO_MANY.status.message)
+            self.abort()
+            return
         self._running.add(self)
         self._starting = self._start_tls()
         self._go_on()
@@ -100,10 +113,14 @@ class Handshake(asyncio.Protocol):
             waited_for = self._starting.send(None)
         except StopIteration as done:
             self._running.discard(self)
+            # What takes the connection now counts it anew.
+            self._bounds.forget(self._transport)
             if not done.value.is_closing():
                 self._hand_over(done.value)
         except OSError as error:
             self._running.discard(self)
+            if not self._refused:
+                self._bounds.forget(self._transport)
             self._tell(error)
         else:
             waited_for.add_done_callback(self._go_on)
@@ -147,7 +164,11 @@ class Handshake(asyncio.Protocol):
         _log.info("%s: the TLS handshake failed: %s", self._peer(), _reason(error))
         loop = asyncio.get_running_loop()
         loop.call_soon(self._end, _PLAIN_ANSWER if error.reason == "HTTP_REQUEST" else b"")
-        loop.call_later(DROP, self._transport.abort)
+        loop.call_later(DROP, self._drop)
+
+    def _drop(self) -> None:
+        self._bounds.forget(self._transport)
+        self.abort()
 
     def _end(self, answer: bytes) -> None:
         if not self._transport.is_closing():
