@@ -116,7 +116,8 @@ options = {
     for name, value in told["options"].items()
 }
 def ready(listening):
-    print(json.dumps([listening.http.target, listening.grpc.target]), flush=True)
+    doors = [listening.http, listening.grpc, listening.admin]
+    print(json.dumps([door.target if door else "" for door in doors]), flush=True)
     exec(told["then"])
 Server(told["app"], on_ready=ready, **options).run(
     told["http"], told["grpc"], workers=told["workers"]
@@ -158,6 +159,7 @@ class Served:
     http_target: str
     grpc_target: str
     ledger: Path
+    admin_target: str = ""
 
     def workers(self) -> set[int]:
         """Return the process ids of the process's children."""
@@ -273,7 +275,7 @@ def starting(folder: Path, *, traced: bool = True) -> Iterator[Start]:
         timeout = 60 if wait else 0
         answered, _, _ = select.select([process.stdout], [], [], timeout)
         line = process.stdout.readline() if answered else ""
-        targets = json.loads(line) if line else ("", "")
+        *targets, started[-1].admin_target = json.loads(line) if line else ("", "", "")
         started[-1].http_target, started[-1].grpc_target = [
             SECURED + target if target and options.keys() & {"tls", door} else target
             for target, door in zip(targets, ("http_tls", "grpc_tls"), strict=True)

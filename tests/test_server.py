@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from loopback import needs_ipv6
 from transcoder import ConfigError, Gateway, Listening, Server
 from transcoder.listeners import Address, Claim
-from transcoder.server import load
+from transcoder.loading import load
 
 if TYPE_CHECKING:
     from tests.conftest import Served, Start

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from transcoder.certificates import Certificates
 from transcoder.connection_limits import ConnectionLimits
@@ -13,7 +14,7 @@ from transcoder.gateway import Gateway
 from transcoder.grpc_listener import GrpcListener
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.http_listener import HttpListener
-from transcoder.listeners import Claim, Listening
+from transcoder.listeners import Address, Claim, Listening
 from transcoder.server_tls import ServerTls
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,27 @@ class Options:
         return found
 
 
+class Port(Protocol):
+    """A further listener, which is open at least as long as the others."""
+
+    @property
+    def address(self) -> Address:
+        """Where."""
+        ...
+
+    async def open(self) -> None:
+        """Listen, and accept."""
+        ...
+
+    def watch(self) -> asyncio.Task[None]:
+        """Return a task of its name that is done when it has ended."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
 class Doors:
     """The listeners.
 
@@ -63,6 +85,7 @@ class Doors:
         claims: where, for HTTP and for gRPC.
         certificates: what TLS shows there; None for a port in the clear.
         options: of the server.
+        aside: a further listener.
         one_of_several: whether other processes listen there too.
 
     Raises:
@@ -77,12 +100,15 @@ class Doors:
         certificates: tuple[Certificates | None, Certificates | None],
         options: Options,
         *,
+        aside: Port | None = None,
         one_of_several: bool,
     ) -> None:
         http, grpc = claims
         http_certificates, grpc_certificates = certificates
         self._gateway = gateway
-        self._listening = Listening(http.address, grpc.address)
+        self._aside = aside
+        admin = None if aside is None else aside.address
+        self._listening = Listening(http.address, grpc.address, admin)
         self._http = HttpListener(
             gateway,
             state,
@@ -107,28 +133,31 @@ class Doors:
         self._checks = (_Listens("http", self._http), _Listens("grpc", self._grpc))
 
     async def open(self) -> Listening:
-        """Open both, or none.
+        """Open all, or none.
 
         Raises:
             ConfigError: another process listens there since the addresses were claimed.
         """
         self._gateway.draining = False
-        await self._grpc.open()
-        try:
+        async with contextlib.AsyncExitStack() as failed:
+            await self._grpc.open()
+            failed.push_async_callback(self._grpc.close, 0, 0)
             await self._http.open()
-        except BaseException:
-            await self._grpc.close(0, 0)
-            raise
+            failed.push_async_callback(self._http.close, 0, 0)
+            if self._aside is not None:
+                await self._aside.open()
+            failed.pop_all()
         for check in self._checks:
             self._gateway.readiness.add(check)
         return self._listening
 
-    def watch(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+    def watch(self) -> tuple[asyncio.Task[None], ...]:
         """Return a task for each listener, of its name, that is done when that has ended."""
-        return (
+        both = (
             asyncio.create_task(self._http.ended(), name="http"),
             asyncio.create_task(self._grpc.ended(), name="grpc"),
         )
+        return both if self._aside is None else (*both, self._aside.watch())
 
     async def settle(self, seconds: float) -> None:
         """Go on serving, and tell everybody to look elsewhere."""
@@ -145,6 +174,8 @@ class Doors:
         ended = await asyncio.gather(
             self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
         )
+        if self._aside is not None:
+            await self._aside.close()
         if not all(ended):
             _log.warning("requests were cancelled that took more than %g s to end", grace)
 

@@ -77,6 +77,11 @@ class Listening:
 
     http: Address
     grpc: Address
+    admin: Address | None = None
+
+    def __str__(self) -> str:
+        aside = "" if self.admin is None else f", admin on {self.admin}"
+        return f"http on {self.http}, grpc on {self.grpc}{aside}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import logging
-import operator
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from transcoder import process
+from transcoder.admin import Admin, AdminPort, OneProcess
 from transcoder.certificates import keep_fresh, open_certificates
 from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from transcoder.doors import Doors, Options
@@ -32,6 +32,7 @@ from transcoder.http_rule import undelivered
 from transcoder.lifespan import Lifespan
 from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
+from transcoder.loading import load
 from transcoder.server_tls import ServerTls
 from transcoder.supervisor import Supervisor
 from transcoder.transcoder import Endpoint
@@ -65,7 +66,11 @@ class Server:
         grpc_tls: TLS of the gRPC port, in place of `tls`.
         log_config: a `logging.config.dictConfig` for the process that `run` serves in, and for
             each of several; without one those have no logging but what their app sets up.
-        on_ready: called with the real addresses when both listeners are open.
+        admin: where operators see metrics and health, as `127.0.0.1:9901`; None for nowhere. Needs
+            the extra `metrics`.
+        admin_token: that they must show there as bearers; without one the address is of this
+            machine alone.
+        on_ready: called with the real addresses when all listeners are open.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class Server:
         http_tls: ServerTls | None = None,
         grpc_tls: ServerTls | None = None,
         log_config: Mapping[str, Any] | None = None,
+        admin: str | None = None,
+        admin_token: str | None = None,
         on_ready: Callable[[Listening], object] | None = None,
     ) -> None:
         self._app = app
@@ -103,6 +110,7 @@ class Server:
             grpc_tls=grpc_tls,
         )
         self._log_config = log_config
+        self._admin = None if admin is None else Admin(admin, admin_token or "")
         self._on_ready = on_ready
         self._settle = settle
         self._stopping = asyncio.Event()
@@ -141,12 +149,20 @@ class Server:
         """
         return await self._claim_and_serve(Address.parse(http), Address.parse(grpc))
 
-    async def serve_claimed(self, http: Claim, grpc: Claim, *, one_of_several: bool = False) -> int:
+    async def serve_claimed(
+        self,
+        http: Claim,
+        grpc: Claim,
+        admin: Claim | None = None,
+        *,
+        one_of_several: bool = False,
+    ) -> int:
         """Serve on addresses that this process holds; return the exit code.
 
         Args:
             http: where to listen for HTTP.
             grpc: where to listen for gRPC.
+            admin: where operators look; None for nowhere.
             one_of_several: whether other processes listen there too.
 
         Raises:
@@ -156,6 +172,7 @@ class Server:
         options = self._options
         certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
         gateway = load(self._app)
+        port = self._admin_port(gateway, admin)
         lifespan = Lifespan(gateway, options.grace)
         alive = True
         try:
@@ -163,7 +180,13 @@ class Server:
                 _warn_of_undelivered(gateway)
                 claims, state = (http, grpc), lifespan.state
                 doors = Doors(
-                    gateway, state, claims, certificates, options, one_of_several=one_of_several
+                    gateway,
+                    state,
+                    claims,
+                    certificates,
+                    options,
+                    aside=port,
+                    one_of_several=one_of_several,
                 )
                 fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
                 try:
@@ -236,8 +259,17 @@ class Server:
         return Supervisor(self._app, options, workers, self._on_ready).run(http, grpc)
 
     async def _claim_and_serve(self, http: Address, grpc: Address) -> int:
-        with Claim.take("http", http) as http_claim, Claim.take("grpc", grpc) as grpc_claim:
-            return await self.serve_claimed(http_claim, grpc_claim)
+        with (
+            Claim.take("http", http) as http_claim,
+            Claim.take("grpc", grpc) as grpc_claim,
+            nullcontext() if self._admin is None else self._admin.claim() as admin_claim,
+        ):
+            return await self.serve_claimed(http_claim, grpc_claim, admin_claim)
+
+    def _admin_port(self, gateway: Gateway, claim: Claim | None) -> AdminPort | None:
+        if self._admin is None or claim is None:
+            return None
+        return AdminPort(claim, OneProcess(gateway), self._admin.token)
 
     async def _starts(self, lifespan: Lifespan) -> bool:
         """Start the application; False when `stop()` came first."""
@@ -255,7 +287,7 @@ class Server:
     async def _keep_open(self, doors: Doors, gateway: Gateway) -> bool:
         listening = await doors.open()
         try:
-            _log.info("http on %s, grpc on %s", listening.http, listening.grpc)
+            _log.info("%s", listening)
             _log.info("limits: %s", in_words({**self._options.limits, **gateway.limits}))
             if self._on_ready is not None:
                 self._on_ready(listening)
@@ -296,27 +328,3 @@ def _warn_of_undelivered(gateway: Gateway) -> None:
             why = undelivered(route.endpoint.binding)
             if why:
                 _log.warning("%s never answers: %s", route, why)
-
-
-def load(app: Gateway | str) -> Gateway:
-    """Return the gateway that `app` is, or names as "module:attribute".
-
-    Raises:
-        ConfigError: there is no such module or attribute, it fails, or it is no gateway.
-    """
-    if isinstance(app, Gateway):
-        return app
-    module, colon, attribute = app.partition(":")
-    if not (module and colon and attribute):
-        raise ConfigError(f"{app!r} is no import string: write 'package.module:app'")
-    try:
-        found = operator.attrgetter(attribute.removesuffix("()"))(importlib.import_module(module))
-        loaded = found() if callable(found) and not isinstance(found, Gateway) else found
-    except ConfigError:
-        raise
-    except Exception as error:
-        _log.debug("%s cannot be loaded", app, exc_info=error)
-        raise ConfigError(f"{app} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(loaded, Gateway):
-        raise ConfigError(f"{app} is of type {type(loaded).__name__}, not a Gateway")
-    return loaded

@@ -35,6 +35,20 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 @click.command(short_help="Serve an application over REST and gRPC.")
 @_option("--http", metavar="ADDRESS", default=":8080", help="Where REST is served.")
 @_option("--grpc", metavar="ADDRESS", default=":50051", help="Where gRPC is served.")
+@_option(
+    "--admin",
+    metavar="ADDRESS",
+    default=None,
+    show_default="none",
+    help="Where operators see metrics and health.",
+)
+@_option(
+    "--admin-token",
+    metavar="TOKEN",
+    default=None,
+    show_default="none",
+    help="What they must show there; give it by the environment, for others see command lines.",
+)
 @_option("--workers", type=click.IntRange(1), default=1, help="How many processes serve.")
 @_seconds("--settle", default=5.0, help="How long a drain still takes new connections.")
 @_seconds("--grace", default=30.0, help="How long calls of one reply may go on then.")
@@ -117,4 +131,5 @@ def _logging(level: str) -> dict[str, Any]:
 
 
 def _tell(listening: Listening) -> None:
-    click.echo(f"REST on {listening.http}, gRPC on {listening.grpc}")
+    aside = "" if listening.admin is None else f", admin on {listening.admin}"
+    click.echo(f"REST on {listening.http}, gRPC on {listening.grpc}{aside}")

@@ -20,7 +20,7 @@ except (ImportError, RuntimeError) as missing:
 from starlette.types import ASGIApp
 
 from transcoder.gateway import Gateway
-from transcoder.server import load
+from transcoder.loading import load
 from transcoder.testing.channel import InProcessChannel
 from transcoder.testing.leaving import Leaving
 
