@@ -25,6 +25,14 @@ from transcoder.values import BadValue, scalar, suggestion
 from transcoder.well_known import is_weighed, well_known
 
 _ANY = "google.protobuf.Any"
+_INTEGERS = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+    }
+)
 
 Setter = Callable[[Message, str], None]
 """Sets, or appends to, one field of a message from text; raises BadValue."""
@@ -172,7 +180,10 @@ def setter(path: FieldPath) -> Setter:
         return _append(path, read)
     if field.type == FieldDescriptor.TYPE_STRING and not depth:
         return _set_text(field.name)
-    return _set_nested(path, read) if depth else _set(field.name, read)
+    if depth:
+        return _set_nested(path, read)
+    is_integer = field.cpp_type in _INTEGERS
+    return _set_integer(field.name, read) if is_integer else _set(field.name, read)
 
 
 def refuse_any(path: FieldPath) -> None:
@@ -199,6 +210,15 @@ def _no_text(field: FieldDescriptor, message: Descriptor) -> str:
 def _set(name: str, read: Callable[[str], Any]) -> Setter:
     def set_(message: Message, text: str) -> None:
         setattr(message, name, read(text))
+
+    return set_
+
+
+def _set_integer(name: str, read: Callable[[str], Any]) -> Setter:
+    def set_(message: Message, text: str) -> None:
+        # Nine digits fit every type.
+        short = len(text) < 10 and text.isdigit() and text.isascii()
+        setattr(message, name, int(text) if short else read(text))
 
     return set_
 

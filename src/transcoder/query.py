@@ -8,8 +8,7 @@ A name is the proto or the JSON name of a field. A key is compiled when it is fi
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -34,14 +33,11 @@ from transcoder.query_string import DEFAULT_LIMITS, Pair, QueryLimits, parameter
 from transcoder.system_parameters import check_system
 from transcoder.values import BadValue
 
+_Parameter: TypeAlias = tuple[str, Setter, bool, bool, KnownPath | None]
+"""Its name, how it is set, whether at most once and weighed, and of which known value it is a part.
 
-@dataclass(frozen=True, slots=True)
-class _Parameter:
-    name: str
-    set: Setter
-    once: bool
-    weighed: bool = False
-    known: KnownPath | None = None
+A plain tuple, for each request looks into some of them.
+"""
 
 
 class QueryBinder:
@@ -112,18 +108,17 @@ class QueryBinder:
         key = ""
         try:
             for key, _, value in pairs:
-                parameter = kept.get(key) or self._parameter(key)
-                if parameter.once and parameter.name in seen:
+                name, set_, once, weighed, known = kept.get(key) or self._parameter(key)
+                if once and name in seen:
                     _refuse_second()
-                seen.add(parameter.name)
-                known = parameter.known
+                seen.add(name)
                 if known is not None:
                     known.keep_apart(seen)
                     if known.above:
                         parts[known.above[0]] = key, known
-                if budget is not None and parameter.weighed:
+                if weighed and budget is not None:
                     budget.spend(nodes(value))
-                parameter.set(message, value)
+                set_(message, value)
             for key, known in parts.values():  # noqa: B007  what is refused tells it
                 known.check(message)
         except (BadValue, FieldPathError) as error:
@@ -145,7 +140,7 @@ class QueryBinder:
         if key in self._ignored:
             return _SILENT
         if key in self._system:
-            return _Parameter(key, _system_setter(key), once=True)
+            return key, _system_setter(key), True, False, None
         if self._body_only:
             raise BadValue("this method takes its fields from the body: send it there")
         dotted, bracket, map_key = key.partition("[")
@@ -160,7 +155,7 @@ class QueryBinder:
         if bracket:
             return self._map_entry(path, map_key)
         once, weighed = not path.leaf.is_repeated, is_weighed_leaf(path)
-        parameter = _Parameter(str(path), _guarded(path), once, weighed, known_path(path))
+        parameter = str(path), _guarded(path), once, weighed, known_path(path)
         if len(self._known) < self._limits.compiled:
             self._known[key] = parameter
         return parameter
@@ -188,7 +183,7 @@ class QueryBinder:
                 self._maps[name] = set_
         set_entry = _entry_setter(set_, map_key)
         weighed = is_weighed_leaf(path)
-        return _Parameter(name, set_entry, once=False, weighed=weighed, known=known_path(path))
+        return name, set_entry, False, weighed, known_path(path)
 
 
 def _refuse_second() -> NoReturn:
@@ -203,7 +198,7 @@ def _nothing(message: Message, text: str) -> None:
     """Set nothing."""
 
 
-_SILENT = _Parameter("", _nothing, once=False)
+_SILENT: Final[_Parameter] = ("", _nothing, False, False, None)
 
 
 def _guarded(path: FieldPath) -> Setter:

@@ -70,6 +70,7 @@ class RequestDecoder:
         "_body",
         "_descriptor",
         "_form",
+        "_is_plain",
         "_is_raw",
         "_limits",
         "_mask",
@@ -107,6 +108,8 @@ class RequestDecoder:
         self._system = system_names(descriptor) if profile.system_parameters else frozenset()
         beside = profile.query_beside_body if binding.body == "*" else ""
         self._weave = beside == "bind"
+        # Path and query are all there is.
+        self._is_plain = self._body is None and self._mask is None and not self._weave
         self._query: QueryBinder | None = None
         if beside != "ignore":
             self._query = QueryBinder(
@@ -136,6 +139,8 @@ class RequestDecoder:
             content_type: the header, empty when there is none.
             form: more of the query, of any size; for a rule without a body.
         """
+        if self._is_plain and not form:
+            return self._of_path_and_query(values, query)
         message: Message
         said: bytes | Sequence[str]
         if self._body is None:
@@ -163,8 +168,16 @@ class RequestDecoder:
             values: as for a call.
         """
         message = self._message_class()
-        for set_, value in zip(self._path, values, strict=True):
+        for set_, value in zip(self._path, values):  # noqa: B905  a match has as many
             set_(message, value)
+        return message
+
+    def _of_path_and_query(self, values: Sequence[str], query: bytes) -> Message:
+        message = self._message_class()
+        for set_, value in zip(self._path, values):  # noqa: B905  a match has as many
+            set_(message, value)
+        if query and self._query is not None:
+            self._query.bind(message, parameters(query, self._limits))
         return message
 
     def _read(
