@@ -115,6 +115,14 @@ def test_trailers(catalogue: Catalogue, trailer: str) -> None:
     assert (answer.status, called != "") == (200, True)
 
 
+def test_long_trailer(catalogue: Catalogue) -> None:
+    """What stands behind the last chunk is bounded, as heads are."""
+    head = chunked(b"2\r\n{}\r\n0\r\nX-Long: ")
+    answer = catalogue.refused(head, endless=b"a" * 10_000)
+
+    assert (answer.status, answer.closed) == (431, True)
+
+
 def test_length_behind_a_body(catalogue: Catalogue) -> None:
     """One that says a length is refused, for it could be meant for somebody who reads it."""
     answer = catalogue.refused(chunked(b"2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n"))
@@ -222,6 +230,17 @@ def test_expect_something_else(catalogue: Catalogue) -> None:
     answer = catalogue.refused(posted("Content-Length: 2", "Expect: the-moon", body=b"{}"))
 
     assert answer.status == 417
+
+
+def test_upload_that_ends_early(catalogue: Catalogue) -> None:
+    """Who goes away before the end of a body has called nothing."""
+    lines = len(catalogue.served.noted())
+    for _ in range(50):
+        with _connect(catalogue) as client:
+            client.sendall(posted("Content-Length: 1000", body=b'{"a":'))
+    catalogue.check_alive()
+
+    assert set(catalogue.served.noted()[lines:]) <= {"Get", "canary"}
 
 
 def test_expect_and_nothing(catalogue: Catalogue) -> None:

@@ -181,3 +181,46 @@ def test_few_files(start: Start) -> None:
 
     assert served.process.poll() is None
     assert any(answer.startswith(b"HTTP/1.1 503 ") for answer in told)
+
+
+def test_no_file_left(start: Start) -> None:
+    """Without a file for one more connection nothing spins, and when some are free all is well."""
+    served = start(
+        "slow:create",
+        then="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))",
+        connections={"total": 400, "head": 60.0},
+    )
+    catalogue = Catalogue(served)
+    canary = http.client.HTTPConnection(served.http_target, timeout=20)
+    canary.request("GET", "/healthz")
+    assert canary.getresponse().read() == SERVING
+    clients = opened(catalogue, 200)
+    canary.request("GET", "/healthz")
+    assert canary.getresponse().read() == SERVING
+    used, begun = catalogue.loop_seconds(), time.monotonic()
+    time.sleep(1)
+    share = (catalogue.loop_seconds() - used) / (time.monotonic() - begun)
+    canary.request("GET", "/healthz")
+    assert canary.getresponse().read() == SERVING
+    canary.close()
+    for client in clients:
+        client.close()
+
+    assert share < 0.2
+    until = time.monotonic() + 20
+    # The server learns a moment later that they have gone.
+    while not served_now(served.http_target):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def served_now(target: str) -> bool:
+    """Say whether a new connection is served."""
+    canary = http.client.HTTPConnection(target, timeout=20)
+    try:
+        canary.request("GET", "/healthz")
+        return canary.getresponse().read() == SERVING
+    except ConnectionError:
+        return False
+    finally:
+        canary.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import http.client
 from typing import Any
 
 import pytest
@@ -92,6 +93,25 @@ def test_what_is_not_there_counts() -> None:
 
     codes = run(fact, policies=[RateLimit("2/hour", burst=2)])
     assert codes == [Code.NOT_FOUND, Code.NOT_FOUND, Code.RESOURCE_EXHAUSTED]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "TRACE"])
+def test_whatever_method_counts(method: str) -> None:
+    """Requests of any method count, those that no route takes too; TRACE meets no policy."""
+
+    def ask(running: Running) -> int:
+        connection = http.client.HTTPConnection(running.listening.http.target, timeout=20)
+        connection.request(method, "/v1/a/single")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    async def fact(running: Running) -> list[int]:
+        return [await asyncio.to_thread(ask, running) for _ in range(3)]
+
+    found = run(fact, policies=[RateLimit("2/hour", burst=2)])
+    assert found[2] == (501 if method == "TRACE" else 429)
+    assert 429 not in found[:2]
 
 
 @pytest.mark.parametrize(
