@@ -5,14 +5,12 @@ import http.client
 import json
 import signal
 import sys
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from entrances import Running, over_grpc, over_http, serving
+from scraping import LOCAL, asked, scraped
 from streams import POOL
 from toggles import Toggle
 from transcoder import Gateway, Health, Server
@@ -21,29 +19,6 @@ from transcoder.observers import Metrics
 
 if TYPE_CHECKING:
     from tests.conftest import Served, Start
-
-LOCAL = "127.0.0.1:0"
-
-
-def asked(target: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Return what an admin port answers."""
-    request = urllib.request.Request(f"http://{target}{path}", headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, dict(error.headers), error.read()
-
-
-def scraped(text: bytes) -> dict[tuple[str, ...], float]:
-    """Return the values of a scrape, by name and labels."""
-    parse: Any = text_string_to_metric_families
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in parse(text.decode())
-        for sample in family.samples
-    }
 
 
 @pytest.fixture(scope="module")

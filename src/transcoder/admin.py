@@ -120,6 +120,11 @@ class AdminPort:
         except ConfigError as error:
             raise ConfigError(f"admin: {self.address} is in use") from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it serves."""
+        return self._listener.is_open
+
     def watch(self) -> asyncio.Task[None]:
         """Return a task that is done when the listener has ended."""
         return asyncio.create_task(self._listener.ended(), name="admin")

@@ -59,8 +59,8 @@ class Port(Protocol):
     """A further listener, which is open at least as long as the others."""
 
     @property
-    def address(self) -> Address:
-        """Where."""
+    def address(self) -> Address | None:
+        """Where; None for one that nobody reaches."""
         ...
 
     async def open(self) -> None:
@@ -144,11 +144,12 @@ class Doors:
             failed.push_async_callback(self._grpc.close, 0, 0)
             await self._http.open()
             failed.push_async_callback(self._http.close, 0, 0)
+            for check in self._checks:
+                self._gateway.readiness.add(check)
+                failed.callback(self._gateway.readiness.remove, check)
             if self._aside is not None:
                 await self._aside.open()
             failed.pop_all()
-        for check in self._checks:
-            self._gateway.readiness.add(check)
         return self._listening
 
     def watch(self) -> tuple[asyncio.Task[None], ...]:

@@ -34,6 +34,7 @@ from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.loading import load
 from transcoder.server_tls import ServerTls
+from transcoder.snapshots import Telling
 from transcoder.supervisor import Supervisor
 from transcoder.transcoder import Endpoint
 
@@ -156,6 +157,7 @@ class Server:
         admin: Claim | None = None,
         *,
         one_of_several: bool = False,
+        tell: Callable[[bytes], object] | None = None,
     ) -> int:
         """Serve on addresses that this process holds; return the exit code.
 
@@ -164,6 +166,7 @@ class Server:
             grpc: where to listen for gRPC.
             admin: where operators look; None for nowhere.
             one_of_several: whether other processes listen there too.
+            tell: sends lines to the process that serves operators in this one's place.
 
         Raises:
             ConfigError: the server cannot start; nothing listens then.
@@ -172,7 +175,7 @@ class Server:
         options = self._options
         certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
         gateway = load(self._app)
-        port = self._admin_port(gateway, admin)
+        aside = self._admin_port(gateway, admin) if tell is None else Telling(gateway, tell)
         lifespan = Lifespan(gateway, options.grace)
         alive = True
         try:
@@ -185,7 +188,7 @@ class Server:
                     claims,
                     certificates,
                     options,
-                    aside=port,
+                    aside=aside,
                     one_of_several=one_of_several,
                 )
                 fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
@@ -218,14 +221,21 @@ class Server:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._reloading.set)
 
-    def run_claimed(self, http: Claim, grpc: Claim) -> int:
+    def run_claimed(
+        self, http: Claim, grpc: Claim, tell: Callable[[bytes], object] | None = None
+    ) -> int:
         """Serve as one of several processes on the same addresses; return the exit code.
+
+        Args:
+            http: where to listen for HTTP.
+            grpc: where to listen for gRPC.
+            tell: sends lines to the process that serves operators; None where none does.
 
         Raises:
             ConfigError: the server cannot start.
         """
         self._configure_logging()
-        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True))
+        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True, tell=tell))
 
     def _run(self, http: Address, grpc: Address) -> int:
         self._configure_logging()
@@ -256,7 +266,7 @@ class Server:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"log_config cannot be told to workers: {error}") from error
         self._configure_logging()
-        return Supervisor(self._app, options, workers, self._on_ready).run(http, grpc)
+        return Supervisor(self._app, options, workers, self._on_ready, self._admin).run(http, grpc)
 
     async def _claim_and_serve(self, http: Address, grpc: Address) -> int:
         with (

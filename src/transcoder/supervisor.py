@@ -7,30 +7,27 @@ the workers listen beside it.
 
 A worker is a new interpreter, never a fork: gRPC does not survive one. A socket pair joins it to
 the parent. The worker is told what to serve, and then "reload" or "drain"; it says "ready" or why
-it is not. When the other end closes, the other process is gone.
+it is not, and what it counts, if operators look. When the other end closes, the other process is
+gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from transcoder import process
+from transcoder.admin import Admin, AdminPort
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim, Listening
+from transcoder.snapshots import Snapshots
+from transcoder.worker_process import Worker
 
 _log = logging.getLogger(__name__)
-
-_WORK = "import sys; sys.path[:] = {}; from transcoder.worker import work; work({})"
 
 QUICK = 5.0
 """Seconds of life under which a worker's end counts as one of a row."""
@@ -49,6 +46,7 @@ class Supervisor:
         options: keyword arguments of each worker's `Server`.
         workers: how many.
         on_ready: called with the real addresses when all workers serve.
+        admin: where operators see all of them; None for nowhere.
     """
 
     def __init__(
@@ -57,14 +55,17 @@ class Supervisor:
         options: Mapping[str, Any],
         workers: int,
         on_ready: Callable[[Listening], object] | None = None,
+        admin: Admin | None = None,
     ) -> None:
         self._app = app
         self._options = options
         self._count = workers
         self._on_ready = on_ready
+        self._admin = admin
+        self._snapshots = None if admin is None else _snapshots(workers)
         self._settle = options["settle"]
         self._stopping = asyncio.Event()
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, http: Address, grpc: Address) -> int:
@@ -82,22 +83,38 @@ class Supervisor:
         with (
             Claim.take("http", http) as http_claim,
             Claim.take("grpc", grpc, reuse_port=True) as grpc_claim,
+            contextlib.nullcontext() if self._admin is None else self._admin.claim() as admin_claim,
         ):
+            port = self._admin_port(admin_claim)
             try:
-                return await self._run(http_claim, grpc_claim)
+                return await self._run(http_claim, grpc_claim, port)
             finally:
                 self._kill()
+                if port is not None and port.is_open:
+                    await port.close()
 
-    async def _run(self, http: Claim, grpc: Claim) -> int:
+    def _admin_port(self, claim: Claim | None) -> AdminPort | None:
+        if self._admin is None or claim is None or self._snapshots is None:
+            return None
+        return AdminPort(claim, self._snapshots, self._admin.token)
+
+    async def _run(self, http: Claim, grpc: Claim, port: AdminPort | None) -> int:
         try:
-            workers = [self._spawn(http, grpc) for _ in range(self._count)]
+            workers = [self._spawn(http, grpc, place) for place in range(self._count)]
         except OSError as error:
             raise ConfigError(f"no worker can be started: {error.strerror or error}") from error
         if await self._all_ready(workers):
-            _log.info("%d workers: http on %s, grpc on %s", self._count, http.address, grpc.address)
+            if port is not None:
+                await port.open()
+            admin = None if port is None else port.address
+            listening = Listening(http.address, grpc.address, admin)
+            _log.info("%d workers: %s", self._count, listening)
             if self._on_ready is not None:
-                self._on_ready(Listening(http.address, grpc.address))
-        kept = [asyncio.create_task(self._keep(worker, http, grpc)) for worker in workers]
+                self._on_ready(listening)
+        kept = [
+            asyncio.create_task(self._keep(place, worker, http, grpc))
+            for place, worker in enumerate(workers)
+        ]
         await self._stopping.wait()
         # The workers listen on until the last of them has closed its own.
         http.release()
@@ -110,12 +127,19 @@ class Supervisor:
             _log.error("%d workers did not end within %g s", len(late), limit)
         return 0 if not late and all(task.result() == 0 for task in done) else 1
 
-    def _spawn(self, http: Claim, grpc: Claim) -> _Worker:
-        worker = _Worker(self._app, self._options, http, grpc)
+    def _spawn(self, http: Claim, grpc: Claim, place: int) -> Worker:
+        snapshots = self._snapshots
+
+        def hear(worker: Worker, told: Mapping[str, Any]) -> None:
+            if snapshots is not None:
+                snapshots.took(place, worker.pid, told)
+
+        on_snapshot = None if snapshots is None else hear
+        worker = Worker(self._app, self._options, http, grpc, on_snapshot)
         self._workers.add(worker)
         return worker
 
-    async def _all_ready(self, workers: Iterable[_Worker]) -> bool:
+    async def _all_ready(self, workers: Iterable[Worker]) -> bool:
         """Wait for the first workers; whether they are ready, and no signal came before."""
         ready = asyncio.gather(*(worker.ready() for worker in workers))
         stop = asyncio.ensure_future(self._stopping.wait())
@@ -131,7 +155,7 @@ class Supervisor:
                 raise
         return not self._stopping.is_set()
 
-    async def _keep(self, worker: _Worker, http: Claim, grpc: Claim) -> int:
+    async def _keep(self, place: int, worker: Worker, http: Claim, grpc: Claim) -> int:
         """Replace a worker whenever it ends, until the drain; return the last one's exit code."""
         loop = asyncio.get_running_loop()
         quick = 0
@@ -139,22 +163,24 @@ class Supervisor:
             started = loop.time()
             code = await worker.ended()
             self._workers.discard(worker)
+            if self._snapshots is not None:
+                self._snapshots.ended(place)
             if self._stopping.is_set():
                 return code
             quick = quick + 1 if loop.time() - started < QUICK else 0
             why = worker.failure or f"exit code {code}"
             text = "worker %d ended, %s; the next starts in %g s"
             _log.warning(text, worker.pid, why, _delay(quick))
-            replaced = await self._replace(quick, http, grpc)
+            replaced = await self._replace(quick, http, grpc, place)
             if replaced is None:
                 return 0
             worker = replaced
 
-    async def _replace(self, quick: int, http: Claim, grpc: Claim) -> _Worker | None:
+    async def _replace(self, quick: int, http: Claim, grpc: Claim, place: int) -> Worker | None:
         """Start a worker, however often that fails; None when the drain comes first."""
         while not await self._stops_within(_delay(quick)):
             try:
-                return self._spawn(http, grpc)
+                return self._spawn(http, grpc, place)
             except OSError as error:
                 quick += 1
                 text = "no worker can be started, %s; the next try is in %g s"
@@ -191,76 +217,8 @@ def _delay(quick: int) -> float:
     return BACKOFF[min(quick, len(BACKOFF) - 1)]
 
 
-class _Worker:
-    """One worker process, as its parent sees it."""
-
-    def __init__(self, app: str, options: Mapping[str, Any], http: Claim, grpc: Claim) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs, contextlib.ExitStack() as failed:
-            failed.enter_context(ours)
-            self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
-                [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *http.descriptors, *grpc.descriptors),
-                # Ctrl-C reaches the parent alone, which tells the workers once.
-                start_new_session=True,
-            )
-            failed.pop_all()
-        self.pid = self._process.pid
-        self.failure = ""
-        self._told = asyncio.Event()
-        self._control = ours
-        self._tell(
-            {
-                "app": app,
-                "options": dict(options),
-                "http": [asdict(http.address), http.descriptors],
-                "grpc": [asdict(grpc.address), grpc.descriptors],
-            }
-        )
-        self._end = asyncio.ensure_future(self._listen())
-
-    async def ready(self) -> None:
-        """Wait until the worker serves.
-
-        Raises:
-            ConfigError: it said why it does not, or ended.
-        """
-        await self._told.wait()
-        if self.failure:
-            raise ConfigError(self.failure)
-
-    async def ended(self) -> int:
-        """Wait until the process is gone; return its exit code."""
-        return await self._end
-
-    def drain(self, settle: float) -> None:
-        """Tell the worker to end."""
-        self._tell({"drain": settle})
-
-    def reload(self) -> None:
-        """Tell the worker to read its certificates again."""
-        self._tell({"reload": True})
-
-    def kill(self) -> None:
-        """End the worker at once, if it still runs."""
-        self._process.kill()
-
-    def _tell(self, order: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            self._control.sendall(json.dumps(order).encode() + b"\n")
-
-    async def _listen(self) -> int:
-        reader, writer = await asyncio.open_connection(sock=self._control)
-        try:
-            while line := await reader.readline():
-                self.failure = json.loads(line).get("failed", "")
-                self._told.set()
-        except OSError:
-            pass  # A killed worker that had not read all: the end, as well.
-        code = await asyncio.to_thread(self._process.wait)
-        if not self._told.is_set():
-            self.failure = f"a worker ended with exit code {code} before it was ready"
-            self._told.set()
-        writer.close()
-        return code
+def _snapshots(workers: int) -> Snapshots:
+    try:
+        return Snapshots(workers)
+    except ImportError as error:
+        raise ConfigError(f"admin: {error}") from error

@@ -29,9 +29,14 @@ def work(descriptor: int) -> None:
     control = socket.socket(fileno=descriptor)
     control.set_inheritable(False)
 
+    talking = threading.Lock()
+
+    def tell(line: bytes) -> None:
+        with contextlib.suppress(OSError), talking:
+            control.sendall(line)
+
     def say(**message: object) -> None:
-        with contextlib.suppress(OSError):
-            control.sendall(json.dumps(message).encode() + b"\n")
+        tell(json.dumps(message).encode() + b"\n")
 
     orders = control.makefile()
     told = json.loads(orders.readline())
@@ -39,7 +44,8 @@ def work(descriptor: int) -> None:
     server = Server(told["app"], **options, on_ready=lambda _: say(ready=True))
     threading.Thread(target=_obey, args=(orders, server), daemon=True).start()
     try:
-        code = server.run_claimed(_inherited(told["http"]), _inherited(told["grpc"]))
+        claims = _inherited(told["http"]), _inherited(told["grpc"])
+        code = server.run_claimed(*claims, tell if told["snapshots"] else None)
     except ConfigError as error:
         say(failed=str(error))
         code = 1

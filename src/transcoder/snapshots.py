@@ -1,0 +1,166 @@
+"""What several processes tell the one that started them: metrics and readiness, each second.
+
+A worker's place is a number that its successor takes over, so that there are as many series as
+there are workers. What only rises counts on when a worker is gone: its last word stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from transcoder.admin import registries
+from transcoder.gateway import Gateway
+from transcoder.listeners import Address
+from transcoder.readiness import State, worst
+
+EVERY: Final = 1.0
+"""Seconds between two snapshots."""
+
+STALE: Final = 5.0
+"""Seconds without one after which a worker counts as not ready: its event loop hangs."""
+
+LONGEST: Final = 64 << 20
+"""Bytes of a snapshot; what is longer is not told."""
+
+_STARTS: Final = "the worker starts"
+
+
+class Telling:
+    """Tells of this process, from the opening of its listeners to their end.
+
+    Args:
+        gateway: that it serves. Without metrics of its own it gets some.
+        tell: sends a line to the other process; called in a thread, for it may have to wait.
+
+    Raises:
+        ConfigError: what counts is not installed.
+    """
+
+    address: Address | None = None
+
+    def __init__(self, gateway: Gateway, tell: Callable[[bytes], object]) -> None:
+        self._gateway = gateway
+        self._registries = registries(gateway)
+        self._tell = tell
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Tell the first time, and begin to tell."""
+        await self._once()
+        self._task = asyncio.create_task(self._on_and_on())
+
+    def watch(self) -> asyncio.Task[None]:
+        """Return a task that is done when nothing is told any more."""
+        return asyncio.create_task(self._ended(), name="snapshots")
+
+    async def close(self) -> None:
+        """Tell the last time."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._once()
+
+    async def _ended(self) -> None:
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _on_and_on(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._once()
+
+    async def _once(self) -> None:
+        report = await self._gateway.readiness.report()
+        await asyncio.to_thread(self._send, report.as_json(problems=True))
+
+    def _send(self, ready: Mapping[str, Any]) -> None:
+        from transcoder.observers.scrape import taken, to_plain  # noqa: PLC0415  an extra
+
+        told = {"snapshot": {"metrics": to_plain(taken(self._registries)), "ready": ready}}
+        line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+        if len(line) <= LONGEST:
+            self._tell(line)
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is known of a worker, and of those that had its place before.
+
+    Args:
+        gone: what those counted, as families of metrics.
+        last: what it told of its metrics.
+        ready: what it told of its readiness.
+        at: when.
+        pid: its process id.
+    """
+
+    gone: list[Any] = field(default_factory=list)
+    last: list[Any] = field(default_factory=list)
+    ready: Mapping[str, Any] | None = None
+    at: float = 0.0
+    pid: int = 0
+
+
+class Snapshots:
+    """What an admin port tells of several processes; see `transcoder.admin.Source`.
+
+    Args:
+        count: how many.
+        now: the clock.
+
+    Raises:
+        ImportError: what counts is not installed.
+    """
+
+    def __init__(self, count: int, now: Callable[[], float] = time.monotonic) -> None:
+        from transcoder.observers import scrape  # noqa: PLC0415  an extra
+
+        self._scrape = scrape
+        self._now = now
+        self._places = {str(number): _Place() for number in range(count)}
+
+    def took(self, place: int, pid: int, told: Mapping[str, Any]) -> None:
+        """Take note of what a worker told."""
+        held = self._places[str(place)]
+        held.last = self._scrape.from_plain(told["metrics"])
+        held.ready, held.at, held.pid = told["ready"], self._now(), pid
+
+    def ended(self, place: int) -> None:
+        """Take note that a worker is gone."""
+        held = self._places[str(place)]
+        rising = [each for each in held.last if each.rises]
+        held.gone, held.last = self._scrape.summed([held.gone, rising]), []
+        held.ready = None
+
+    def metrics(self, accept: str, *, apart: bool) -> tuple[bytes, str]:
+        """Return the sum of what all count, or what each does; see `Source`."""
+        scrape = self._scrape
+        counted = {
+            name: scrape.summed([held.last, held.gone]) for name, held in self._places.items()
+        }
+        found = scrape.told_apart(counted) if apart else scrape.summed(counted.values())
+        told: tuple[bytes, str] = scrape.exposition(found, accept)
+        return told
+
+    async def ready(self) -> Mapping[str, Any]:
+        """Return the worst state, and what each worker tells; see `Source`."""
+        told = [self._state(name, held) for name, held in self._places.items()]
+        return {"status": worst(State(each["status"]) for each in told).value, "workers": told}
+
+    def _state(self, name: str, held: _Place) -> dict[str, Any]:
+        problem = ""
+        age = self._now() - held.at
+        if held.ready is None:
+            problem = _STARTS
+        elif age > STALE:
+            problem = f"nothing was heard of it for {age:.0f} s"
+        if problem:
+            return {"worker": name, "status": State.NOT_SERVING.value, "problem": problem}
+        return {"worker": name, "pid": held.pid, **(held.ready or {})}

@@ -1,0 +1,119 @@
+"""A worker process, as the one that started it sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from transcoder.errors import ConfigError
+from transcoder.listeners import Claim
+from transcoder.snapshots import LONGEST
+
+_WORK = "import sys; sys.path[:] = {}; from transcoder.worker import work; work({})"
+
+
+class Worker:
+    """One worker.
+
+    Args:
+        app: import string of the gateway.
+        options: keyword arguments of its `Server`.
+        http: where it listens for HTTP.
+        grpc: where it listens for gRPC.
+        on_snapshot: called with the worker and each snapshot of it; None for it to send none.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        options: Mapping[str, Any],
+        http: Claim,
+        grpc: Claim,
+        on_snapshot: Callable[[Worker, Mapping[str, Any]], object] | None = None,
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as failed:
+            failed.enter_context(ours)
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
+                [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), *http.descriptors, *grpc.descriptors),
+                # Ctrl-C reaches the parent alone, which tells the workers once.
+                start_new_session=True,
+            )
+            failed.pop_all()
+        self.pid = self._process.pid
+        self.failure = ""
+        self._told = asyncio.Event()
+        self._control = ours
+        self._on_snapshot = on_snapshot
+        self._tell(
+            {
+                "app": app,
+                "options": dict(options),
+                "http": [asdict(http.address), http.descriptors],
+                "grpc": [asdict(grpc.address), grpc.descriptors],
+                "snapshots": on_snapshot is not None,
+            }
+        )
+        self._end = asyncio.ensure_future(self._listen())
+
+    async def ready(self) -> None:
+        """Wait until the worker serves.
+
+        Raises:
+            ConfigError: it said why it does not, or ended.
+        """
+        await self._told.wait()
+        if self.failure:
+            raise ConfigError(self.failure)
+
+    async def ended(self) -> int:
+        """Wait until the process is gone; return its exit code."""
+        return await self._end
+
+    def drain(self, settle: float) -> None:
+        """Tell the worker to end."""
+        self._tell({"drain": settle})
+
+    def reload(self) -> None:
+        """Tell the worker to read its certificates again."""
+        self._tell({"reload": True})
+
+    def kill(self) -> None:
+        """End the worker at once, if it still runs."""
+        self._process.kill()
+
+    def _tell(self, order: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            self._control.sendall(json.dumps(order).encode() + b"\n")
+
+    async def _listen(self) -> int:
+        reader, writer = await asyncio.open_connection(sock=self._control, limit=LONGEST + 1)
+        try:
+            while line := await reader.readline():
+                # One that was killed may have left half a line.
+                if line.endswith(b"\n"):
+                    self._hear(json.loads(line))
+        except OSError:
+            pass  # A killed worker that had not read all: the end, as well.
+        code = await asyncio.to_thread(self._process.wait)
+        if not self._told.is_set():
+            self.failure = f"a worker ended with exit code {code} before it was ready"
+            self._told.set()
+        writer.close()
+        return code
+
+    def _hear(self, told: Mapping[str, Any]) -> None:
+        if "snapshot" not in told:
+            self.failure = told.get("failed", "")
+            self._told.set()
+        elif self._on_snapshot is not None:
+            self._on_snapshot(self, told["snapshot"])
