@@ -23,6 +23,8 @@ SIZES = {"1MiB": (1 << 20) - 100, "4MiB": (4 << 20) - 100}
 NAMES = [name for name, (type_, _) in heaviest(1).items() if type_ == "everything.v1.Everything"]
 CASES = [(name, "1MiB") for name in NAMES]
 CASES += [(name, "4MiB") for name in ("children", "in-a-list", "grandchildren")]
+FEW = {"numbers", "unknown-group"}
+"""Those that hold few messages."""
 OPTIONS = [("grpc.max_receive_message_length", 8 << 20), ("grpc.max_send_message_length", 8 << 20)]
 TAKEN_DATA: bytes = TAKEN.SerializeToString()
 _PATH = f"/{SERVICE.full_name}/"
@@ -181,6 +183,31 @@ def test_requests_passed_on(routed: Served, name: str, size: str) -> None:
     assert longest < BOUND
 
 
+@pytest.mark.parametrize(("name", "size"), [*CASES[: len(NAMES)], ("grandchildren", "4MiB")])
+def test_bodies_passed_on(routed: Served, name: str, size: str) -> None:
+    """Nor a body for a backend; one of too many messages is refused."""
+    body = content(name, size)
+    statuses = set()
+    longest = held(routed, lambda: statuses.add(post(routed, "/v1/put", body)))
+
+    assert statuses == {200 if name in FEW else 413}
+    assert longest < BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_messages_of_a_stream_passed_on(routed: Served, size: str) -> None:
+    """Nor a message of a stream for one."""
+    body = content("grandchildren", size)
+    delimited, content_type = number(len(body)) + body, f"{PROTOBUF}; delimited=true"
+    statuses = set()
+    longest = held(
+        routed, lambda: statuses.add(post(routed, "/v1/import", delimited, content_type))
+    )
+
+    assert statuses == {413}
+    assert longest < BOUND
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_streamed_requests(local: Served, size: str) -> None:
     """Nor when it is one of many."""
@@ -199,7 +226,7 @@ def test_replies(routed: Served, name: str, size: str) -> None:
     path = f"/v1/{name}@{size}"
     longest = held(routed, lambda: statuses.add(get(routed, path, "application/json")))
 
-    assert statuses == {200 if name in {"numbers", "unknown-group"} else 500}
+    assert statuses == {200 if name in FEW else 500}
     assert longest < BOUND
 
 

@@ -101,6 +101,13 @@ def test_large_any_is_not_looked_at() -> None:
     assert weight(EVERYTHING(any={"value": bytes(module.ANY_LIMIT + 1)})) > LIMIT
 
 
+def test_contents_do_not_count(protos: DescriptorPool) -> None:
+    """Where an Any is only serialized, it counts as one message, whatever it holds."""
+    held = {"value": EVERYTHING(child_list=[{}] * 10).SerializeToString() + bytes(1 << 20)}
+
+    assert weight(EVERYTHING(any=held), contents=False) == OWN + 1
+
+
 def test_extensions_count(protos: DescriptorPool) -> None:
     """Messages in extensions count."""
     legacy: Any = GetMessageClass(protos.FindMessageTypeByName("legacy.v1.Legacy"))

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 import trustme
+from google.protobuf.struct_pb2 import ListValue, Value
 from google.rpc import error_details_pb2
 
 from backend import CHAT, GET, IMPORT, SERVICE, WATCH, Users, backend
@@ -23,6 +24,7 @@ from services.user.v1.user_service_pb2 import (
 )
 from transcoder.errors import ConfigError, StatusError
 from transcoder.metadata import Metadatum
+from transcoder.protojson.weight import LIMIT
 from transcoder.status import Code
 from transcoder.upstream import Call
 from transcoder.upstream.channel import Channel
@@ -250,6 +252,43 @@ def test_large_request() -> None:
         assert (caught.value.http, users.calls) == (413, 0)
 
     run(test, max_message=1000)
+
+
+@pytest.mark.parametrize(("count", "calls"), [(LIMIT - 1, 1), (LIMIT, 0)])
+def test_heavy_request(count: int, calls: int) -> None:
+    """A request of too many messages is the client's, told before it is serialized."""
+
+    async def test(channel: Channel, users: Users) -> None:
+        # Its values are texts to the backend, for these look the same when they are empty.
+        heavy = ListValue(values=[Value()] * count)
+        answered = await asyncio.gather(channel.unary(Call(GET), heavy), return_exceptions=True)
+
+        assert users.calls == calls
+        if not calls:
+            (error,) = answered
+            assert isinstance(error, StatusError)
+            assert (error.status.code, error.http) == (Code.RESOURCE_EXHAUSTED, 413)
+
+    run(test)
+
+
+@pytest.mark.parametrize("kind", [WATCH, CHAT])
+def test_heavy_request_of_a_stream(kind: str) -> None:
+    """So is one for a stream, or in one; a call that has begun is cancelled."""
+    heavy = ListValue(values=[Value()] * LIMIT)
+
+    async def messages() -> AsyncIterator[Any]:
+        yield ChatRequest(text="a")
+        yield heavy
+
+    async def test(channel: Channel, users: Users) -> None:
+        request: Any = messages() if kind == CHAT else heavy
+        with pytest.raises(StatusError) as caught:
+            _ = [reply async for reply in channel.stream(Call(kind), request)]
+
+        assert caught.value.http == 413
+
+    run(test)
 
 
 def test_deadline_of_the_call() -> None:

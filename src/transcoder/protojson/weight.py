@@ -72,9 +72,10 @@ class _Options(NamedTuple):
     print_defaults: bool
     numbers: bool
     pool: DescriptorPool | None
+    contents: bool = True
 
 
-_Key = tuple[Descriptor, bool, bool, DescriptorPool | None]
+_Key = tuple[Descriptor, bool, bool, DescriptorPool | None, bool]
 """A type, and what `_Options` has."""
 
 
@@ -85,6 +86,7 @@ def weight(
     print_defaults: bool = False,
     numbers: bool = False,
     pool: DescriptorPool | None = None,
+    contents: bool = True,
 ) -> int:
     """Return how many messages are in a message, itself included; or a number over `enough`.
 
@@ -98,6 +100,7 @@ def weight(
         print_defaults: fields without presence will be printed whatever they hold.
         numbers: ten of the numbers in a list count 1; to ask for them takes longer.
         pool: where the types inside `google.protobuf.Any` are looked up.
+        contents: what is inside an Any counts; to serialize it costs next to nothing.
 
     >>> from google.protobuf.struct_pb2 import Struct, Value
     >>> weight(Value())
@@ -106,7 +109,7 @@ def weight(
     7
     """
     descriptor: Any = type(message).DESCRIPTOR
-    plan = _plans.find((descriptor, print_defaults, numbers, pool)).value
+    plan = _plans.find((descriptor, print_defaults, numbers, pool, contents)).value
     return plan.own if plan.inside is None else plan.count((message,), enough)
 
 
@@ -114,7 +117,7 @@ def weigher(
     descriptor: Descriptor, *, print_defaults: bool, pool: DescriptorPool | None
 ) -> Callable[[Message], int]:
     """Return what does as `weight`, for messages of one type."""
-    plan = _plans.find((descriptor, print_defaults, False, pool)).value
+    plan = _plans.find((descriptor, print_defaults, False, pool, True)).value
     own, inside = plan.own, plan.inside
     if inside is None:
         return lambda _: own
@@ -241,7 +244,7 @@ class _Planner:
 
     def _inside(self, descriptor: Descriptor, parts: _Parts) -> _Count | None:
         if descriptor.full_name == "google.protobuf.Any":
-            return _content(self.options)
+            return _content(self.options) if self.options.contents else None
         if descriptor.is_extendable:
             return _fields(parts, self.options)
         if not parts:
@@ -364,7 +367,7 @@ def _content(options: _Options) -> _Count:
 
 def find_plan(descriptor: Descriptor, *, print_defaults: bool, pool: DescriptorPool | None) -> Any:
     """Return what `weight` goes by, compiled at most once while it is held."""
-    found: Compiled[_Plan] = _plans.find((descriptor, print_defaults, False, pool))
+    found: Compiled[_Plan] = _plans.find((descriptor, print_defaults, False, pool, True))
     return found
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -29,7 +29,7 @@ from transcoder.status import Code
 from transcoder.upstream import Call, RawRequest, Request
 from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
 from transcoder.upstream.failures import Refused, failure, is_poisoned, too_large, unreadable
-from transcoder.upstream.feeding import Feeding, serialized
+from transcoder.upstream.feeding import Feeding, Run, serialized
 from transcoder.upstream.hedging import hedged
 from transcoder.upstream.lazy import LazyChannel
 from transcoder.upstream.method_config import MethodConfig, ServiceConfig
@@ -37,8 +37,6 @@ from transcoder.upstream.onward import TRACE, Onward
 from transcoder.upstream.passing import incoming, outgoing, timeout
 from transcoder.upstream.tls import Tls
 from transcoder.wire import is_heavy, parse
-
-Run: TypeAlias = Callable[..., Awaitable[Any]]
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _CONNECTING: Final = {grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING}
@@ -130,7 +128,8 @@ class Channel(LazyChannel):
         method = self._method(call)
         if not isinstance(request, Message | bytes):
             return await self._first(method, call, request)
-        data, hedging = serialized(request), method.config.hedging
+        data = await serialized(request, self._offload.run)
+        hedging = method.config.hedging
         if hedging is not None:
             return await hedged(lambda: self._answer(method, call, data), hedging)
         try:
@@ -194,10 +193,11 @@ class Channel(LazyChannel):
         }
         feeding: Feeding | None = None
         if isinstance(request, Message | bytes):
-            remote = self.opened("unary_stream", method.path)(serialized(request), **told)
+            data = await serialized(request, self._offload.in_turn)
+            remote = self.opened("unary_stream", method.path)(data, **told)
         else:
             remote = self.opened("stream_stream", method.path)(**told)
-            feeding = Feeding(remote, request)
+            feeding = Feeding(remote, request, self._offload.in_turn)
         try:
             initial = await remote.initial_metadata()
             self._told(method, call, initial, ())
