@@ -344,6 +344,10 @@ class Gateway(Starlette):
         """Tell what somebody counts, beside what the gateway does."""
         self._measured = [*self._measured, measured]
 
+    def unmeasure(self, measured: Measured) -> None:
+        """Tell it no longer."""
+        self._measured = [each for each in self._measured if each is not measured]
+
     def readings(self) -> Readings:
         """Tell what the gateway's parts count; see `Measured`."""
         parts: list[Measured] = [self.readiness, self.chain, self._registry, *self._measured]

@@ -37,6 +37,7 @@ from transcoder.server_tls import ServerTls
 from transcoder.snapshots import Telling
 from transcoder.supervisor import Supervisor
 from transcoder.transcoder import Endpoint
+from transcoder.watchdog import watched
 
 _log = logging.getLogger(__name__)
 
@@ -193,7 +194,8 @@ class Server:
                 )
                 fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
                 try:
-                    alive = await self._keep_open(doors, gateway)
+                    with watched(gateway):
+                        alive = await self._keep_open(doors, gateway)
                 finally:
                     fresh.cancel()
         finally:
