@@ -78,8 +78,28 @@ def test_details_of_errors_are_described(channel: grpc.Channel) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("catalogue.v1.Catalogue.Get", "catalogue.proto"),
+        ("everything.v1.Everything.child", "everything.proto"),
+        ("grpc.health.v1.Health.Check", "grpc_health/v1/health.proto"),
+    ],
+)
+def test_members_are_described(channel: grpc.Channel, name: str, file: str) -> None:
+    """A method is described by the file of its service, as a field is by that of its message."""
+    answer = ask(channel, file_containing_symbol=name)
+
+    assert files(answer)[0] == file
+    assert answer.original_request.file_containing_symbol == name
+
+
+@pytest.mark.parametrize(
     "question",
-    [{"file_by_filename": "no/such.proto"}, {"file_containing_symbol": "no.such.Service"}],
+    [
+        {"file_by_filename": "no/such.proto"},
+        {"file_containing_symbol": "no.such.Service"},
+        {"file_containing_symbol": "catalogue.v1.Catalogue.NoSuch"},
+    ],
 )
 def test_what_no_pool_has_is_not_found(channel: grpc.Channel, question: dict[str, str]) -> None:
     """A question about something unknown is answered NOT_FOUND."""

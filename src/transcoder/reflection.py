@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 NAME = reflection.SERVICE_NAME
@@ -31,7 +32,10 @@ def handlers(services: Iterable[str], pool: DescriptorPool) -> dict[str, grpc.Ge
 
     async def answers(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
-            yield await _first_found(servicers, request, context)
+            asked = _of_service(request, (pool, Default()))
+            answer = await _first_found(servicers, asked, context)
+            answer.original_request.CopyFrom(request)
+            yield answer
 
     # v1 differs from v1alpha in the name of its package alone.
     method = grpc.stream_stream_rpc_method_handler(
@@ -43,6 +47,18 @@ def handlers(services: Iterable[str], pool: DescriptorPool) -> dict[str, grpc.Ge
         name: grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": method})
         for name in NAMES
     }
+
+
+def _of_service(request: Any, pools: Iterable[DescriptorPool]) -> Any:
+    """Return a question about a method as one about its service, for pools do not know methods."""
+    service, _, method = request.file_containing_symbol.rpartition(".")
+    for pool in pools:
+        with contextlib.suppress(KeyError):
+            if method in pool.FindServiceByName(service).methods_by_name:
+                return reflection_pb2.ServerReflectionRequest(
+                    host=request.host, file_containing_symbol=service
+                )
+    return request
 
 
 async def _first_found(servicers: Iterable[Any], request: Any, context: Any) -> Any:
