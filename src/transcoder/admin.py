@@ -139,6 +139,8 @@ class _Pages:
         self._source = source
 
     async def metrics(self, request: Request) -> Response:
+        # What checks find is among the metrics; nobody else may have asked for long.
+        await self._source.ready()
         accept = request.headers.get("accept", "")
         apart = request.query_params.get("by") == "worker"
         text, media_type = self._source.metrics(accept, apart=apart)
