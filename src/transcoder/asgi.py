@@ -180,6 +180,8 @@ def with_told(headers: list[tuple[bytes, bytes]], told: RawHeaders) -> list[tupl
     """
     if not told:
         return headers
+    if not headers:
+        return list(told)
     names = {name for name, _ in headers}
     return [*headers, *(pair for pair in told if pair[0] not in names or pair[0] == b"vary")]
 
@@ -199,7 +201,10 @@ def _noted(payload: Payload, call: CallDetails) -> Payload:
         call.code = Code.OK
     if not call.answer_headers:
         return payload
-    return payload._replace(headers=with_told(list(payload.headers), call.answer_headers))
+    status, content_type, body, headers, trailers = payload
+    told = with_told(list(headers), call.answer_headers)
+    # `_replace` takes as long as all the rest.
+    return Payload(status, content_type, body, told, trailers)
 
 
 def carries_trailers(scope: Scope, headers: RawHeaders) -> bool:

@@ -70,23 +70,38 @@ class HttpDoor:
     async def _unwrapped(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._admit(scope.pop(_FOUND), scope[CALL], scope, receive, send)
 
-    async def _admit(
+    def _admit(
         self, found: Found, call: CallDetails, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    ) -> Awaitable[None]:
+        """Return what answers a call, once the policies have said what they say at once."""
         try:
             waiting = self._chain.admit(call)
-            if waiting is not None:
-                await waiting
-        except Answered as answered:
-            await send_payload(answered.payload, scope, send)
-            return
-        except StatusError as error:
+        except (Answered, StatusError) as error:
+            return _refuse(error, scope, receive, send)
+        if waiting is not None:
+            return self._wait(waiting, found, scope, receive, send)
+        return self._let_in(found, scope, receive, send)
+
+    async def _wait(
+        self,
+        waiting: Awaitable[None],
+        found: Found,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        try:
+            await waiting
+        except (Answered, StatusError) as error:
             await _refuse(error, scope, receive, send)
             return
+        await self._let_in(found, scope, receive, send)
+
+    def _let_in(self, found: Found, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if isinstance(found, Miss):
             # It may be a route of Starlette's that answers.
-            send = _telling(call, send)
-        await self._enter(found, scope, receive, send)
+            send = _telling(scope[CALL], send)
+        return self._enter(found, scope, receive, send)
 
     def _details(self, found: Found, scope: Scope) -> CallDetails:
         method, template, streams = "", "", False
@@ -111,7 +126,12 @@ class HttpDoor:
         )
 
 
-async def _refuse(error: StatusError, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(
+    error: Answered | StatusError, scope: Scope, receive: Receive, send: Send
+) -> None:
+    if isinstance(error, Answered):
+        await send_payload(error.payload, scope, send)
+        return
     payload = refuse(error, scope)
     if scope["type"] == "websocket":
         await receive()

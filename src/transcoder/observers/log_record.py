@@ -46,7 +46,9 @@ def check_headers(option: str, names: Collection[str]) -> tuple[str, ...]:
 
 def started(call: CallDetails) -> dict[str, Any]:
     """Return the record of a stream that has begun."""
-    return {"time": _time(call.wall), "event": "stream-start", **_asked(call)}
+    record: dict[str, Any] = {"time": _time(call.wall), "event": "stream-start"}
+    _ask(call, record)
+    return record
 
 
 def ended(call: CallDetails, headers: Collection[str] = ()) -> dict[str, Any]:
@@ -57,24 +59,32 @@ def ended(call: CallDetails, headers: Collection[str] = ()) -> dict[str, Any]:
         headers: those of the request that are told, in lower case.
     """
     seconds = max(0.0, call.ended - call.started)
-    record = {
+    record: dict[str, Any] = {
         "time": _time(call.wall + seconds),
         "event": "stream" if call.streams else "call",
-        **_asked(call),
-        "http_status": call.http_status or None,
-        "code": None if call.code is None else call.code.name,
-        "duration_ms": _milliseconds(seconds),
-        "upstream_ms": _milliseconds(call.upstream_seconds),
-        "received_bytes": call.received,
-        "sent_bytes": call.sent,
-        "received_messages": call.received_messages if call.streams else None,
-        "sent_messages": call.sent_messages if call.streams else None,
-        "subject": None if call.principal is None else _text(call.principal.subject),
-        "denied_by": call.denied_by or None,
-        "reason": call.reason or None,
-        "headers": _told(call, headers) or None,
     }
-    return {key: value for key, value in record.items() if value is not None}
+    _ask(call, record)
+    if call.http_status:
+        record["http_status"] = call.http_status
+    if call.code is not None:
+        record["code"] = call.code.name
+    record["duration_ms"] = _milliseconds(seconds)
+    record["upstream_ms"] = _milliseconds(call.upstream_seconds)
+    record["received_bytes"] = call.received
+    record["sent_bytes"] = call.sent
+    if call.streams:
+        record["received_messages"] = call.received_messages
+        record["sent_messages"] = call.sent_messages
+    if call.principal is not None:
+        record["subject"] = _text(call.principal.subject)
+    if call.denied_by:
+        record["denied_by"] = call.denied_by
+    if call.reason:
+        record["reason"] = call.reason
+    told = _told(call, headers) if headers else None
+    if told:
+        record["headers"] = told
+    return record
 
 
 def line(record: Mapping[str, Any]) -> bytes:
@@ -97,24 +107,34 @@ def _json(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).replace("\x7f", "\\u007f").encode()
 
 
-def _asked(call: CallDetails) -> dict[str, Any]:
-    agent = call.all(b"user-agent")
+def _ask(call: CallDetails, record: dict[str, Any]) -> None:
+    """Add what a call asks."""
+    record["door"] = call.door
+    if call.method:
+        record["method"] = call.method
+    if call.door != "grpc":
+        record["http_method"] = _text(call.http_method, 32)
+    if call.template:
+        record["route"] = call.template
+    record["path"] = _text(call.path, _PATH_LIMIT)
+    record["peer"] = call.peer or "unix"
+    # One look at all headers: whatever is told of them is rarely among the first.
+    agent = trace = None
+    traces = 0
+    for key, value in call.headers:
+        if key == b"user-agent":
+            agent = value if agent is None else agent
+        elif key == b"traceparent":
+            trace, traces = value, traces + 1
+    if agent:
+        record["user_agent"] = _text(agent.decode("latin-1"))
+    record["request_id"] = call.request_id
     # What an observer says of it comes before what the client does.
     told = [value for key, value in call.metadata if key == "traceparent"]
-    trace = str(told[0]).encode() if told else call.one(b"traceparent") or b""
-    found = _TRACE.fullmatch(trace)
-    record = {
-        "door": call.door,
-        "method": call.method or None,
-        "http_method": None if call.door == "grpc" else _text(call.http_method, 32),
-        "route": call.template or None,
-        "path": _text(call.path, _PATH_LIMIT),
-        "peer": call.peer or "unix",
-        "user_agent": _text(agent[0].decode("latin-1")) if agent else None,
-        "request_id": call.request_id,
-        "trace_id": None if found is None else found[1].decode(),
-    }
-    return {key: value for key, value in record.items() if value is not None}
+    found = str(told[0]).encode() if told else trace if traces == 1 else None
+    fits = None if found is None else _TRACE.fullmatch(found)
+    if fits is not None:
+        record["trace_id"] = fits[1].decode()
 
 
 def _told(call: CallDetails, names: Collection[str]) -> dict[str, str]:

@@ -29,6 +29,7 @@ except ImportError as error:
     raise ImportError(f"{error.name} is missing: install transcoder[traces]") from error
 
 from transcoder.call_details import CallDetails
+from transcoder.metadata import Metadatum, checked
 from transcoder.status import Code
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -75,10 +76,7 @@ class Traces:
         )
         current = trace.set_span_in_context(span)
         self._open[id(call)] = _Open(span, context.attach(current))
-        told: dict[str, str] = {}
-        _PROPAGATOR.inject(told, current)
-        for name, text in told.items():
-            call.tell_servicer(name, text)
+        call.metadata += _context_of(span.get_span_context())
 
     def ended(self, call: CallDetails) -> None:
         """End it."""
@@ -93,6 +91,16 @@ class Traces:
             if call.http_status >= 500 or (not call.http_status and call.code in _FAULTS):
                 span.set_status(trace.StatusCode.ERROR)
         span.end(int((call.wall + call.ended - call.started) * 1e9))
+
+
+def _context_of(span: trace.SpanContext) -> tuple[Metadatum, ...]:
+    """Return a span's context as W3C Trace Context has it, which metadata can carry."""
+    if not span.is_valid:
+        return ()
+    parent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    told = (Metadatum("traceparent", parent),)
+    state = span.trace_state.to_header() if span.trace_state else ""
+    return (*told, *checked([("tracestate", state)])) if state else told
 
 
 def _name(call: CallDetails) -> str:

@@ -78,8 +78,10 @@ class RateLimit:
             raise ConfigError(f"{name!r} is no name of a policy: a-z, 0-9 and - are allowed")
         self.name: Final = name
         self._by = " and ".join(parts)
-        self._keys = [_key(name, part) for part in parts]
-        self.stage: Final = max(stage for _, stage in self._keys)
+        keys = [_key(name, part) for part in parts]
+        self.stage: Final = max(stage for _, stage in keys)
+        self._parts = [key for key, _ in keys]
+        self._quoted = f'"{name}"'.encode()
         self._limiter: Limiter = Gcra(self.rate) if limiter is None else limiter
         told = f'"{name}";q={self.rate.limit};w={math.ceil(self.rate.per)}'
         self._policy = b"ratelimit-policy", told.encode()
@@ -124,15 +126,15 @@ class RateLimit:
 
     def _key(self, call: CallDetails) -> bytes:
         # Hashed: keys may be secrets, or as long as their sender likes.
-        text = "\0".join(key(call) for key, _ in self._keys)
+        text = "\0".join([key(call) for key in self._parts])
         return hashlib.blake2b(text.encode(), digest_size=_KEY_SIZE).digest()
 
     def _tell(self, call: CallDetails, taken: Taken) -> None:
-        told = f'"{self.name}";r={taken.remaining};t={math.ceil(taken.reset)}'
-        said = b"ratelimit", told.encode()
+        allowed, remaining, reset, retry_after = taken
+        said = b"ratelimit", b"%b;r=%d;t=%d" % (self._quoted, remaining, math.ceil(reset))
         call.answer_headers = (*call.answer_headers, self._policy, said)
-        if not taken.allowed:
-            seconds = max(1, math.ceil(taken.retry_after))
+        if not allowed:
+            seconds = max(1, math.ceil(retry_after))
             raise Denied(
                 Code.RESOURCE_EXHAUSTED,
                 "too many requests",

@@ -50,16 +50,20 @@ class SecurityHeaders:
             raise ConfigError(f"security-headers: hsts {hsts}: a number from 0 is expected")
         chosen: dict[str, str | None] = {**DEFAULTS}
         chosen |= {name.lower(): value for name, value in (headers or {}).items()}
-        self._told = [(name, value) for name, value in chosen.items() if value is not None]
-        for name, value in self._told:
+        kept = {name: value for name, value in chosen.items() if value is not None}
+        for name, value in kept.items():
             if not is_header(name.encode(), value.encode()):
                 raise ConfigError(f"security-headers: {name!r} cannot be sent with this value")
+        self._told = [(name.encode(), value.encode()) for name, value in kept.items()]
         age = f"max-age={hsts}" + ("; includeSubDomains" if subdomains else "")
-        self._encrypted = [("strict-transport-security", age)] if hsts else []
+        self._encrypted = list(self._told)
+        if hsts:
+            self._encrypted.append((b"strict-transport-security", age.encode()))
 
     def decide(self, call: CallDetails, now: Now) -> None:
         """Add the headers to the answer."""
         if call.door == "grpc":
             return
-        for name, value in (*self._told, *(self._encrypted if call.secure else ())):
-            call.tell_client(name, value)
+        # Well-formed by themselves, they need none of the looks that others' values get.
+        told = self._encrypted if call.secure else self._told
+        call.answer_headers = (*call.answer_headers, *told)
