@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from counted import families, labels, scrape
+from counted import counted, families, labels
 from pages import ROOT
+from promtool import promtool
 
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana").glob("*.json"))
@@ -54,7 +52,7 @@ def shown() -> Iterator[tuple[str, set[str]]]:
 @pytest.fixture(scope="module")
 def known() -> Mapping[str, frozenset[str]]:
     """What a server tells: the names of samples, and their labels."""
-    return labels(scrape())
+    return labels(counted().text)
 
 
 def test_expressions(known: Mapping[str, frozenset[str]]) -> None:
@@ -105,21 +103,6 @@ def test_alerts() -> None:
         assert rule["labels"]["severity"] in {"info", "warning", "critical"}
 
 
-def promtool(*arguments: str, text: str = "") -> str:
-    """Run promtool, which finds no fault; return what it says."""
-    found = shutil.which("promtool")
-    if found is None:
-        reason = "promtool is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    done = subprocess.run(
-        [found, *arguments], input=text, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def test_rules_as_prometheus_reads_them(tmp_path: Path) -> None:
     """Prometheus takes the alerts, and the expressions of the dashboards."""
     assert f"SUCCESS: {len(rules())} rules found" in promtool("check", "rules", str(ALERTS))
@@ -135,12 +118,12 @@ def test_rules_as_prometheus_reads_them(tmp_path: Path) -> None:
 
 def test_scrape_as_prometheus_reads_it() -> None:
     """Prometheus finds no fault with the names and texts of what is scraped."""
-    assert promtool("check", "metrics", text=scrape("")) == ""
+    assert promtool("check", "metrics", text=counted().plain) == ""
 
 
 def test_names() -> None:
     """Names have our prefix and base units, and what only rises, and nothing else, is `_total`."""
-    found = families(scrape())
+    found = families(counted().text)
     for family in found:
         assert re.fullmatch(r"transcoder(_[a-z]+)+", family.name)
         assert not re.search(r"_(milli|micro|kilo|minutes|ms|total|count|sum|bucket)", family.name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from entrances import ENTRANCES, serving
 from scraping import LOCAL, asked
 from streams import POOL
 from transcoder import Channel, CircuitBreaker, Gateway, Health
-from transcoder.observers import AccessLog, AuditLog
-from transcoder.policies import ConcurrencyLimit, IpFilter, RateLimit, SharedLimiter
+from transcoder.call_details import CallDetails, Principal
+from transcoder.observers import AccessLog, AuditLog, Traces
+from transcoder.policies import ConcurrencyLimit, IpFilter, RateLimit, SharedLimiter, Stage
+from transcoder.policies.policy import Now
 
 SUFFIXES = {
     "counter": ("_total",),
@@ -28,20 +32,53 @@ SUFFIXES = {
 """What the names of a metric's samples end with, by its kind."""
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Knows:
+    """A policy that knows who calls."""
+
+    name = "knows"
+    stage = Stage.AUTHENTICATION
+
+    def decide(self, call: CallDetails, now: Now) -> None:
+        """Say who it is."""
+        call.principal = Principal(subject="ann", scheme=self.name, issuer="us")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is told of some calls.
+
+    Args:
+        text: of a scrape, as OpenMetrics has it.
+        plain: the same, as Prometheus has it.
+        access: the records of the access log.
+        audit: those of the audit log.
+    """
+
+    text: str
+    plain: str
+    access: list[dict[str, Any]]
+    audit: list[dict[str, Any]]
+
+
 @functools.cache
-def scrape(accept: str = "application/openmetrics-text") -> str:
-    """Return a scrape, after a call through each entrance."""
-    return asyncio.run(_scrape(accept))
+def counted() -> Counted:
+    """Return what is told after a call through each entrance."""
+    return asyncio.run(_counted())
 
 
-async def _scrape(accept: str) -> str:
+async def _counted() -> Counted:
     limiter = SharedLimiter("redis://127.0.0.1:1", "9/second", patience=0.01)
     with tempfile.TemporaryDirectory() as folder:
+        access, audit = Path(folder) / "access", Path(folder) / "audit"
         gateway = Gateway(
             pool=POOL,
-            observers=[AccessLog(Path(folder) / "access"), AuditLog(Path(folder) / "audit")],
+            observers=[Traces(), AccessLog(access, headers=["user-agent"]), AuditLog(audit)],
             policies=[
                 IpFilter(deny=["192.0.2.1"]),
+                Knows(),
                 ConcurrencyLimit(8),
                 RateLimit("9/second", limiter=limiter),
             ],
@@ -51,11 +88,20 @@ async def _scrape(accept: str) -> str:
         gateway.route(SERVICE, CircuitBreaker(Channel("127.0.0.1:1")))
         async with asyncio.timeout(50), serving(gateway, admin=LOCAL) as running:
             for enter in ENTRANCES.values():
-                await enter(running, {})
+                await enter(running, {"traceparent": TRACE})
             assert running.listening.admin is not None
-            target, headers = running.listening.admin.target, {"Accept": accept}
-            told = await asyncio.to_thread(lambda: asked(target, "/metrics", **headers))
-            return told[2].decode()
+            target = running.listening.admin.target
+            text = await asyncio.to_thread(_scraped, target, "application/openmetrics-text")
+            plain = await asyncio.to_thread(_scraped, target, "text/plain")
+        return Counted(text, plain, _records(access), _records(audit))
+
+
+def _scraped(target: str, accept: str) -> str:
+    return asked(target, "/metrics", Accept=accept)[2].decode()
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def families(text: str) -> list[Any]:
