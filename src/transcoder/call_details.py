@@ -140,7 +140,12 @@ class CallDetails:
 
     def all(self, name: bytes) -> list[bytes]:
         """Return the values of all headers of that name, which is in lower case."""
-        return [value for key, value in self.headers if key == name]
+        found = []
+        # A comprehension is a call of its own, and this is asked several times of each request.
+        for key, value in self.headers:
+            if key == name:
+                found.append(value)
+        return found
 
     def one(self, name: bytes) -> bytes | None:
         """Return the value of the one header of that name; None for none, and for several."""

@@ -72,14 +72,15 @@ class Calls:
             seconds = self._timeouts.of(full_name, headers, streams=streams)
         else:
             seconds = self._unasked[streams]
+        now = time.monotonic()
         details: CallDetails | None = scope.get(CALL)
         if details is not None:
-            details.called = time.monotonic()
+            details.called = now
         return Call(
             method,
             headers,
             scope.get("client"),
-            None if seconds is None else time.monotonic() + seconds,
+            None if seconds is None else now + seconds,
             self._told,
             scope.get(IDENTITY, NOBODY),
             scope.get("scheme", "http"),

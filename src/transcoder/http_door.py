@@ -80,6 +80,8 @@ class HttpDoor:
             return _refuse(error, scope, receive, send)
         if waiting is not None:
             return self._wait(waiting, found, scope, receive, send)
+        if isinstance(found, Match):
+            return self._enter(found, scope, receive, send)
         return self._let_in(found, scope, receive, send)
 
     async def _wait(
@@ -112,12 +114,13 @@ class HttpDoor:
                 method, streams = route.name, route.endpoint.streams
         headers = scope["headers"]
         client = scope.get("client")
+        raw = None if scope.get("root_path") else scope.get("raw_path")
         return CallDetails(
             scope["type"],
             method=method,
             template=template,
             http_method=scope.get("method", "GET"),
-            path=raw_path(scope),
+            path=raw_path(scope) if raw is None else raw.decode("latin-1"),
             headers=headers,
             peer=self._proxies.client(headers, None if client is None else client[0]),
             identity=scope.get(IDENTITY, NOBODY),

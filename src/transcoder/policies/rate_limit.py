@@ -81,6 +81,7 @@ class RateLimit:
         keys = [_key(name, part) for part in parts]
         self.stage: Final = max(stage for _, stage in keys)
         self._parts = [key for key, _ in keys]
+        self._part = self._parts[0] if len(keys) == 1 else None
         self._quoted = f'"{name}"'.encode()
         self._limiter: Limiter = Gcra(self.rate) if limiter is None else limiter
         told = f'"{name}";q={self.rate.limit};w={math.ceil(self.rate.per)}'
@@ -126,7 +127,7 @@ class RateLimit:
 
     def _key(self, call: CallDetails) -> bytes:
         # Hashed: keys may be secrets, or as long as their sender likes.
-        text = "\0".join([key(call) for key in self._parts])
+        text = self._part(call) if self._part else "\0".join([key(call) for key in self._parts])
         return hashlib.blake2b(text.encode(), digest_size=_KEY_SIZE).digest()
 
     def _tell(self, call: CallDetails, taken: Taken) -> None:
