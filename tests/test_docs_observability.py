@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,3 +126,18 @@ def test_observer_order() -> None:
     """Behind `Traces`, the access log knows of its spans."""
     traces = {record["trace_id"] for record in counted().access}
     assert traces == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+def test_logs(tmp_path: Path) -> None:
+    """The command that joins logs takes what the page gives it."""
+    (block,) = [text for text in PAGE.blocks("sh") if "transcoder logs" in text]
+    record = '{"time":"2026-01-01T00:00:00Z","event":"call","request_id":"6f1c"}\n'
+    for name in ("gateway.log", "users.log"):
+        (tmp_path / name).write_text(record)
+    command = [str(Path(sys.executable).with_name("transcoder")), *shlex.split(block)[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert [json.loads(line)["log"] for line in done.stdout.splitlines()] == [
+        "gateway.log",
+        "users.log",
+    ]

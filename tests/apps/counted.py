@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from backend import SERVICE
@@ -75,7 +76,11 @@ async def _counted() -> Counted:
         access, audit = Path(folder) / "access", Path(folder) / "audit"
         gateway = Gateway(
             pool=POOL,
-            observers=[Traces(), AccessLog(access, headers=["user-agent"]), AuditLog(audit)],
+            observers=[
+                Traces(TracerProvider(shutdown_on_exit=False)),
+                AccessLog(access, headers=["user-agent"]),
+                AuditLog(audit),
+            ],
             policies=[
                 IpFilter(deny=["192.0.2.1"]),
                 Knows(),

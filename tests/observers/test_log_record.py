@@ -35,7 +35,7 @@ def test_whole() -> None:
     call.http_status, call.code, call.principal = 200, Code.OK, known("ann")
     call.upstream_seconds, call.received, call.sent = 0.01, 3, 7
     assert ended(call, ["x-tenant"]) == {
-        "time": "2026-09-21T14:13:20.012Z",
+        "time": "2026-09-21T14:13:20.012500Z",
         "event": "call",
         "door": "http",
         "method": "a.B.C",
@@ -46,6 +46,7 @@ def test_whole() -> None:
         "user_agent": "curl",
         "request_id": "r1",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "parent_span_id": "00f067aa0ba902b7",
         "http_status": 200,
         "code": "OK",
         "duration_ms": 12.5,
@@ -55,6 +56,29 @@ def test_whole() -> None:
         "subject": "ann",
         "headers": {"x-tenant": "acme"},
     }
+
+
+OURS = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-01"
+THEIRS = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "ids"),
+    [
+        (THEIRS, OURS, {"span_id": "b7ad6b7169203331", "parent_span_id": "00f067aa0ba902b7"}),
+        (None, OURS, {"span_id": "b7ad6b7169203331"}),
+        (THEIRS, None, {"parent_span_id": "00f067aa0ba902b7"}),
+        (THEIRS, THEIRS, {"parent_span_id": "00f067aa0ba902b7"}),  # The tracer is switched off.
+        ("junk", OURS, {"span_id": "b7ad6b7169203331"}),
+        (None, None, {}),
+    ],
+)
+def test_spans(sent: str | None, told: str | None, ids: dict[str, str]) -> None:
+    """A record names the span that was made for the call, and the client's."""
+    call = over(headers=[(b"traceparent", sent.encode())] if sent else [])
+    if told is not None:
+        call.tell_servicer("traceparent", told)
+    assert {key: value for key, value in ended(call).items() if "span" in key} == ids
 
 
 def test_nothing_known() -> None:

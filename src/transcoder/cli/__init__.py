@@ -17,6 +17,7 @@ from transcoder.cli.call import call
 from transcoder.cli.check import check
 from transcoder.cli.explain import explain
 from transcoder.cli.keys import keys
+from transcoder.cli.logs import logs
 from transcoder.cli.new import new
 from transcoder.cli.openapi import openapi
 from transcoder.cli.routes import routes
@@ -61,3 +62,4 @@ main.add_command(explain)
 main.add_command(check)
 main.add_command(openapi)
 main.add_command(keys)
+main.add_command(logs)

@@ -28,7 +28,7 @@ SECRET: Final = frozenset(
 
 _PATH_LIMIT: Final = 1024
 _TEXT_LIMIT: Final = 256
-_TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")
 
 
 def check_headers(option: str, names: Collection[str]) -> tuple[str, ...]:
@@ -129,12 +129,24 @@ def _ask(call: CallDetails, record: dict[str, Any]) -> None:
     if agent:
         record["user_agent"] = _text(agent.decode("latin-1"))
     record["request_id"] = call.request_id
-    # What an observer says of it comes before what the client does.
+    _trace(call, trace if traces == 1 else None, record)
+
+
+def _trace(call: CallDetails, sent: bytes | None, record: dict[str, Any]) -> None:
+    """Add of which trace a call is part; `sent` is what the client says of it."""
     told = [value for key, value in call.metadata if key == "traceparent"]
-    found = str(told[0]).encode() if told else trace if traces == 1 else None
-    fits = None if found is None else _TRACE.fullmatch(found)
-    if fits is not None:
-        record["trace_id"] = fits[1].decode()
+    if sent is None and not told:
+        return
+    parent = None if sent is None else _TRACE.fullmatch(sent)
+    span = _TRACE.fullmatch(str(told[0]).encode()) if told else None
+    # What an observer says of it comes before what the client does.
+    if found := span or parent:
+        record["trace_id"] = found[1].decode()
+    # A tracer that is switched off tells the client's span again.
+    if span is not None and (parent is None or span[2] != parent[2]):
+        record["span_id"] = span[2].decode()
+    if parent is not None:
+        record["parent_span_id"] = parent[2].decode()
 
 
 def _told(call: CallDetails, names: Collection[str]) -> dict[str, str]:
@@ -152,7 +164,7 @@ def _text(text: str, limit: int = _TEXT_LIMIT) -> str:
 
 def _time(seconds: float) -> str:
     whole = int(seconds)
-    return f"{_second(whole)}.{int((seconds - whole) * 1000):03}Z"
+    return f"{_second(whole)}.{int((seconds - whole) * 1_000_000):06}Z"
 
 
 @functools.lru_cache(16)
