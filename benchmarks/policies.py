@@ -318,7 +318,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=25, help="25 by default")
+    parser.add_argument("--rounds", type=int, default=15, help="15 by default")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         (floor, *others), signatures = asyncio.run(measure(rounds, Path(folder)))

@@ -488,7 +488,8 @@ class Gateway(Starlette):
         if not isinstance(found, Match):
             return self._without_route(found, scope)
         route = found.route
-        if self._door is not None:
+        if self._door is not None and "app" in scope:
+            # Starlette's stack has seen the request, and a middleware may have changed it.
             _check_same(route, scope)
         scope["route"] = route
         endpoint = route.endpoint

@@ -257,8 +257,9 @@ class Chain:
     def end(self, call: CallDetails) -> None:
         """Tell of a call that is over, whoever waits for it."""
         call.ended = time.monotonic()
-        for callback in call.on_end or ():
-            callback()
+        if call.on_end is not None:
+            for callback in call.on_end:
+                callback()
         for each in self._observers:
             each.ended(call)
 
