@@ -13,7 +13,6 @@ import functools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import grpc
@@ -30,7 +29,7 @@ from transcoder.metadata import request_id
 from transcoder.offload import Offload
 from transcoder.response import INTERNAL
 from transcoder.status import Code, Status, shortened
-from transcoder.time_limit import limit, within
+from transcoder.time_limit import Within, limit
 from transcoder.timeouts import NO_TIMEOUTS, Timeouts
 from transcoder.upstream import check_reply
 from transcoder.upstream.behaviours import (
@@ -302,8 +301,8 @@ class _Guard:
         finally:
             await requests.close()
 
-    def _within(self, context: Any) -> AbstractAsyncContextManager[float | None]:
-        return within(limit(self.allowed, context.time_remaining()))
+    def _within(self, context: Any) -> Within:
+        return Within(limit(self.allowed, context.time_remaining()))
 
     def _coded(
         self, context: Any, given: Any, until: float | None, *, writes: bool = False

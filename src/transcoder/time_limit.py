@@ -7,9 +7,8 @@ away, the call's task is cancelled when its time is over.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncGenerator
+from types import TracebackType
 
 import grpc.aio
 
@@ -34,26 +33,46 @@ def limit(allowed: tuple[float | None, float], left: float | None) -> float | No
     return most if left > most else None
 
 
-@contextlib.asynccontextmanager
-async def within(seconds: float | None) -> AsyncGenerator[float | None, None]:
-    """Cancel what the running task does when the time is over; give when that is.
+class Within:
+    """Cancels what the running task does when the time is over; gives when that is.
 
     That time is on the clock of `time.monotonic`.
 
+    Args:
+        seconds: from now on; None for as many as it likes.
+
     Raises (on exit):
-        StatusError: DEADLINE_EXCEEDED, whatever was made of the cancellation.
+        StatusError: DEADLINE_EXCEEDED, whatever was made of the cancellation but an abort.
     """
-    if seconds is None:
-        yield None
-        return
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            yield time.monotonic() + seconds
-    except grpc.aio.AbortError:
-        raise
-    except Exception:
-        if not timeout.expired():
-            raise
-    if timeout.expired():
-        raise StatusError(Code.DEADLINE_EXCEEDED, PASSED)
+
+    __slots__ = ("_seconds", "_timeout")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._timeout: asyncio.Timeout | None = None
+
+    async def __aenter__(self) -> float | None:
+        """Begin."""
+        if self._seconds is None:
+            return None
+        self._timeout = asyncio.timeout(self._seconds)
+        await self._timeout.__aenter__()
+        return time.monotonic() + self._seconds
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; say so if the time is over."""
+        timeout = self._timeout
+        if timeout is None:
+            return
+        try:
+            await timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise StatusError(Code.DEADLINE_EXCEEDED, PASSED) from None
+        ends = error is None or isinstance(error, Exception)
+        if ends and timeout.expired() and not isinstance(error, grpc.aio.AbortError):
+            raise StatusError(Code.DEADLINE_EXCEEDED, PASSED)

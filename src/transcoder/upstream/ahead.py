@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -39,7 +39,7 @@ class Ahead:
 
     __slots__ = ("_arrived", "_begin", "_goes_on", "_loop", "_pulled", "_replies", "_told")
 
-    def __init__(self, begin: Callable[[], Iterator[Any]], goes_on: Callable[[], bool]) -> None:
+    def __init__(self, begin: Callable[[], Iterable[Any]], goes_on: Callable[[], bool]) -> None:
         self._begin = begin
         self._goes_on = goes_on
         self._loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class Ahead:
         """
         until = time.monotonic() + _MOMENT
         if self._replies is None:
-            self._replies = self._begin()
+            self._replies = iter(self._begin())
         room = BYTES
         for left in reversed(range(MESSAGES)):
             reply = next(self._replies, _END)
@@ -70,6 +70,13 @@ class Ahead:
             self._put(reply)
             break
         return True
+
+    def close(self) -> None:
+        """Close the generator, on a thread, while nobody pulls."""
+        replies, self._replies = self._replies, None
+        close = getattr(replies, "close", None)
+        if close is not None:
+            close()
 
     async def taken(self, pulling: asyncio.Future[bool]) -> Sequence[Any]:
         """Return what is there; nothing after the last reply that one `pull` has pulled.

@@ -13,7 +13,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -23,6 +23,7 @@ from transcoder.upstream.ahead import Ahead
 from transcoder.upstream.codes import to_abort
 
 R = TypeVar("R")
+Question: TypeAlias = Callable[[], Coroutine[Any, Any, R]]
 
 
 class BlockingCall:
@@ -43,7 +44,7 @@ class BlockingCall:
         self._answers: set[concurrent.futures.Future[Any]] = set()
         self._questions: set[asyncio.Task[Any]] = set()
         self._step: concurrent.futures.Future[Any] | None = None
-        self._replies: Iterator[Any] | None = None
+        self._ahead: Ahead | None = None
 
     async def reply(self, behaviour: Callable[[Any, Any], R], request: Any) -> R:
         """Return what a behaviour of one reply returns.
@@ -64,16 +65,12 @@ class BlockingCall:
         Raises (when iterated):
             AbortError: the servicer aborted, whatever became of the exception there.
         """
-
-        def begin() -> Iterator[Any]:
-            self._replies = iter(behaviour(request, self.context))
-            return self._replies
-
-        ahead = Ahead(begin, self.context.is_active)
+        begin = functools.partial(behaviour, request, self.context)
+        ahead = self._ahead = Ahead(begin, self.context.is_active)
         try:
             goes_on = True
             while goes_on:
-                pulling = self._start(ahead.pull)
+                pulling = self._start(self._pull, ahead)
                 pulling.add_done_callback(ahead.arrive)
                 try:
                     while replies := await ahead.taken(pulling):
@@ -82,23 +79,30 @@ class BlockingCall:
                     goes_on = await self._ended(pulling)
                 finally:
                     _forget(pulling)
-            self._replies = None
+            self._ahead = None
         finally:
             await self._end()
 
-    def requests(self, read: Callable[[], Coroutine[Any, Any, R]]) -> Iterator[R]:
+    def _pull(self, ahead: Ahead) -> bool:
+        goes_on = ahead.pull()
+        if not self.active:
+            # Nobody comes back for the generator, and there may soon be no thread to close it.
+            ahead.close()
+        return goes_on
+
+    def requests(self, read: Question[R]) -> Iterator[R]:
         """Return the stream of requests, for the thread.
 
         Raises (when iterated):
             CancelledError: the client went away, which is not the stream's end.
         """
-        while (message := self.wait(read())) is not grpc.aio.EOF:
+        while (message := self.wait(read)) is not grpc.aio.EOF:
             yield message
         if not self.active or self.inner.cancelled():
             raise concurrent.futures.CancelledError
 
-    def wait(self, question: Coroutine[Any, Any, R]) -> R:
-        """Let the loop answer, from a thread.
+    def wait(self, question: Question[R]) -> R:
+        """Let the loop answer, from a thread, what is not asked any more once the call has ended.
 
         Raises:
             CancelledError: the call has ended.
@@ -109,19 +113,17 @@ class BlockingCall:
             self._loop.call_soon_threadsafe(self._ask, question, answer)
         except RuntimeError:
             # The loop is closed, and the call with it.
-            question.close()
             raise concurrent.futures.CancelledError from None
         if not self.active:
             # It ended in between, and may not have seen what it had to free.
             answer.cancel()
         return answer.result()
 
-    def _ask(self, question: Coroutine[Any, Any, R], answer: concurrent.futures.Future[R]) -> None:
+    def _ask(self, question: Question[R], answer: concurrent.futures.Future[R]) -> None:
         if not self.active:
-            question.close()
             answer.cancel()
             return
-        task = self._loop.create_task(question)
+        task = self._loop.create_task(question())
         self._questions.add(task)
         task.add_done_callback(functools.partial(self._tell, answer))
 
@@ -168,11 +170,10 @@ class BlockingCall:
             self._step.add_done_callback(self._close)
 
     def _close(self, _step: object) -> None:
-        close = getattr(self._replies, "close", None)
-        if close is not None:
+        if self._ahead is not None:
             with contextlib.suppress(RuntimeError):
                 # It is refused once the threads are shut down, and the interpreter ends.
-                self._executor.submit(self._variables.run, close)
+                self._executor.submit(self._variables.run, self._ahead.close)
 
 
 def _forget(step: asyncio.Future[Any]) -> None:
@@ -212,7 +213,8 @@ class ThreadContext:
 
     def send_initial_metadata(self, initial_metadata: Iterable[Any]) -> None:
         """Send the metadata that come before the first reply."""
-        self._call.wait(self._inner.send_initial_metadata(checked(initial_metadata)))
+        metadata = checked(initial_metadata)
+        self._call.wait(lambda: self._inner.send_initial_metadata(metadata))
 
     def invocation_metadata(self) -> tuple[Any, ...]:
         """Return what the client sent beside the requests."""
