@@ -67,3 +67,26 @@ def test_refuses(path: str) -> None:
 def test_key() -> None:
     """In a key an encoded slash is NUL."""
     assert [key_of(text) for text in ("a", "%61%2f", "%2F")] == ["a", "a\0", "\0"]
+
+
+@pytest.mark.parametrize("unescape", ["except-reserved", "except-slash", "all", "legacy"])
+def test_many_escapes(unescape: Unescape) -> None:
+    """Many escapes, which are decoded at once, are decoded as few are."""
+    few = "".join(f"%{byte:02X}" for byte in range(1, 128)) + "%c3%bc%2f%3a=_=41 x"
+    parts = [few[start : start + 30] for start in range(0, 127 * 3, 30)]
+
+    assert unquoted(few, unescape) == "".join(unquoted(part, unescape) for part in parts) + (
+        unquoted(few[len("".join(parts)) :], unescape)
+    )
+    assert key_of(few * 2) == key_of(few) * 2
+
+
+@pytest.mark.parametrize("wrong", ["%z1", "%", "%00", "%ff", "%C3"])
+def test_many_escapes_refused(wrong: str) -> None:
+    """What few escapes are refused for, many are refused for in the same words."""
+    with pytest.raises(InvalidRequest) as few:
+        key_of(f"/{wrong}")
+    with pytest.raises(InvalidRequest) as many:
+        key_of("/%41" * 100 + f"/{wrong}")
+
+    assert str(many.value) == str(few.value)

@@ -22,7 +22,7 @@ class Entry(Generic[T]):
         unescape: what stays encoded in a variable of several segments.
     """
 
-    __slots__ = ("bind", "modes", "rank", "route")
+    __slots__ = ("bind", "is_as_key", "modes", "rank", "route")
 
     def __init__(self, route: Route[T], age: int, unescape: Unescape) -> None:
         self.route = route
@@ -31,6 +31,8 @@ class Entry(Generic[T]):
         # The value of one segment has nothing to stay encoded for.
         multis = [variable.multi for variable in route.template.variables]
         self.modes: list[Unescape] = [unescape if multi else "all" for multi in multis]
+        self.is_as_key = {"all"}.issuperset(self.modes)
+        """Whether the values are what the path's decoded segments are, but for slashes."""
 
     def is_common(self) -> bool:
         """Whether the route is not reserved: such come behind those that are."""

@@ -10,6 +10,7 @@ at it. The other modes differ in what they leave encoded in a variable of severa
 
 from __future__ import annotations
 
+import binascii
 import re
 from typing import Final
 
@@ -17,23 +18,43 @@ from transcoder.errors import InvalidRequest
 from transcoder.profile import Unescape
 
 _DOT_SEGMENT: Final = re.compile(r"[/\0]\.\.?(?:[/\0]|\Z)")
+_A_NUL: Final = "the path holds a NUL"
+_BAD_ESCAPE: Final = "the path holds a malformed percent escape"
+_NOT_UTF_8: Final = "the path is not UTF-8 once it is decoded"
 _PAIRS: Final = [
     f"{high}{low}" for high in "0123456789ABCDEFabcdef" for low in "0123456789ABCDEFabcdef"
 ]
 
 
-def _characters(kept: str, slash: str = "/") -> dict[str, str]:
-    """Return what each pair of digits stands for, those of kept characters for themselves."""
-    characters = {pair: chr(int(pair, 16)) for pair in _PAIRS if pair != "00"}
-    stay = {pair: f"%{pair}" for pair, each in characters.items() if each in kept}
-    return characters | dict.fromkeys(("2F", "2f"), slash) | stay
+_MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_RESERVED: Final = "!#$&'()*+,/:;=?@[]"
+_FEW: Final = 16
+"""Escapes that are looked up one by one; more of them are decoded at once."""
 
 
-_KEY: Final = _characters(kept="", slash="\0")
-_ALL: Final = _characters(kept="")
-_VALUE: Final[dict[Unescape, dict[str, str]]] = {
-    "except-reserved": _characters(kept="!#$&'()*+,/:;=?@[]"),
-    "except-slash": _characters(kept="/"),
+class _Reading:
+    """What the escapes of a text stand for.
+
+    Args:
+        kept: characters that stay encoded.
+        slash: what an encoded slash is read as, unless it is kept.
+    """
+
+    __slots__ = ("characters", "slash", "staying")
+
+    def __init__(self, kept: str = "", slash: str = "/") -> None:
+        characters = {pair: chr(int(pair, 16)) for pair in _PAIRS if pair != "00"}
+        stay = {pair: f"%{pair}" for pair, each in characters.items() if each in kept}
+        self.characters = characters | dict.fromkeys(("2F", "2f"), slash) | stay
+        self.staying = re.compile(f"%(?={'|'.join(stay)})") if stay else None
+        self.slash = slash
+
+
+_KEY: Final = _Reading(slash="\0")
+_ALL: Final = _Reading()
+_VALUE: Final[dict[Unescape, _Reading]] = {
+    "except-reserved": _Reading(_RESERVED),
+    "except-slash": _Reading("/"),
     "all": _ALL,
     "legacy": _ALL,
 }
@@ -59,7 +80,7 @@ def split(
     >>> split("/v1/a%2Fb/%63", "except-reserved")
     (['', 'v1', 'a\x00b', 'c'], ['', 'v1', 'a%2Fb', '%63'])
     """
-    _check(path)
+    check(path)
     if unescape == "legacy":
         path = unquoted(path, unescape)
     elif unescape == "all":
@@ -67,8 +88,7 @@ def split(
     if drop_slash:
         path = path.rstrip("/") or "/"
     text = path if unescape == "legacy" else key_of(path)
-    if "." in text and _DOT_SEGMENT.search(text):
-        raise InvalidRequest("the path holds a dot segment")
+    check_dots(text)
     if path == "/":
         return [""], [""]
     if not empty_segments and ("//" in path or path[-1] == "/"):
@@ -77,9 +97,25 @@ def split(
     return (raw if text is path else text.split("/")), raw
 
 
+def check_dots(key: str) -> None:
+    """Refuse a decoded path with a dot segment.
+
+    Raises:
+        InvalidRequest: it has one.
+    """
+    if "." in key and _DOT_SEGMENT.search(key):
+        raise InvalidRequest("the path holds a dot segment")
+
+
 def key_of(text: str) -> str:
     """Return a part of a path decoded, with NUL for an encoded slash."""
     return _decoded(text, _KEY) if "%" in text else text
+
+
+def stays_encoded(path: str, unescape: Unescape) -> bool:
+    """Say whether some of a path stays encoded in the value of several segments."""
+    staying = _VALUE[unescape].staying
+    return staying is not None and staying.search(path) is not None
 
 
 def unquoted(text: str, unescape: Unescape) -> str:
@@ -91,24 +127,48 @@ def unquoted(text: str, unescape: Unescape) -> str:
     return _decoded(text, _VALUE[unescape]) if "%" in text else text
 
 
-def _check(path: str) -> None:
+def check(path: str) -> None:
+    """Refuse what is no path, or holds what no path may.
+
+    Raises:
+        InvalidRequest: it is not ASCII, does not start with a slash, or holds a NUL.
+    """
     if not path.startswith("/"):
         raise InvalidRequest("the path must start with '/'")
     if not path.isascii():
         raise InvalidRequest("the path is not ASCII: percent-encode it")
     if "\0" in path:
-        raise InvalidRequest("the path holds a NUL")
+        raise InvalidRequest(_A_NUL)
 
 
-def _decoded(text: str, characters: dict[str, str]) -> str:
+def _decoded(text: str, reading: _Reading) -> str:
     """Replace each escape in an ASCII text by what stands for it, and read the whole as UTF-8."""
     decoded, *parts = text.split("%")
+    if len(parts) > _FEW:
+        return _decoded_at_once(text, reading)
+    characters = reading.characters
     try:
         for part in parts:
             decoded += characters[part[:2]] + part[2:]
         return decoded if decoded.isascii() else decoded.encode("latin-1").decode()
     except KeyError as error:
-        problem = "a NUL" if error.args == ("00",) else "a malformed percent escape"
-        raise InvalidRequest(f"the path holds {problem}") from None
+        raise InvalidRequest(_A_NUL if error.args == ("00",) else _BAD_ESCAPE) from None
     except UnicodeDecodeError:
-        raise InvalidRequest("the path is not UTF-8 once it is decoded") from None
+        raise InvalidRequest(_NOT_UTF_8) from None
+
+
+def _decoded_at_once(text: str, reading: _Reading) -> str:
+    """Decode as `_decoded` does; quoted-printable, which C decodes, differs in its sign only."""
+    if "%00" in text:
+        raise InvalidRequest(_A_NUL)
+    if _MALFORMED.search(text):
+        raise InvalidRequest(_BAD_ESCAPE)
+    if reading.staying is not None:
+        text = reading.staying.sub("%25", text)
+    elif reading.slash != "/":
+        text = text.replace("%2F", reading.slash).replace("%2f", reading.slash)
+    quoted = text.replace("=", "=3D").replace("%", "=").encode()
+    try:
+        return binascii.a2b_qp(quoted).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(_NOT_UTF_8) from None

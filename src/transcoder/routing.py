@@ -27,7 +27,7 @@ from transcoder.errors import ConfigError, InvalidRequest
 from transcoder.leaf import NOT_FOUND, Entry, Leaf, miss
 from transcoder.path_template import DOT_SEGMENTS
 from transcoder.profile import Order, Unescape
-from transcoder.raw_path import key_of, split, unquoted
+from transcoder.raw_path import check, check_dots, key_of, split, stays_encoded, unquoted
 from transcoder.route import Conflict, Match, Miss, Route, Shadowed
 from transcoder.trie import Node, fitting, samples
 
@@ -76,6 +76,7 @@ class Router(Generic[T]):
         self._newest = order == "last-wins"
         self._unescape = unescape
         self._drop_slash = trailing_slash == "drop"
+        self._is_usual = not self._newest and unescape in {"except-reserved", "except-slash"}
         self._root: Node[Leaf[T]] = Node()
         self._miss = lru_cache(_MISSES)(miss)
         entries = [Entry(route, age, unescape) for age, route in enumerate(self.routes)]
@@ -124,6 +125,7 @@ class Router(Generic[T]):
             return self._select_newest(method, keys, keys)
         if ":" in keys[-1]:
             return self._match_colon(method, keys)
+        # As `_match_keys` goes on, without the call.
         leaves = fitting(self._root, keys, "")
         for leaf in leaves:
             entry = leaf.methods.get(method, leaf.any)
@@ -141,6 +143,17 @@ class Router(Generic[T]):
         """
         split = self._split(path)
         return split[0][1:] if split else None
+
+    def _match_keys(self, method: str, keys: list[str]) -> Match[T] | Miss:
+        """Match a path in whose segments nothing is encoded any more."""
+        if ":" in keys[-1]:
+            return self._match_colon(method, keys)
+        leaves = fitting(self._root, keys, "")
+        for leaf in leaves:
+            entry = leaf.methods.get(method, leaf.any)
+            if entry is not None:
+                return _new(Match, (entry.route, entry.bind(keys)))
+        return self._miss(*leaves)
 
     def _match_colon(self, method: str, keys: list[str]) -> Match[T] | Miss:
         """Match a path with a colon in its last segment, and nothing else out of the ordinary."""
@@ -166,10 +179,34 @@ class Router(Generic[T]):
 
     def _match_odd(self, method: str, path: str) -> Match[T] | Miss:
         """Match any path."""
+        if self._is_usual and path[:1] == "/" and path[-1] != "/" and "//" not in path:
+            return self._match_escaped(method, path)
         split = self._split(path)
         if split is None:
             return NOT_FOUND
         return (self._select_newest if self._newest else self._select)(method, *split)
+
+    def _match_escaped(self, method: str, path: str) -> Match[T] | Miss:
+        """Match a path of segments that are not empty, as the router usually decodes them."""
+        check(path)
+        text = key_of(path)
+        check_dots(text)
+        if text is path or self._is_read_once(path):
+            return self._match_keys(method, text.split("/"))
+        raw = path.split("/")
+        keys = text.split("/")
+        if ":" in raw[-1]:
+            return self._select(method, keys, raw)
+        leaves = fitting(self._root, keys, "")
+        for leaf in leaves:
+            entry = leaf.methods.get(method, leaf.any)
+            if entry is not None:
+                return self._matched(entry, keys, raw)
+        return self._miss(*leaves)
+
+    def _is_read_once(self, path: str) -> bool:
+        """Say whether the values are what the keys are: none of the path stays encoded in them."""
+        return self._unescape == "except-reserved" and not stays_encoded(path, self._unescape)
 
     def _split(self, path: str) -> tuple[list[str], list[str]] | None:
         return split(path, self._unescape, drop_slash=self._drop_slash, empty_segments=self._newest)
@@ -207,15 +244,16 @@ class Router(Generic[T]):
         Each is a verb, and what is left of the segment, compared and as it was written.
         """
         endings = [("", key, written)]
-        plain = key is written
+        plain, whole = key is written, key
         base, colon, verb = written.rpartition(":")
         spare = self._verb_parts
         while colon and spare:
-            known = verb if plain else key_of(verb)
+            as_is = plain or "%" not in verb
+            known = verb if as_is else key_of(verb)
             if known in self._verbs:
                 if not base:
                     return ()
-                key = base if plain else key_of(base)
+                key = whole[: -len(verb) - 1] if as_is else key_of(base)
                 # The check of the whole path has seen the verb behind the dots.
                 if key[-1] == "." and key.rpartition("\0")[2] in DOT_SEGMENTS:
                     raise InvalidRequest("the path holds a dot segment")
@@ -227,9 +265,14 @@ class Router(Generic[T]):
         return endings
 
     def _matched(self, entry: Entry[T], keys: list[str], raw: list[str]) -> Match[T]:
-        values = entry.bind(raw)
-        if keys is not raw:
-            values = tuple(map(unquoted, values, entry.modes))
+        if keys is raw:
+            values = entry.bind(raw)
+        elif entry.is_as_key:
+            values = entry.bind(keys)
+            if "\0" in "".join(values):
+                values = tuple([value.replace("\0", "/") for value in values])
+        else:
+            values = tuple(map(unquoted, entry.bind(raw), entry.modes))
         return _new(Match, (entry.route, values))
 
     def _add(self, entry: Entry[T]) -> Conflict[T] | None:
