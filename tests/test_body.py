@@ -11,6 +11,7 @@ from starlette.types import Receive
 from transcoder.body import Bodies, Disconnected, Holding, read_body, read_form
 from transcoder.errors import InvalidRequest, PayloadTooLarge, StatusError, UnsupportedMedia
 from transcoder.multipart import FormLimits, Multipart
+from transcoder.pace import Pace
 
 TYPE = "multipart/form-data; boundary=b"
 HEAD = b'--b\r\nContent-Disposition: form-data; name="a"; filename="f"\r\n\r\n'
@@ -95,6 +96,42 @@ def test_disconnect() -> None:
     """A client that goes away before the end of its body is noticed."""
     with pytest.raises(Disconnected):
         read([], sent(b"a", disconnect=True), 3)
+
+
+@pytest.mark.parametrize(("rate", "status"), [(1000, 408), (0, 200)])
+def test_pace(rate: float, status: int) -> None:
+    """A body that stays behind its pace is refused, and who reads it is not cancelled by that."""
+
+    async def slow() -> Any:
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b"abc"}
+
+    async def run() -> int:
+        try:
+            await read_body([], slow, 3, Pace(grace=0.01, rate=rate))
+        except StatusError as error:
+            # The next wait of the task is as any.
+            await asyncio.sleep(0)
+            return error.http
+        return 200
+
+    assert asyncio.run(run()) == status
+
+
+def test_cancelled_within_its_pace() -> None:
+    """A reader that is cancelled is told nothing of a pace."""
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        reading = asyncio.create_task(read_body([], never, 3, Pace()))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(run())
 
 
 class Watched(Multipart):

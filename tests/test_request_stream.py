@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from transcoder.errors import InvalidRequest, StatusError
+from transcoder.errors import InvalidRequest, PayloadTooLarge, StatusError
 from transcoder.json_stream import JsonCutter
 from transcoder.message_stream import Cutter, RawCutter
 from transcoder.pace import Pace
@@ -86,6 +86,29 @@ def test_error() -> None:
         assert stream.complete
 
     run(test, chunk(b"{}}"), chunk(b"{}"))
+
+
+def test_error_on_the_way() -> None:
+    """What stands before the stream may refuse the body, behind the messages that came."""
+
+    async def run_() -> list[Any]:
+        answers = iter([chunk(b"1 "), PayloadTooLarge(100), GONE])
+
+        async def receive() -> Any:
+            answer = next(answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        stream = RequestStream[Any](JsonCutter(100), decoded, Pace())
+        pump = asyncio.create_task(stream.pump(receive))
+        found: list[Any] = [await anext(stream)]
+        with pytest.raises(PayloadTooLarge):
+            await anext(stream)
+        await pump
+        return found
+
+    assert asyncio.run(run_()) == [(b"1", True)]
 
 
 def test_one_chunk_ahead() -> None:

@@ -18,6 +18,7 @@ from services.user.v1.user_service_pb2_grpc import UserServiceStub
 from toxic import Toxic, ToxicProxy, toxic
 from transcoder import Channel, Gateway, Listening, Server
 from transcoder.errors import ConfigError, StatusError
+from transcoder.measured import Metric, Reading
 from transcoder.upstream import Call
 from transcoder.upstream.breaker import State, Thresholds
 from transcoder.upstream.channel_options import Backoff
@@ -26,6 +27,7 @@ from transcoder.upstream.circuit_breaker import CircuitBreaker
 T = TypeVar("T")
 Test = Callable[[CircuitBreaker, ToxicProxy, Users], Awaitable[T]]
 
+METRIC = Metric("transcoder_breaker_state", "1 for the state in which a breaker is.")
 SOON = Backoff(first=0.05, longest=0.1)
 
 
@@ -81,6 +83,37 @@ def test_no_fault(name: str) -> None:
         for _ in range(30):
             assert await get(breaker, name) in {"OK", "NOT_FOUND"}
         assert breaker.states == {"": State.CLOSED}
+
+    run(test)
+
+
+@pytest.mark.parametrize(("by", "name"), [("method", GET), ("backend", "")])
+def test_readings(by: str, name: str) -> None:
+    """Each state of each breaker is told, 1 for that in which it is."""
+
+    async def test(breaker: CircuitBreaker, proxy: ToxicProxy, users: Users) -> None:
+        assert len(list(breaker.readings())) == (0 if name else len(State))
+        assert await get(breaker) == "OK"
+        assert list(breaker.readings()) == [
+            Reading(METRIC, state is State.CLOSED, {"method": name, "state": state.value})
+            for state in State
+        ]
+        assert await breaker.check() == ""
+
+    run(test, by=by)
+
+
+def test_unreachable() -> None:
+    """Why a backend cannot be reached is its channel's to say, whatever the breaker's state."""
+
+    async def test(breaker: CircuitBreaker, proxy: ToxicProxy, users: Users) -> None:
+        proxy.toxic = Toxic.RESET
+        proxy.kill()
+        async with asyncio.timeout(20):
+            while not (why := await breaker.check()):  # noqa: ASYNC110  a connection tells nobody
+                await asyncio.sleep(0.02)
+        assert "cannot be reached" in why
+        assert breaker.states == {}
 
     run(test)
 
