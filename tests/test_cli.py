@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -72,7 +73,11 @@ def test_version() -> None:
     assert script("--version").stdout == f"transcoder, version {version('transcoder')}\n"
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])
+CONTEXT = click.Context(main)
+COMMANDS = main.list_commands(CONTEXT)
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help(run: Run, command: tuple[str, ...]) -> None:
     """Every help has examples, each on a line of its own."""
     helped = run(*command, "--help")
@@ -87,9 +92,21 @@ def test_commands_are_told_whole(run: Run) -> None:
     """Each command has a sentence that fits, and they stand in the order of their use."""
     listed = run("--help").stdout.partition("Commands:\n")[2].splitlines()
 
-    assert [line.split()[0] for line in listed] == [*main.commands]
-    assert next(iter(main.commands)) == "new"
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert COMMANDS[0] == "new"
     assert all(line.endswith(".") and not line.endswith("..") for line in listed)
+
+
+def test_listing_imports_no_command() -> None:
+    """Help is there at once: a command's module is imported when it is called."""
+    program = (
+        "import sys\n"
+        "from transcoder.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print([name for name in sys.modules if name.startswith('transcoder.')])"
+    )
+
+    assert python(program).stdout.splitlines()[-1] == "['transcoder.cli']"
 
 
 @pytest.mark.parametrize("command", ["routes", "explain", "check", "openapi"])

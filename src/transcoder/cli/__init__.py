@@ -1,10 +1,12 @@
 """The command `transcoder`: begin a project, look at its routes, serve and call them.
 
-Each command is a module. What needs protobuf, gRPC or rich is imported by the command that runs.
+Each command is a module, imported when it is called; and what needs protobuf, gRPC or rich is
+imported by the command that runs.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -13,15 +15,18 @@ try:
 except ImportError as missing:
     raise ImportError("the command needs click: install transcoder[cli]") from missing
 
-from transcoder.cli.call import call
-from transcoder.cli.check import check
-from transcoder.cli.explain import explain
-from transcoder.cli.keys import keys
-from transcoder.cli.logs import logs
-from transcoder.cli.new import new
-from transcoder.cli.openapi import openapi
-from transcoder.cli.routes import routes
-from transcoder.cli.serve import serve
+_COMMANDS = {
+    "new": "Write a project that runs.",
+    "serve": "Serve an application over REST and gRPC.",
+    "call": "Call a method by its name, over gRPC or REST.",
+    "routes": "List which path calls which method.",
+    "explain": "Tell what a request matches, and what it becomes.",
+    "check": "Find all that is wrong with rules.",
+    "openapi": "Print the OpenAPI 3.1 document of services.",
+    "keys": "Make, revoke and list API keys.",
+    "logs": "Join the access logs of several processes.",
+}
+"""What each does, in the order in which a project needs them; each is in the module of its name."""
 
 _SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -30,14 +35,24 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-class _InOrder(click.Group):
-    """Lists its commands in the order in which a project needs them."""
+class _Commands(click.Group):
+    """Imports a command when it is asked for, and none to list them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(context_settings=_SETTINGS, cls=_InOrder)
+@click.group(context_settings=_SETTINGS, cls=_Commands)
 @click.version_option(package_name="transcoder")
 def main() -> None:
     """Serve gRPC services over REST too, by their google.api.http rules, and look at their routes.
@@ -52,14 +67,3 @@ def main() -> None:
       transcoder explain --reflection localhost:50051 GET '/v1/users/42?x=1'
       buf build -o - | transcoder check --image -
     """
-
-
-main.add_command(new)
-main.add_command(serve)
-main.add_command(call)
-main.add_command(routes)
-main.add_command(explain)
-main.add_command(check)
-main.add_command(openapi)
-main.add_command(keys)
-main.add_command(logs)

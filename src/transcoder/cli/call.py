@@ -17,7 +17,7 @@ _INTERRUPTED = 130
 """What a shell tells of a process that SIGINT ended."""
 
 
-@click.command(short_help="Call a method by its name, over gRPC or REST.")
+@click.command()
 @click.option("--tls", is_flag=True, help="Speak TLS to the server.")
 @click.option("--ca", metavar="FILE", help="Authorities to trust in place of gRPC's own, PEM.")
 @click.option("--cert", metavar="FILE", help="Our certificate, for a server that asks, PEM.")

@@ -7,7 +7,7 @@ import click
 from transcoder.cli.source import Loaded, Unreadable, source_options, told
 
 
-@click.command(short_help="Find all that is wrong with rules.")
+@click.command()
 @click.option(
     "--health",
     metavar="PATH",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transcoder.route import Route
 
 
-@click.command(short_help="Tell what a request matches, and what it becomes.")
+@click.command()
 @click.option("--data", "-d", metavar="TEXT", default="", help="The body of the request.")
 @click.option(
     "--content-type",

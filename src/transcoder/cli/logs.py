@@ -14,7 +14,7 @@ from transcoder.cli.causal_order import Line, ordered, record_of
 _COLUMNS = ("time", "log", "call", "code", "ms", "why")
 
 
-@click.command(short_help="Join the access logs of several processes.")
+@click.command()
 @click.option("--request-id", metavar="ID", required=True, help="Of the request.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to a terminal too.")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")

@@ -7,7 +7,7 @@ import click
 from transcoder.cli.source import Loaded, source_options, told
 
 
-@click.command(short_help="Print the OpenAPI 3.1 document of services.")
+@click.command()
 @click.option(
     "--format",
     "form",

@@ -22,7 +22,7 @@ class _Row:
     place: str
 
 
-@click.command(short_help="List which path calls which method.")
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @source_options
 def routes(loaded: Loaded, *, as_json: bool) -> None:

@@ -32,7 +32,7 @@ _file = functools.partial(_option, metavar="FILE", default=None, show_default="n
 _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 
 
-@click.command(short_help="Serve an application over REST and gRPC.")
+@click.command()
 @_option("--http", metavar="ADDRESS", default=":8080", help="Where REST is served.")
 @_option("--grpc", metavar="ADDRESS", default=":50051", help="Where gRPC is served.")
 @_option(

@@ -26,7 +26,7 @@ class _Template(string.Template):
     delimiter = "@@"
 
 
-@click.command(short_help="Write a project that runs.")
+@click.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write a project into the folder NAME: a proto, a service with tests, and what runs it.
