@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -86,6 +87,24 @@ def test_patience() -> None:
         assert policy.waiting == 0
         leave(running)
         assert policy.running == 0
+
+    asyncio.run(fact())
+
+
+def test_patience_ends_with_a_call() -> None:
+    """A call whose patience ends in the moment in which another one ends is refused as any is."""
+
+    async def fact() -> None:
+        policy = ConcurrencyLimit(1, patience=0.01)
+        running = await enter(policy)
+        waiting = asyncio.create_task(enter(policy))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.011, leave, running)
+        time.sleep(0.05)  # noqa: ASYNC251  both come due while the loop is blocked
+        with pytest.raises(Denied) as caught:
+            await waiting
+        assert caught.value.reason == "queue-time"
+        assert (policy.running, policy.waiting) == (0, 0)
 
     asyncio.run(fact())
 

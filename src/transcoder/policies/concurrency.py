@@ -7,6 +7,7 @@ where an overloaded server spends its time on calls whose clients have gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable
@@ -118,7 +119,9 @@ class ConcurrencyLimit:
                 self.running -= 1
                 self._wake()
             else:
-                self._waiting.remove(turn)
+                # A call that ended in the same moment may have removed it.
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise _overloaded("queue-time") from None
             raise
