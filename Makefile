@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check docs bench fuzz generate format build clean constraints
+.PHONY: help run test check docs bench fuzz soak generate format build clean constraints
 .PHONY: lint types contract fresh protos breaking
 
 help: ## Show this list
@@ -45,6 +45,9 @@ fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
 	@for target in $(notdir $(wildcard fuzz/corpus/*)); do \
 	  echo "== $$target"; $(BIN)/python fuzz/run.py $$target -max_total_time=$(SECONDS) || exit 1; \
 	done
+
+soak: $(VENV) ## Load a server with everything on for SECONDS=60, and see what grows
+	$(BIN)/python scripts/soak.py --seconds $(SECONDS)
 
 generate: $(VENV) ## Write the Python code of the protos
 	$(BIN)/python scripts/generate.py

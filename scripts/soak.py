@@ -1,0 +1,266 @@
+"""Loads a real server with everything on, at a set rate, and sees what of it grows.
+
+What the server has is measured when nobody asks anything: after a warm-up, and again at the end.
+Resident memory may grow by 10 MB, file descriptors and tasks by 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc.aio
+
+from services.user.v1.user_service_pb2 import GetUserRequest, User
+
+HERE = Path(__file__).resolve().parent
+WARM_UP = 20.0
+"""Seconds until allocators and caches have what they want."""
+
+BOUNDS = {"rss_mb": 10.0, "descriptors": 2.0, "tasks": 2.0, "threads": 2.0}
+"""By how much each may grow."""
+
+_ANN = b'{"name": "Ann", "email": "ann@example.com"}'
+_WATCH = "/v1/users:watch?id=ann&after_sequence=0"
+_LISTENS = re.compile(r"REST on (\S+), gRPC on (\S+), admin on (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server.
+
+    Args:
+        pid: its process id.
+        rest: where it speaks HTTP.
+        grpc: where it speaks gRPC.
+        admin: where it tells of itself.
+    """
+
+    pid: int
+    rest: str
+    grpc: str
+    admin: str
+
+    def has(self) -> dict[str, float]:
+        """Return how much it has of what must not grow."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        rss = re.search(r"VmRSS:\s+(\d+)", status)
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=20) as answer:
+            text = answer.read().decode()
+        return {
+            "rss_mb": int(rss[1]) / 1024 if rss else 0.0,
+            "descriptors": sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir()),
+            "tasks": _value(text, "soak_tasks"),
+            "threads": _value(text, "soak_threads"),
+        }
+
+    def in_flight(self) -> float:
+        """Return how many calls run."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=20) as answer:
+            text = answer.read().decode()
+        found = re.findall(r"^transcoder_calls_in_flight\{.*\} (\S+)$", text, re.MULTILINE)
+        return sum(map(float, found))
+
+
+def _value(text: str, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """Serve the application until the end; it drains then."""
+    command = [str(Path(sys.executable).with_name("transcoder")), "serve", "soaked:create"]
+    local = [f"--{door}=127.0.0.1:0" for door in ("http", "grpc", "admin")]
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "SOAK": str(folder)}
+    process = subprocess.Popen(
+        [*command, *local, "--settle=0", "--log-level=warning"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        found = _LISTENS.search(line)
+        if found is None:
+            raise SystemExit("the server did not start")
+        yield Served(process.pid, *found.groups())
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+class Load:
+    """Asks a server.
+
+    Args:
+        served: which.
+        channel: to its gRPC port.
+    """
+
+    def __init__(self, served: Served, channel: grpc.aio.Channel) -> None:
+        self._served = served
+        self._get_user = channel.unary_unary(
+            "/services.user.v1.UserService/GetUser",
+            request_serializer=GetUserRequest.SerializeToString,
+            response_deserializer=User.FromString,
+        )
+        self._kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.counts: Counter[str] = Counter()
+        numbers = itertools.count()
+        get, kept = self._get, self._kept_alive
+        self._kinds: tuple[Callable[[], Awaitable[str]], ...] = (
+            *[lambda: kept("GET", "/v1/users/ann")] * 8,
+            lambda: kept("GET", "/v1/users"),
+            lambda: kept("PATCH", "/v1/users/ann", b'{"name": "Ann"}'),
+            lambda: kept("POST", "/v1/users", b'{"nam": 1}'),
+            lambda: kept("GET", f"/{next(numbers)}"),
+            lambda: kept("GET", "/v1/users/nobody"),
+            lambda: get("/v1/users/ann"),
+            lambda: get(_WATCH, "text/event-stream"),
+            *[self._rpc] * 3,
+        )
+
+    async def run(self, rate: float, seconds: float) -> None:
+        """Ask so many things a second, whatever the answers, and wait for the last ones."""
+        began, running = time.monotonic(), set[asyncio.Task[None]]()
+        for number, ask in enumerate(itertools.cycle(self._kinds)):
+            due = began + number / rate
+            if due - began > seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            task = asyncio.create_task(self._one(ask))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        await asyncio.gather(*running)
+        for _, writer in self._kept:
+            writer.close()
+        self._kept.clear()
+
+    async def create(self) -> None:
+        """Create what is asked for."""
+        self.counts[await self._kept_alive("POST", "/v1/users?user_id=ann", _ANN)] += 1
+
+    async def _one(self, ask: Callable[[], Awaitable[str]]) -> None:
+        try:
+            async with asyncio.timeout(30):
+                self.counts[await ask()] += 1
+        except (OSError, EOFError, TimeoutError, grpc.aio.AioRpcError) as error:
+            self.counts[type(error).__name__] += 1
+
+    async def _rpc(self) -> str:
+        await self._get_user(GetUserRequest(id="ann"))
+        return "gRPC OK"
+
+    async def _kept_alive(self, method: str, path: str, body: bytes = b"") -> str:
+        """Ask on a connection that is there, or on a new one that stays."""
+        connection = self._kept.pop() if self._kept else await self._connect()
+        reader, writer = connection
+        status, length = await _asked(connection, method, path, body)
+        await reader.readexactly(length)
+        if writer.is_closing() or reader.at_eof():
+            writer.close()
+        else:
+            self._kept.append(connection)
+        return status
+
+    async def _get(self, path: str, accept: str = "*/*") -> str:
+        """Ask on a connection that goes once an answer begins."""
+        connection = await self._connect()
+        try:
+            status, _ = await _asked(connection, "GET", path, b"", accept)
+            await connection[0].read(1)
+        finally:
+            connection[1].close()
+        return status
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, _, port = self._served.rest.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
+
+async def _asked(
+    connection: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    method: str,
+    path: str,
+    body: bytes,
+    accept: str = "*/*",
+) -> tuple[str, int]:
+    """Send a request; return the status, and the bytes that the body has."""
+    reader, writer = connection
+    head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\n"
+    told = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + told.encode() + body)
+    answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = re.search(r"^content-length: (\d+)", answer, re.MULTILINE)
+    return f"HTTP {answer[9:12]}", int(length[1]) if length else 0
+
+
+@asynccontextmanager
+async def loading(served: Served) -> AsyncIterator[Load]:
+    """Load a server; no connection is left."""
+    async with grpc.aio.insecure_channel(served.grpc) as channel:
+        yield Load(served, channel)
+
+
+async def at_rest(served: Served) -> dict[str, float]:
+    """Return what a server has once no call runs and connections are gone."""
+    seen: dict[str, float] = {}
+    for _ in range(40):
+        before, seen = seen, await asyncio.to_thread(served.has)
+        counted = ("descriptors", "tasks", "threads")
+        same = before and all(before[name] == seen[name] for name in counted)
+        if same and not await asyncio.to_thread(served.in_flight):
+            break
+        await asyncio.sleep(0.5)
+    return seen
+
+
+async def soak(served: Served, rate: float, seconds: float) -> int:
+    """Load a server; return 1 if anything grew more than it may."""
+    async with loading(served) as load:
+        await load.create()
+        await load.run(rate, WARM_UP)
+    before = await at_rest(served)
+    async with loading(served) as load:
+        await load.run(rate, seconds)
+        counts = dict(sorted(load.counts.items()))
+    after = await at_rest(served)
+    print(f"{sum(counts.values())} calls in {seconds:g} s: {counts}")
+    grown = {name: after[name] - before[name] for name in BOUNDS}
+    for name, bound in BOUNDS.items():
+        change = f"{before[name]:.1f} -> {after[name]:.1f}"
+        print(f"{name}: {change} ({grown[name]:+.1f}, at most {bound:+g})")
+    failed = [name for name in counts if not name.startswith(("HTTP 2", "HTTP 4", "gRPC"))]
+    if failed:
+        print(f"calls failed: {', '.join(failed)}")
+    return int(bool(failed) or any(grown[name] > bound for name, bound in BOUNDS.items()))
+
+
+def main() -> int:
+    """Return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=200.0, help="calls a second")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        served = stack.enter_context(serving(Path(folder)))
+        return asyncio.run(soak(served, given.rate, given.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
