@@ -3,6 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 COVERAGE ?=
 SECONDS ?= 60
+RATE ?= 100
 
 BIN := .venv/bin
 VENV := .venv/.installed
@@ -47,7 +48,7 @@ fuzz: $(FUZZER) ## Fuzz what reads foreign bytes, each target for SECONDS=60
 	done
 
 soak: $(VENV) ## Load a server with everything on for SECONDS=60, and see what grows
-	$(BIN)/python scripts/soak.py --seconds $(SECONDS)
+	$(BIN)/python scripts/soak.py --seconds $(SECONDS) --rate $(RATE)
 
 generate: $(VENV) ## Write the Python code of the protos
 	$(BIN)/python scripts/generate.py

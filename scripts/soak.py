@@ -255,7 +255,7 @@ def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--rate", type=float, default=200.0, help="calls a second")
+    parser.add_argument("--rate", type=float, default=100.0, help="calls a second")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         served = stack.enter_context(serving(Path(folder)))

@@ -20,6 +20,7 @@ def counted(number: int) -> CollectorRegistry:
     if number > 1:
         calls.labels("b").inc()
     Gauge("running", "Now.", registry=registry).set(number)
+    Gauge("check_seconds", "How long.", registry=registry).set(number)
     Histogram("lag_seconds", "Lag.", buckets=(1.0,), registry=registry).observe(number)
     Info("build", "What.", registry=registry).info({"version": "1"})
     return registry
@@ -38,11 +39,12 @@ GROUPS = {str(number): scrape.taken([counted(number)]) for number in (1, 2)}
 
 
 def test_sum() -> None:
-    """Several processes are told as if they were one."""
+    """Several processes are told as if they were one; what took a time took the longest."""
     assert values(scrape.summed(GROUPS.values())) == {
         ("calls_total", "a"): 3,
         ("calls_total", "b"): 1,
         ("running",): 3,
+        ("check_seconds",): 2,
         ("lag_seconds_bucket", "1.0"): 1,
         ("lag_seconds_bucket", "+Inf"): 2,
         ("lag_seconds_count",): 2,

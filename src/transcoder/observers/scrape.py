@@ -44,6 +44,16 @@ class Family:
         """Whether its values only rise, and so count on when their process is gone."""
         return self.kind in {"counter", "histogram"}
 
+    def together(self, one: float, other: float) -> float:
+        """Return the value of two processes as if they were one."""
+        if self.kind == "info":
+            # What is only there to have labels is there once.
+            return other
+        if self.kind == "gauge" and self.name.endswith("_seconds"):
+            # They ran side by side.
+            return max(one, other)
+        return one + other
+
 
 def taken(registries: Iterable[CollectorRegistry]) -> list[Family]:
     """Return what is in some registries, each of which counts once."""
@@ -69,8 +79,7 @@ def summed(groups: Iterable[Iterable[Family]]) -> list[Family]:
         for name, labels, value in family.samples:
             key = name, *sorted(labels.items())
             before = samples[key][2] if key in samples else 0.0
-            # What is only there to have labels is there once.
-            samples[key] = name, labels, value if family.kind == "info" else before + value
+            samples[key] = name, labels, family.together(before, value)
     return [
         Family(family.name, family.text, family.kind, list(samples.values()))
         for family, samples in found.values()
