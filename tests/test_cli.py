@@ -103,10 +103,10 @@ def test_listing_imports_no_command() -> None:
         "import sys\n"
         "from transcoder.cli import main\n"
         "try: main(['--help'])\n"
-        "except SystemExit: print([name for name in sys.modules if name.startswith('transcoder.')])"
+        "except SystemExit: print([name for name in sys.modules if name.startswith('transcoder.cli.')])"
     )
 
-    assert python(program).stdout.splitlines()[-1] == "['transcoder.cli']"
+    assert python(program).stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("command", ["routes", "explain", "check", "openapi"])

@@ -13,8 +13,9 @@ imported without grpc and starlette.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from transcoder.lazy import lazy
 
 if TYPE_CHECKING:
     from transcoder.connection_limits import ConnectionLimits
@@ -114,14 +115,7 @@ __all__ = [
     "set_http_status",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

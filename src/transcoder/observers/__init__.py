@@ -5,8 +5,9 @@ Names are resolved when first used: some need packages that others do without.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from transcoder.lazy import lazy
 
 if TYPE_CHECKING:
     from transcoder.events import Auditor, Observer
@@ -26,14 +27,7 @@ _HOME = {
 
 __all__ = ["AccessLog", "AuditLog", "Auditor", "Metrics", "Observer", "Traces"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(f"transcoder.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@ order is fixed, from the outside in: see `Stage`. A policy of one's own is any o
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from transcoder.lazy import lazy
 
 if TYPE_CHECKING:
     from transcoder.call_details import CallDetails, Principal
@@ -137,14 +138,7 @@ __all__ = [
     "load",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(f"transcoder.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
