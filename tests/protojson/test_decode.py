@@ -1,6 +1,11 @@
+from typing import Any
+
 import pytest
 from google.api import http_pb2
+from google.protobuf import json_format
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import InvalidRequest
 from transcoder.protojson import from_json
@@ -40,3 +45,43 @@ def test_mask_of_many_paths(path: str) -> None:
     assert len(from_json(f'"{text}"'.encode(), FieldMask).paths) == 10_000
     with pytest.raises(InvalidRequest, match=r"^a mask of over 10000 paths$"):
         from_json(f'"{text},a"'.encode(), FieldMask)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"int64s": ["1", "-2"]}',
+        '{"int64s": [1, 2]}',
+        '{"int64s": ["1", 2]}',
+        '{"int64s": "1"}',
+        '{"int64s": ["1,2"]}',
+        '{"int64s": ["9223372036854775808"]}',
+        # Many are read at once.
+        '{"int64s": ["1"%s]}' % (', "2"' * 100),
+        '{"int64s": ["1"%s, "2,3"]}' % (', "2"' * 100),
+        '{"int64s": ["1"%s, " 2"]}' % (', "2"' * 100),
+        '{"int64s": ["1"%s, 2]}' % (', "2"' * 100),
+        '{"uint64s": ["1"%s, "-1"]}' % (', "2"' * 100),
+        '{"doubles": [1, 2.5]}',
+        '{"doubles": {"a": 1}}',
+        '{"floats": [1e39]}',
+        '{"floats": [1.5%s]}' % (", 1.5" * 99),
+        '{"times": {"a": 1}}',
+        '{"bools": [true, 1]}',
+        '{"maps": [{"byInt32": []}]}',
+        '{"maps": [{"byInt64": {"1": 2}}]}',
+    ],
+)
+def test_lists(protos: DescriptorPool, text: str) -> None:
+    """Lists are taken, or refused, as `json_format` takes or refuses them."""
+    lists: Any = GetMessageClass(protos.FindMessageTypeByName("kinds.v1.Lists"))
+    try:
+        expected = json_format.Parse(text, lists(), descriptor_pool=protos)
+    except json_format.ParseError:
+        expected = None
+    try:
+        message = from_json(text.encode(), lists, pool=protos)
+    except InvalidRequest:
+        message = None
+
+    assert message == expected

@@ -42,14 +42,44 @@ def test_indent() -> None:
         any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"\x08\x01"),
         struct_pb2.Value(number_value=float("nan")),
         timestamp_pb2.Timestamp(seconds=10**15),
+        timestamp_pb2.Timestamp(nanos=-1),
+        timestamp_pb2.Timestamp(nanos=10**9),
         duration_pb2.Duration(seconds=1, nanos=-1),
+        duration_pb2.Duration(seconds=-1, nanos=1),
+        duration_pb2.Duration(seconds=315_576_000_001),
+        duration_pb2.Duration(nanos=10**9),
     ],
-    ids=["unknown Any", "NaN in a Value", "year over 9999", "mixed signs"],
+    ids=[
+        "unknown Any",
+        "NaN in a Value",
+        "year over 9999",
+        "nanoseconds below 0",
+        "a whole second of nanoseconds",
+        "mixed signs",
+        "mixed signs, below 0",
+        "over 10,000 years",
+        "a second in nanoseconds",
+    ],
 )
 def test_no_json_form(message: any_pb2.Any) -> None:
     """A message without a JSON form is a ValueError that names its type."""
     with pytest.raises(ValueError, match=message.DESCRIPTOR.full_name):
         to_json(message)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "text"),
+    [
+        (0, 0, b'"0s"'),
+        (-1, -500_000_000, b'"-1.500s"'),
+        (0, -1_000, b'"-0.000001s"'),
+        (0, 1, b'"0.000000001s"'),
+        (315_576_000_000, 0, b'"315576000000s"'),
+    ],
+)
+def test_durations(seconds: int, nanos: int, text: bytes) -> None:
+    """A duration has three, six or nine digits behind its point, or none, and one sign."""
+    assert to_json(duration_pb2.Duration(seconds=seconds, nanos=nanos)) == text
 
 
 @pytest.mark.parametrize(
