@@ -82,6 +82,8 @@ def serve_by_hand(ready: Connection, target: str) -> None:
         http="httptools",
         access_log=False,
         log_config=None,
+        # Others are measured meanwhile.
+        timeout_keep_alive=600,
         lifespan="off",
     )
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))

@@ -110,6 +110,8 @@ def serve_floor(ready: Connection) -> None:
         http="httptools",
         access_log=False,
         log_config=None,
+        # Others are measured meanwhile.
+        timeout_keep_alive=600,
         lifespan="off",
     )
     uvicorn.Server(config).run(sockets=[listener])
@@ -178,7 +180,10 @@ class Driver:
             for connection in self.sockets:
                 left = self.length
                 while left > 0:
-                    left -= len(connection.recv(left))
+                    piece = connection.recv(left)
+                    if not piece:
+                        raise EOFError("the server closed a connection that was kept alive")
+                    left -= len(piece)
         return (self.cpu() - before) / requests * 1e6
 
 

@@ -61,7 +61,14 @@ def serve_floor(ready: Connection) -> None:
         await send(end)
 
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", access_log=False, log_config=None, lifespan="off"
+        app,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        # Others are measured meanwhile.
+        timeout_keep_alive=600,
+        lifespan="off",
     )
     listener = socket.create_server(("127.0.0.1", 0))
     ready.send((listener.getsockname()[1], 0))

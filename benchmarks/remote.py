@@ -103,6 +103,8 @@ def serve_hop(ready: Connection, backend: str) -> None:
         http="httptools",
         access_log=False,
         log_config=None,
+        # Others are measured meanwhile.
+        timeout_keep_alive=600,
         lifespan="off",
     )
     uvicorn.Server(config).run(sockets=[listener])
