@@ -103,7 +103,8 @@ def test_listing_imports_no_command() -> None:
         "import sys\n"
         "from transcoder.cli import main\n"
         "try: main(['--help'])\n"
-        "except SystemExit: print([name for name in sys.modules if name.startswith('transcoder.cli.')])"
+        "except SystemExit:\n"
+        "    print([name for name in sys.modules if name.startswith('transcoder.cli.')])"
     )
 
     assert python(program).stdout.splitlines()[-1] == "[]"

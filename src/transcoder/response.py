@@ -27,7 +27,7 @@ from transcoder.problem import PROBLEM, is_wanted, to_problem
 from transcoder.profile import Profile
 from transcoder.protojson import Precompiled, to_json
 from transcoder.protojson.encode import Print, printer
-from transcoder.protojson.weight import LIMIT, ON_LOOP, light, weigher, weight
+from transcoder.protojson.weight import LIMIT, ON_LOOP, weigher, weight
 from transcoder.request_body import is_http_body
 from transcoder.selection import Selection
 from transcoder.status import Code, Status
@@ -114,7 +114,6 @@ class ResponseEncoder:
         "_field",
         "_headers",
         "_is_http_body",
-        "_light",
         "_pool",
         "_print",
         "_print_defaults",
@@ -143,7 +142,6 @@ class ResponseEncoder:
         # Both are compiled when they are first needed.
         self._print: Callable[[Message], bytes] = self._first_print
         self._weigh: Callable[[Message], int] = self._first_weigh
-        self._light = 0
 
     def _offers(self, *, refuse: bool) -> Offers:
         if self._is_http_body:
@@ -195,12 +193,11 @@ class ResponseEncoder:
         """
         if self._is_http_body or media_type in PROTOBUF:
             return self(reply, presentation, media_type)
-        data: bytes = _METHODS.SerializePartialToString(reply)
-        if len(data) <= self._light and presentation is None:
-            return Payload(200, JSON, self._print(reply), self._headers)
+        # First of all: only what holds few messages is serialized in no time.
         weighs = self._weigh(reply)
         if weighs > LIMIT:
             raise self._too_large(f"over {LIMIT} messages")
+        data: bytes = _METHODS.SerializePartialToString(reply)
         if len(data) <= REPLY_ON_LOOP and weighs <= ON_LOOP:
             if presentation is None:
                 return Payload(200, JSON, self._print(reply), self._headers)
@@ -283,9 +280,7 @@ class ResponseEncoder:
 
     def _first_weigh(self, reply: Message) -> int:
         descriptor: Any = self._class.DESCRIPTOR
-        options: Any = {"print_defaults": self._print_defaults, "pool": self._pool}
-        self._weigh = weigher(descriptor, **options)
-        self._light = min(REPLY_ON_LOOP, light(descriptor, **options))
+        self._weigh = weigher(descriptor, print_defaults=self._print_defaults, pool=self._pool)
         return self._weigh(reply)
 
     def _json(self, reply: Message, *, enum_numbers: bool) -> bytes:

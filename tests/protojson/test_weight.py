@@ -3,17 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
-from google.rpc.error_details_pb2 import BadRequest
 
 from cost import BOUND, cost
 from large import EVERYTHING, PRINTED, REFUSED
-from services.user.v1.user_service_pb2 import ListUsersResponse
 from transcoder.protojson import weight as module
-from transcoder.protojson.weight import LIMIT, ON_LOOP, light, weight
+from transcoder.protojson.weight import LIMIT, weight
 from transcoder.response import REPLY_LIMIT
 
 OWN = weight(EVERYTHING())
@@ -53,27 +50,6 @@ def test_defaults_count() -> None:
     plain = sum(not field.has_presence for field in EVERYTHING.DESCRIPTOR.fields)
 
     assert weight(EVERYTHING(), print_defaults=True) == OWN + plain // 4
-
-
-@pytest.mark.parametrize("defaults", [False, True])
-@pytest.mark.parametrize("kind", [ListValue, BadRequest, ListUsersResponse, HttpRule])
-def test_light_messages_need_no_count(kind: type[Any], *, defaults: bool) -> None:
-    """A message of so few bytes does not weigh too much, even if all of them are empty messages."""
-    (field,) = [each for each in kind.DESCRIPTOR.fields if each.is_repeated]
-    fits = light(kind.DESCRIPTOR, print_defaults=defaults, pool=None)
-    empty = bytes([field.number << 3 | 2, 0])
-    message = kind.FromString(empty * (fits // 2))
-
-    assert len(getattr(message, field.name)) > 100
-    assert weight(message, print_defaults=defaults) <= ON_LOOP
-
-
-@pytest.mark.parametrize(
-    "name", ["everything.v1.Everything", "google.protobuf.Any", "legacy.v1.Legacy"]
-)
-def test_what_holds_anything_is_counted(protos: DescriptorPool, name: str) -> None:
-    """The bytes of a message tell nothing where an Any or an extension may be within."""
-    assert light(protos.FindMessageTypeByName(name), print_defaults=False, pool=protos) == 0
 
 
 def test_numbers_count() -> None:

@@ -124,24 +124,6 @@ def weigher(
     return lambda message: own + inside((message,), LIMIT - own)
 
 
-def light(descriptor: Descriptor, *, print_defaults: bool, pool: DescriptorPool | None) -> int:
-    """Return of how many bytes a message may be that weighs no more than ON_LOOP, whatever it is.
-
-    None of these need be weighed. A message within another takes two bytes at least, and so does
-    the entry of a map; only within an Any or an extension may be anything: 0 for types with these.
-    """
-    planner = _Planner(_Options(print_defaults, numbers=False, pool=pool))
-    own = planner.plan(descriptor).own
-    if any(_is_open(each) for each in planner.plans):
-        return 0
-    densest = _ENTRY + max(plan.own for plan in planner.plans.values())
-    return max(0, 2 * (ON_LOOP - own) // densest)
-
-
-def _is_open(descriptor: Descriptor) -> bool:
-    return descriptor.is_extendable or descriptor.full_name == "google.protobuf.Any"
-
-
 class _Plan:
     """How the messages of one type are counted.
 

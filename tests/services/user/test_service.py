@@ -54,7 +54,7 @@ def run(sqlite_url: str) -> Callable[[Use[T]], T]:
 
     def within(use: Use[T]) -> T:
         async def scenario() -> T:
-            async with asyncio.timeout(10), serving(sqlite_url) as users:
+            async with asyncio.timeout(60), serving(sqlite_url) as users:
                 return await use(users)
 
         return asyncio.run(scenario())
