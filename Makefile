@@ -29,7 +29,7 @@ run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
 test: $(VENV) $(PUBLISHED) ## Run every test, with COVERAGE=1 for twice as long; or ARGS="-k routing"
-	$(BIN)/pytest $(or $(ARGS),-n 2 --dist loadfile $(if $(COVERAGE),$(COVERED)))
+	$(BIN)/pytest $(or $(ARGS),-n 3 --dist loadfile $(if $(COVERAGE),$(COVERED)))
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
 
