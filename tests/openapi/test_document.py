@@ -181,8 +181,10 @@ def test_restricted_things_appear_only_under_their_labels() -> None:
       string id = 1;
       string secret = 2 [(google.api.field_visibility).restriction = "INTERNAL, TRUSTED"];
       SecretPart part = 3; repeated SecretPart parts = 4; map<string, SecretPart> by_name = 5;
-      Color color = 6; }
+      Color color = 6; oneof kind { string text = 7; int32 number = 8;
+        string third = 9 [(google.api.field_visibility).restriction = "INTERNAL"]; } }
     service Asks {
+      rpc Find(Ask) returns (Ask) { option (google.api.http) = {get: "/v1/c"}; }
       rpc Do(Ask) returns (Ask) { option (google.api.http) = {post: "/v1/a" body: "*"}; }
       rpc SecretDo(Ask) returns (Ask) {
         option (google.api.http) = {get: "/v1/b"};
@@ -194,6 +196,8 @@ def test_restricted_things_appear_only_under_their_labels() -> None:
 
     assert "secret" not in hidden
     assert "byname" not in hidden
+    assert "third" not in hidden
+    assert "at most one of `text`, `number`." in hidden
     assert '"secret"' in trusted
     assert "SecretDo" not in trusted
     assert {'"SECRET_RED"' in internal, "Asks_SecretDo" in internal, '"byName"' in internal} == {

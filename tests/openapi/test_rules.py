@@ -22,6 +22,8 @@ RULES = "(buf.validate.field)"
         (f"string f = 1 [{RULES}.string.pattern = '^[a-z]+$']", {"pattern": "^[a-z]+$"}),
         # RE2 and ECMAScript do not agree on what this means.
         (f"string f = 1 [{RULES}.string.pattern = '\\\\Aa']", {}),
+        (f"string f = 1 [{RULES}.string.pattern = '^[^[:space:]]+$']", {}),
+        (f"string f = 1 [{RULES}.string.pattern = '^[a-z_[:digit:]]+$']", {}),
         (f"string f = 1 [{RULES}.string.prefix = 'a.']", {"pattern": r"^a\."}),
         (f"string f = 1 [{RULES}.string = {{in: ['a', 'b']}}]", {"enum": ["a", "b"]}),
         (f"string f = 1 [{RULES}.string.const = 'a']", {"const": "a"}),
@@ -146,3 +148,19 @@ def test_answers_are_not_held_to_rules() -> None:
     found = answer_schema(f"message Ask {{ string f = 1 [{RULES}.string.max_len = 7]; }}")
 
     assert found["properties"]["f"] == {"type": "string"}
+
+
+def test_rules_do_not_tell_of_restricted_values() -> None:
+    """A rule names no value of an enum that is visible to other labels only."""
+    text = f"""
+    enum Color {{ COLOR_UNSPECIFIED = 0; RED = 1;
+      SECRET = 2 [(google.api.value_visibility).restriction = "INTERNAL"]; }}
+    message Ask {{ Color f = 1 [{RULES}.enum = {{in: [1, 2]}}];
+      Color g = 2 [{RULES}.enum = {{not_in: [2]}}];
+      repeated Color h = 3 [{RULES}.repeated.items.enum = {{not_in: [0, 2]}}]; }}
+    """
+    found = request_schema(text)
+
+    assert "SECRET" not in json.dumps(found)
+    assert "SECRET" in json.dumps(request_schema(text, labels={"INTERNAL"}))
+    assert found["properties"]["f"]["enum"] == ["RED"]

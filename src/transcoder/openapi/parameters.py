@@ -131,7 +131,7 @@ class Parameters:
         }
         said = self._schemas.said(field, View.REQUEST)
         description = "\n\n".join(
-            part for part in (said.get("description"), _rivals(field)) if part
+            part for part in (said.get("description"), self._rivals(field)) if part
         )
         if description:
             found["description"] = description
@@ -140,6 +140,11 @@ class Parameters:
         if "deprecated" in said:
             found["deprecated"] = True
         yield found | shape
+
+    def _rivals(self, field: FieldDescriptor) -> str:
+        options = self._schemas.options
+        names = [f"`{each.json_name}`" for each in members(field) if not options.is_hidden(each)]
+        return f"At most one of {', '.join(names)}." if len(names) > 1 else ""
 
     def _shape(self, field: FieldDescriptor) -> Parameter | None:
         """Return how a field is said in a query; None for one that no text says."""
@@ -205,8 +210,3 @@ _LAST_EVENT: Final[Parameter] = {
 def _is_inside(message: Descriptor, fields: Sequence[FieldDescriptor]) -> bool:
     above = (field.containing_type for field in fields)
     return any(each is not None and each.full_name == message.full_name for each in above)
-
-
-def _rivals(field: FieldDescriptor) -> str:
-    names = [f"`{each.json_name}`" for each in members(field)]
-    return f"At most one of {', '.join(names)}." if names else ""

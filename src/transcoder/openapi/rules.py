@@ -36,7 +36,7 @@ _FORMATS = {
 _ITEMS = {"min_items": "minItems", "max_items": "maxItems", "unique": "uniqueItems"}
 _PAIRS = {"min_pairs": "minProperties", "max_pairs": "maxProperties"}
 _NUMBERS = {"int32", "uint32", "sint32", "fixed32", "sfixed32", "float", "double"}
-_OF_ANOTHER_DIALECT = re.compile(r"\\[AzZQEpPC]|\(\?[^:]|\[\[:|[*+?}]\+")
+_OF_ANOTHER_DIALECT = re.compile(r"\\[AazZQEpPC]|\(\?[^:]|\[:|[*+?}]\+")
 """What RE2 takes and ECMAScript does not, or otherwise."""
 
 
@@ -87,7 +87,27 @@ class Rules:
         if rules is None:
             return {}
         found = _keywords(rules, field.enum_type)
+        if field.enum_type is not None:
+            found = _without(found, self._hidden(field.enum_type))
         return _open_to_zero(found, field) if _said(rules).get("ignore") == _IF_ZERO else found
+
+    def _hidden(self, enum: EnumDescriptor) -> frozenset[str]:
+        return frozenset(value.name for value in enum.values if self._options.is_hidden(value))
+
+
+def _without(schema: Schema, names: frozenset[str]) -> Schema:
+    """Return keywords that do not tell of some names of an enum."""
+    found: Schema = {}
+    for key, value in schema.items():
+        if isinstance(value, dict):
+            inside = _without(value, names)
+            found |= {key: inside} if inside else {}
+        elif key == "enum":
+            told = [each for each in value if each not in names]
+            found |= {key: told} if told else {}
+        else:
+            found[key] = value
+    return found
 
 
 _IF_ZERO = 1
