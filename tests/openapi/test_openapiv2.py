@@ -6,6 +6,7 @@ import pytest
 
 from described import GET, described, method, request_schema
 from transcoder.openapi import Serving
+from transcoder.openapi.fitted import NOTHING
 
 OPTION = "(grpc.gateway.protoc_gen_openapiv2.options.openapiv2_%s)"
 ASK = "message Ask { string id = 1; }"
@@ -221,6 +222,47 @@ def test_schemas_and_fields_are_described() -> None:
     }
     assert found["properties"]["b"]["exclusiveMaximum"] == 9
     assert found["properties"]["b"]["minimum"] == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "expected"),
+    [
+        ("int64 f = 1", "42", "42"),  # JSON has it as a text
+        ("string f = 1", "5", "5"),
+        ("string f = 1", "true", "true"),
+        ("bool f = 1", "true", True),
+        ("bool f = 1", "1", NOTHING),
+        ("int32 f = 1", "nothing", NOTHING),
+        ("double f = 1", "0.5", 0.5),
+        ("Color f = 1", "RED", "RED"),
+        ("Color f = 1", "1", "RED"),
+        ("Color f = 1", "BLUE", NOTHING),
+        ("repeated int64 f = 1", "[1, 2]", ["1", "2"]),
+        ("repeated int64 f = 1", "1", NOTHING),
+        ("map<string, int64> f = 1", '{\\"a\\": 1}', {"a": "1"}),
+        ("Ask f = 1", '{\\"user_id\\": 5}', {"userId": "5"}),
+        ("Ask f = 1", '{\\"nothing\\": 5}', NOTHING),
+        ("google.protobuf.Timestamp f = 1", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_values_fit(declared: str, value: str, expected: Any) -> None:
+    """A default and an example are as JSON has their field, or left out: the document is valid."""
+    text = f"""enum Color {{ COLOR_UNSPECIFIED = 0; RED = 1; }}
+    message Ask {{ string user_id = 2;
+      {declared} [{OPTION % "field"} = {{default: "{value}" example: "{value}"}}]; }}"""
+    found = request_schema(text)["properties"]["f"]
+
+    assert found.get("default", NOTHING) == expected
+    assert found.get("examples", [NOTHING]) == [expected]
+
+
+def test_a_message_is_told_in_its_json_names() -> None:
+    """An example of a message may say its fields as the proto does."""
+    text = f"""message Ask {{
+      option {OPTION % "schema"} = {{example: "{{\\"user_id\\": 5, \\"at\\": [7]}}"}};
+      string user_id = 1; repeated int64 at = 2; }}"""
+
+    assert request_schema(text)["examples"] == [{"userId": "5", "at": ["7"]}]
 
 
 def test_a_field_may_have_another_name_in_paths() -> None:

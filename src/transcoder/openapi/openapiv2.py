@@ -8,11 +8,13 @@ error is, where the application makes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 
+from transcoder.openapi.fitted import NOTHING, of_enum, of_field, of_message
 from transcoder.openapi.options import Options
 from transcoder.openapi.scalars import Schema
 
@@ -123,17 +125,17 @@ class Annotations:
         found = _keywords(said.get("jsonSchema", {}))
         if "externalDocs" in said:
             found["externalDocs"] = said["externalDocs"]
-        return {**found, **_example(said)}
+        return _fitting({**found, **_example(said)}, partial(of_message, message))
 
     def field(self, field: Any) -> Schema:
         """Return the keywords of a field."""
-        return _keywords(self._said(field, "JSONSchema"))
+        return _fitting(_keywords(self._said(field, "JSONSchema")), partial(of_field, field))
 
     def enum(self, enum: Any) -> Schema:
         """Return the keywords of an enum."""
         said = self._said(enum, "EnumSchema")
         found = {name: said[name] for name in ("title", "description") if name in said}
-        return {**found, **_example(said)}
+        return _fitting({**found, **_example(said)}, partial(of_enum, enum))
 
     def path_name(self, field: Any) -> str:
         """Return the name that a field has in paths; nothing where none is said."""
@@ -222,6 +224,18 @@ def _keywords(said: Mapping[str, Any]) -> Schema:
 
 def _example(said: Mapping[str, Any]) -> Schema:
     return {"examples": [_json(said["example"])]} if said.get("example") else {}
+
+
+def _fitting(schema: Schema, fitted: Callable[[Any], Any]) -> Schema:
+    """Return keywords whose default and examples fit what they are said of, or are not there."""
+    found = {**schema}
+    if "default" in found:
+        value = fitted(found.pop("default"))
+        found |= {} if value is NOTHING else {"default": value}
+    if "examples" in found:
+        values = [fitted(each) for each in found.pop("examples")]
+        found |= {} if NOTHING in values else {"examples": values}
+    return found
 
 
 def _json(text: str) -> Any:
