@@ -97,7 +97,7 @@ def template(data: bytes) -> None:
 def path(data: bytes) -> None:
     """Match a path under each profile's router; the method stands on a line of its own before it.
 
-    A path that comes back from a match's values leads to the same route.
+    A match has a value for each variable of its route, and no NUL in any.
     """
     method, _, raw = data.partition(b"\n")
     for router in _routers():

@@ -93,7 +93,20 @@ class FieldPath:
             UnknownField: a name is no field's.
             FieldPathError: the path goes on after a scalar, a list or a map.
         """
-        return _resolved(message, path, json_names)
+        fields: list[FieldDescriptor] = []
+        inside: Descriptor | None = message
+        for depth, name in enumerate(path.split(".")):
+            if inside is None:
+                raise FieldPathError(f"{fields[-1].name} is not a message", depth - 1)
+            # Asked for half a surrogate pair, which JSON can write, the descriptor's map fails.
+            field = inside.fields_by_name.get(name) if name.isascii() else None
+            if field is None and json_names:
+                field = _by_json_name(inside).get(name)
+            if field is None:
+                raise UnknownField(name, inside, depth)
+            fields.append(field)
+            inside = None if field.is_repeated else field.message_type
+        return cls(tuple(fields))
 
     @property
     def leaf(self) -> FieldDescriptor:
@@ -107,25 +120,6 @@ class FieldPath:
 
     def __str__(self) -> str:
         return ".".join(self.names)
-
-
-@functools.lru_cache(maxsize=64)
-def _resolved(message: Descriptor, path: str, json_names: bool) -> FieldPath:  # noqa: FBT001  of the cache
-    """Return the fields of a path; who makes a rule's binding asks for the same several times."""
-    fields: list[FieldDescriptor] = []
-    inside: Descriptor | None = message
-    for depth, name in enumerate(path.split(".")):
-        if inside is None:
-            raise FieldPathError(f"{fields[-1].name} is not a message", depth - 1)
-        # Asked for half a surrogate pair, which JSON can write, the descriptor's map fails.
-        field = inside.fields_by_name.get(name) if name.isascii() else None
-        if field is None and json_names:
-            field = _by_json_name(inside).get(name)
-        if field is None:
-            raise UnknownField(name, inside, depth)
-        fields.append(field)
-        inside = None if field.is_repeated else field.message_type
-    return FieldPath(tuple(fields))
 
 
 @functools.lru_cache(maxsize=1024)
