@@ -20,7 +20,7 @@ from transcoder.policies.rate_limit import RateLimit
 from transcoder.policies.rates import Rate, Taken
 from transcoder.policies.shared_limit import PAUSE, SharedLimiter, Window
 
-LONG = 2.0
+LONG = 30.0
 """Seconds of patience where a test is not about it."""
 
 
