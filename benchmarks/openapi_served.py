@@ -17,8 +17,7 @@ from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvicorn
-from one_user import Driver, Users
+from one_user import Driver, Users, run_uvicorn
 
 from services.user.v1 import user_service_pb2_grpc
 from transcoder import Gateway, Listening, Server
@@ -60,19 +59,9 @@ def serve_floor(ready: Connection) -> None:
         await send(start)
         await send(end)
 
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        # Others are measured meanwhile.
-        timeout_keep_alive=600,
-        lifespan="off",
-    )
     listener = socket.create_server(("127.0.0.1", 0))
     ready.send((listener.getsockname()[1], 0))
-    uvicorn.Server(config).run(sockets=[listener])
+    run_uvicorn(app, listener)
 
 
 class DocumentDriver(Driver):

@@ -30,9 +30,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import grpc.aio
-import uvicorn
 from google.protobuf import json_format
-from one_user import Driver, Users, sample, serve_floor
+from one_user import Driver, Users, run_uvicorn, sample, serve_floor
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Channel, Gateway, Listening, Server
@@ -97,17 +96,7 @@ def serve_hop(ready: Connection, backend: str) -> None:
 
     listener = socket.create_server(("127.0.0.1", 0))
     ready.send((listener.getsockname()[1], 0))
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        # Others are measured meanwhile.
-        timeout_keep_alive=600,
-        lifespan="off",
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    run_uvicorn(app, listener)
 
 
 def main() -> int:

@@ -7,28 +7,17 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from programs import program
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def browser() -> str:
-    """Return the path of a browser."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        reason = "none of these is installed: " + ", ".join(BROWSERS)
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 @contextlib.contextmanager
@@ -55,7 +44,7 @@ def browsing(url: str, profile: Path, *more: str) -> Iterator[None]:
         *more,
     ]
     process = subprocess.Popen(
-        [browser(), *switches, url],
+        [program(*BROWSERS), *switches, url],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

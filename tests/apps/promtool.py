@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
-import pytest
+from programs import program
 
 
 def promtool(*arguments: str, text: str = "") -> str:
     """Run promtool, which finds no fault; return what it says."""
-    found = shutil.which("promtool")
-    if found is None:
-        reason = "promtool is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    done = subprocess.run(
-        [found, *arguments], input=text, capture_output=True, text=True, check=False
-    )
+    command = [program("promtool"), *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
