@@ -9,6 +9,8 @@ BIN := .venv/bin
 VENV := .venv/.installed
 FUZZER := .venv/.fuzzer
 FUZZING := $(BIN)/pytest -q --timeout=0 --hypothesis-profile=default
+# A process that ends in mid-test ends the run: its tests, run again elsewhere, may end the next.
+SPREAD := -n 3 --dist loadfile --max-worker-restart=0
 COVERED := --cov --cov-report=term --cov-fail-under=95
 IMAGE := build/protos.binpb
 PUBLISHED := build/published/protos.binpb
@@ -29,7 +31,7 @@ run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
 
 test: $(VENV) $(PUBLISHED) ## Run every test, with COVERAGE=1 for twice as long; or ARGS="-k routing"
-	$(BIN)/pytest $(or $(ARGS),-n 3 --dist loadfile $(if $(COVERAGE),$(COVERED)))
+	$(BIN)/pytest $(or $(ARGS),$(SPREAD) $(if $(COVERAGE),$(COVERED)))
 
 check: lint types contract fresh protos breaking ## Check style, types, imports, generated code, protos
 

@@ -44,7 +44,7 @@ async def serve(
             return await use(channel)
     finally:
         await server.stop(None)
-        executor.shutdown()
+        await asyncio.to_thread(executor.shutdown)
 
 
 def exchange(

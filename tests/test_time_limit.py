@@ -95,7 +95,7 @@ def call(
                 return await made.code(), await made.details()
         finally:
             await server.stop(1)
-            executor.shutdown()
+            await asyncio.to_thread(executor.shutdown)
 
     return asyncio.run(run())
 

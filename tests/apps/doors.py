@@ -74,11 +74,21 @@ class Trial:
             await asyncio.Event().wait()
 
 
+@contextlib.asynccontextmanager
+async def _threads() -> AsyncGenerator[ThreadPoolExecutor, None]:
+    """Give threads, and wait for them beside the loop: a servicer may wait for it to be freed."""
+    executor = ThreadPoolExecutor(4)
+    try:
+        yield executor
+    finally:
+        await asyncio.to_thread(executor.shutdown)
+
+
 async def over_grpc(trial: Trial) -> Ended:
     """Call over a real port."""
     server = grpc.aio.server()
     generic = grpc.method_handlers_generic_handler("tests.Service", {"Do": trial.handler})
-    with ThreadPoolExecutor(4) as executor:
+    async with _threads() as executor:
         guarded = GuardedHandlers(
             generic, executor, replies={PATH: User}, interceptors=trial.interceptors
         )
@@ -129,7 +139,7 @@ async def in_process(trial: Trial) -> Ended:
     loop = asyncio.get_running_loop()
     deadline = None if trial.timeout is None else loop.time() + trial.timeout
     call = Call(PATH, deadline=deadline, inbound=lambda _: METADATA)
-    with ThreadPoolExecutor(4) as executor:
+    async with _threads() as executor:
         local = Local(executor, interceptors=trial.interceptors)
         local.add(PATH, trial.handler, User)
         replies: list[str] = []
