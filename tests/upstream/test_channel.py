@@ -427,7 +427,7 @@ def test_closed_channel(*, proven: bool) -> None:
 
 @pytest.mark.parametrize(
     ("options", "least", "most"),
-    [((), 0, 1 << 20), ((("grpc.http2.lookahead_bytes", 4 << 20),), 2 << 20, 8 << 20)],
+    [((), 0, 1 << 20), ((("grpc.http2.lookahead_bytes", 4 << 20),), 2 << 20, 16 << 20)],
 )
 def test_stalled_reader(options: Any, least: int, most: int) -> None:
     """A backend waits for a client that does not read: soon, unless an option has more come."""
