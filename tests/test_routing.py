@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -578,8 +579,29 @@ def templates(draw: st.DrawFn) -> str:
 
 methods = st.sampled_from(["GET", "PUT", "*"])
 route_lists = st.lists(st.tuples(methods, templates()), min_size=1, max_size=12)
-path_segments = st.sampled_from(["a", "b", "c", "a:v", "b:w", "c:w:v", "a:x", ":v"])
+path_segments = st.sampled_from(
+    [
+        *["a", "b", "c", "a:v", "b:w", "c:w:v", "a:x", ":v"],
+        *["%61", "%62", "a%2Fb", "a%2fb", "%2F", "%40%C3%A9", "%252F"],
+        *["%61:v", "a:%76", "a%3Av", "b%3Aw:v", "c:w%3Av", ":%76"],
+    ]
+)
 paths = st.lists(path_segments, max_size=6).map(lambda segments: "/" + "/".join(segments))
+
+
+def read(part: str) -> str:
+    """A segment of a path as it is compared, an encoded slash being no slash."""
+    return unquote(part.replace("%2F", "\0").replace("%2f", "\0"))
+
+
+def value_of(parts: Sequence[str], *, multi: bool) -> str:
+    """What a variable holds: with several segments its reserved characters stay encoded."""
+    text = "/".join(parts)
+    for character in RESERVED if multi else "":
+        upper = f"{ord(character):02X}"
+        for digits in (upper, upper.lower()):
+            text = text.replace(f"%{digits}", f"%25{digits}")
+    return unquote(text)
 
 
 class Fit:
@@ -588,7 +610,10 @@ class Fit:
     def __init__(self, route: Route[str], verb: str, covers: Sequence[Sequence[str]]) -> None:
         self.route = route
         self.values = tuple(
-            "/".join(part for cover in covers[variable.start : variable.end] for part in cover)
+            value_of(
+                [part for cover in covers[variable.start : variable.end] for part in cover],
+                multi=variable.multi,
+            )
             for variable in route.template.variables
         )
         ranks = [list(Kind).index(segment.kind) for segment in route.template.segments]
@@ -610,7 +635,7 @@ def covers(segments: Sequence[Segment], parts: Sequence[str]) -> Iterator[list[S
     sizes = range(len(parts) + 1) if first.kind is Kind.DEEP_WILDCARD else range(1, 2)
     for size in sizes:
         here = parts[:size]
-        if len(here) == size and (first.kind is not Kind.LITERAL or here == [first.text]):
+        if len(here) == size and (first.kind is not Kind.LITERAL or read(here[0]) == first.text):
             yield from ([here, *more] for more in covers(rest, parts[size:]))
 
 
@@ -618,17 +643,19 @@ def fits(routes: Sequence[Route[str]], method: str, path: str) -> list[Fit]:
     """All routes that fit a path, a method by name before "*" of the same template."""
     parts = path.split("/")[1:] if path != "/" else []
     last = parts[-1] if parts else ""
-    if any(verb and last == f":{verb}" for verb in (route.template.verb for route in routes)):
+    # What stands before each verb that the last segment may end with.
+    colons = [at for at, character in enumerate(last) if character == ":"]
+    bases = {read(last[at + 1 :]): last[:at] for at in colons}
+    if any(bases.get(route.template.verb) == "" for route in routes):
         return []
     found = []
     for route in routes:
         verb = route.template.verb
         if method in (route.method, "any") or route.method == "*":
-            if verb and not last.endswith(f":{verb}"):
+            if verb and verb not in bases:
                 continue
-            base = [*parts[:-1], last.removesuffix(f":{verb}")] if verb else parts
-            decoded = [part.replace("%3A", ":") for part in base]
-            found += [Fit(route, verb, way) for way in covers(route.template.segments, decoded)]
+            base = [*parts[:-1], bases[verb]] if verb else parts
+            found += [Fit(route, verb, way) for way in covers(route.template.segments, base)]
     return found
 
 
