@@ -477,17 +477,6 @@ def _written(random: Random, tree: Any) -> str:
     return text
 
 
-STRICTER = (
-    "given twice",
-    "expected ",
-    "as a key, expected ",
-    "no such field",
-    "an object names a key twice",
-    "only one of ",
-)
-"""How refusals begin of documents that json_format takes: those listed in docs/json.md."""
-
-
 def json_format_reads(data: bytes, name: str, *, ignore_unknown: bool) -> Message | None:
     """Return what json_format reads, None when it refuses."""
     message = message_class(name)()
