@@ -66,16 +66,28 @@ def local(start_shared: Start) -> Served:
 
 
 @pytest.fixture(scope="module")
-def routed(start_shared: Start) -> Iterator[Served]:
-    """A gateway before a backend of heavy replies."""
+def backend() -> Iterator[None]:
+    """A backend of heavy replies, which the gateways started meanwhile find."""
     server = grpc.server(ThreadPoolExecutor(2), options=OPTIONS)
     server.add_generic_rpc_handlers((Backend(),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BACKEND", f"127.0.0.1:{port}")
-        yield start_shared("heavy:routed")
+        yield
     server.stop(None).wait()
+
+
+@pytest.fixture(scope="module")
+def routed(start_shared: Start, backend: None) -> Served:
+    """A gateway before that backend."""
+    return start_shared("heavy:routed")
+
+
+@pytest.fixture(scope="module")
+def intercepted(start_shared: Start, backend: None) -> Served:
+    """The same with an interceptor, for which it reads what else it would pass on unread."""
+    return start_shared("heavy:intercepted")
 
 
 def held(served: Served, call: Callable[[], object]) -> float:
@@ -248,6 +260,27 @@ def test_replies_passed_on(routed: Served, name: str, size: str) -> None:
         call: Any = channel.unary_unary(_PATH + "Get")
         longest = held(routed, lambda: call(asked, timeout=20))
 
+    assert longest < BOUND
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_replies_through_interceptors(intercepted: Served, name: str, size: str) -> None:
+    """Nor one that an interceptor may look at; one of too many messages is refused."""
+    asked = EVERYTHING(string_value=f"{name}@{size}").SerializeToString()
+    told: set[str | None] = set()
+
+    def ask() -> None:
+        try:
+            call(asked, timeout=20)
+            told.add("")
+        except grpc.RpcError as error:
+            told.add(error.details())
+
+    with channel_to(intercepted) as channel:
+        call: Any = channel.unary_unary(_PATH + "Get")
+        longest = held(intercepted, ask)
+
+    assert told == {"" if name in FEW else "the backend's answer is over a limit"}
     assert longest < BOUND
 
 

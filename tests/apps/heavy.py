@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 from starlette.routing import Route
 
@@ -46,7 +47,19 @@ def routed() -> Gateway:
     return gateway
 
 
-def _gateway() -> Gateway:
+def intercepted() -> Gateway:
+    """Return the same, with an interceptor that looks at what passes."""
+    gateway = _gateway(interceptors=[_Looking()])
+    gateway.route(SERVICE, Channel(os.environ["BACKEND"]))
+    return gateway
+
+
+class _Looking(grpc.aio.ServerInterceptor):
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        return await continuation(details)
+
+
+def _gateway(**options: Any) -> Gateway:
     held = Held()
     return Gateway(
         pool=PROTOS,
@@ -54,6 +67,7 @@ def _gateway() -> Gateway:
         streams=StreamLimits(message=LIMIT),
         routes=[Route("/held", held.tell)],
         lifespan=held.lifespan,
+        **options,
     )
 
 

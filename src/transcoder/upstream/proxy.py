@@ -14,11 +14,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from transcoder.errors import StatusError
 from transcoder.metadata import Metadatum
+from transcoder.protojson.weight import LIMIT, weight
+from transcoder.status import Code
 from transcoder.upstream import Call, Upstream
+from transcoder.upstream.failures import TOO_LARGE
 
 
 class Remote(Upstream, Protocol):
@@ -135,5 +139,16 @@ def _handler(rpc: MethodDescriptor, upstream: Upstream, call: type[Call]) -> Any
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[streams]
     behaviour = passing.stream if rpc.server_streaming else passing.single
-    write = None if call.raw else GetMessageClass(rpc.output_type).SerializeToString
+    write = None if call.raw else _serialized
     return make(behaviour, GetMessageClass(rpc.input_type).FromString, write)
+
+
+def _serialized(reply: Message) -> bytes:
+    """Serialize a reply that somebody looked at; of too many messages that would take long."""
+    if weight(reply, contents=False) > LIMIT:
+        error = StatusError(Code.INTERNAL, TOO_LARGE)
+        error.log = f"the reply holds over {LIMIT} messages"
+        raise error
+    # A field may have the method's name.
+    data: bytes = type(reply).SerializeToString(reply)
+    return data
