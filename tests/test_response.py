@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,8 +217,42 @@ def test_presentation_of_raw_bytes(protos: DescriptorPool, encoder: Encode) -> N
     encode = encoder(name="Upload")
     presentation = encode.presentation(SystemParameters(pretty_print=True))
 
-    assert presentation == Presentation(enum_numbers=False, indent=True, selection=None)
+    assert presentation == Presentation(enum_numbers=None, indent=True, selection=None)
     assert encode(reply_class(data=b"{}"), presentation).body == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("response_body", "system", "expected"),
+    [
+        ("", SystemParameters(), b'{"enum_value":1,"child":{"enum_value":2}}'),
+        ("child", SystemParameters(), b'{"enum_value":2}'),
+        ("enum_list", SystemParameters(), b"[1,2]"),
+        ("child_list", SystemParameters(), b'[{"enum_value":1}]'),
+        ("", SystemParameters(fields="enumValue"), b'{"enum_value":1}'),
+        ("", SystemParameters(fields="child/enum_value"), b'{"child":{"enum_value":2}}'),
+        ("enum_list", SystemParameters(enum_numbers=False), b'["RED","GREEN"]'),
+        ("", SystemParameters(enum_numbers=False, fields="enumValue"), b'{"enum_value":"RED"}'),
+    ],
+)
+def test_proto_names_and_enum_numbers(
+    encoder: Encode,
+    everything: type[Any],
+    response_body: str,
+    system: SystemParameters,
+    expected: bytes,
+) -> None:
+    """Replies have the names of the proto and numbers for enums, if the profile says so."""
+    encode = encoder(response_body, profile=replace(GOOGLE, proto_names=True, enum_numbers=True))
+    shown = {
+        "": {"enum_value": 1, "child": {"enum_value": 2}},
+        "child": {"child": {"enum_value": 2}},
+        "enum_list": {"enum_list": [1, 2]},
+        "child_list": {"child_list": [{"enum_value": 1}]},
+    }
+    reply = everything(**shown[response_body])
+    presentation = None if system == SystemParameters() else encode.presentation(system)
+
+    assert encode(reply, presentation).body == expected
 
 
 def test_selection_leaves_defaults(encoder: Encode, everything: type[Any]) -> None:

@@ -34,6 +34,9 @@ class Profile:
         unknown_body: what happens to a JSON key that names no field.
         query_beside_body: what happens to the query when the rule says `body: "*"`.
         print_defaults: whether fields without presence are printed when they hold their default.
+        proto_names: whether a reply's fields are printed as the proto has them, `user_id` instead
+            of `userId`; both are read.
+        enum_numbers: whether a reply's enum values are printed as numbers; both are read.
         trailing_slash: whether `/v1/users/` is another path than `/v1/users`, or the same.
         missing_content_type: whether a body without a Content-Type is JSON or a 415.
         system_parameters: whether `$alt`, `$prettyPrint`, `$fields` and their bare forms are
@@ -56,6 +59,8 @@ class Profile:
     unknown_body: Strictness = "reject"
     query_beside_body: Literal["reject", "ignore", "bind"] = "reject"
     print_defaults: bool = False
+    proto_names: bool = False
+    enum_numbers: bool = False
     trailing_slash: Literal["reject", "drop"] = "reject"
     missing_content_type: Literal["json", "reject"] = "json"
     system_parameters: bool = False

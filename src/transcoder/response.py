@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -85,16 +85,24 @@ class Presentation:
     """How a client wants its answer printed.
 
     Args:
-        enum_numbers: enum values as numbers.
+        enum_numbers: enum values as numbers; None is as the profile has it.
         indent: whether to print for human eyes.
         selection: what of the answer to print; None is all of it.
         accept: media types that go before those of Accept; empty for none.
     """
 
-    enum_numbers: bool
+    enum_numbers: bool | None
     indent: bool
     selection: Selection | None
     accept: str = ""
+
+
+class _Printing(TypedDict):
+    """How replies are printed, in `to_json`'s words."""
+
+    print_defaults: bool
+    proto_names: bool
+    enum_numbers: bool
 
 
 class ResponseEncoder:
@@ -116,7 +124,7 @@ class ResponseEncoder:
         "_is_http_body",
         "_pool",
         "_print",
-        "_print_defaults",
+        "_printing",
         "_weigh",
         "offers",
         "serializes",
@@ -135,7 +143,11 @@ class ResponseEncoder:
         self.offers = self._offers(refuse=profile.not_acceptable == "reject")
         """The media types of the answers."""
         self._headers = _VARY if len(self.offers.types) > 1 else ()
-        self._print_defaults = profile.print_defaults
+        self._printing = _Printing(
+            print_defaults=profile.print_defaults,
+            proto_names=profile.proto_names,
+            enum_numbers=profile.enum_numbers,
+        )
         self._class = GetMessageClass(output)
         pool = output.file.pool
         self._pool = None if pool is Default() else pool
@@ -218,7 +230,10 @@ class ResponseEncoder:
         reply = self._class.FromString(data)
         if len(data) > NUMBERS_COUNT:
             weighs = weight(
-                reply, print_defaults=self._print_defaults, numbers=True, pool=self._pool
+                reply,
+                print_defaults=self._printing["print_defaults"],
+                numbers=True,
+                pool=self._pool,
             )
             if weighs > LIMIT:
                 raise self._too_large(f"over {LIMIT} messages, a message for ten numbers of a list")
@@ -233,13 +248,11 @@ class ResponseEncoder:
         """Compile what the JSON of the answers needs, before the first of them."""
         if self._is_http_body:
             return
-        ahead.weight(self._class, print_defaults=self._print_defaults, pool=self._pool)
+        ahead.weight(self._class, print_defaults=self._printing["print_defaults"], pool=self._pool)
         answer = self._answer
         message = answer.message_type if isinstance(answer, FieldDescriptor) else answer
         if message is not None:
-            ahead.encoder(
-                GetMessageClass(message), print_defaults=self._print_defaults, pool=self._pool
-            )
+            ahead.encoder(GetMessageClass(message), pool=self._pool, **self._printing)
 
     def presentation(self, system: SystemParameters) -> Presentation:
         """Return what a client's system parameters mean for this answer.
@@ -251,7 +264,9 @@ class ResponseEncoder:
         if system.fields:
             if self._is_http_body:
                 raise InvalidRequest("this method answers with raw bytes, not fields", "fields")
-            selection = Selection.parse(system.fields, self._answer)
+            selection = Selection.parse(
+                system.fields, self._answer, proto_names=self._printing["proto_names"]
+            )
         accept = ALT.get(system.alt, "")
         return Presentation(system.enum_numbers, bool(system.pretty_print), selection, accept)
 
@@ -271,31 +286,30 @@ class ResponseEncoder:
     def _first_print(self, reply: Message) -> bytes:
         field = self._field
         if field is not None and not self.serializes:
-            self._print = functools.partial(self._field_json, field=field)
+            self._print = functools.partial(self._field_json, field=field, printing=self._printing)
         else:
             answer: Any = self._answer if field is None else field.message_type
-            print_ = printer(answer, print_defaults=self._print_defaults, pool=self._pool)
+            print_ = printer(answer, pool=self._pool, **self._printing)
             self._print = print_ if field is None else _within(attrgetter(field.name), print_)
         return self._print(reply)
 
     def _first_weigh(self, reply: Message) -> int:
         descriptor: Any = self._class.DESCRIPTOR
-        self._weigh = weigher(descriptor, print_defaults=self._print_defaults, pool=self._pool)
+        self._weigh = weigher(
+            descriptor, print_defaults=self._printing["print_defaults"], pool=self._pool
+        )
         return self._weigh(reply)
 
-    def _json(self, reply: Message, *, enum_numbers: bool) -> bytes:
-        if not enum_numbers:
+    def _json(self, reply: Message, *, enum_numbers: bool | None) -> bytes:
+        if enum_numbers is None or enum_numbers is self._printing["enum_numbers"]:
             return self._print(reply)
-        value = reply if self._field is None else getattr(reply, self._field.name)
+        printing: _Printing = {**self._printing, "enum_numbers": enum_numbers}
         if self._field is not None and not self.serializes:
-            return self._field_json(reply, self._field, enum_numbers=True)
-        return to_json(
-            value, print_defaults=self._print_defaults, enum_numbers=True, pool=self._pool
-        )
+            return self._field_json(reply, self._field, printing)
+        value = reply if self._field is None else getattr(reply, self._field.name)
+        return to_json(value, pool=self._pool, **printing)
 
-    def _field_json(
-        self, reply: Message, field: FieldDescriptor, *, enum_numbers: bool = False
-    ) -> bytes:
+    def _field_json(self, reply: Message, field: FieldDescriptor, printing: _Printing) -> bytes:
         """Print what is no message as the member of an object, and take it out of there."""
         value = getattr(reply, field.name)
         alone = type(reply)()
@@ -304,9 +318,11 @@ class ResponseEncoder:
         else:
             setattr(alone, field.name, value)
         # A scalar is printed whatever it is, but the messages of a list as the profile has it.
-        defaults = self._print_defaults or field.message_type is None
-        data = to_json(alone, print_defaults=defaults, enum_numbers=enum_numbers, pool=self._pool)
-        return _printed(_parsed(data).get(field.json_name, {} if is_map(field) else []))
+        defaults = printing["print_defaults"] or field.message_type is None
+        printing = {**printing, "print_defaults": defaults}
+        tree = _parsed(to_json(alone, pool=self._pool, **printing))
+        key = field.name if printing["proto_names"] else field.json_name
+        return _printed(tree.get(key, {} if is_map(field) else []))
 
 
 def _within(get: Callable[[Message], Message], print_: Print) -> Print:

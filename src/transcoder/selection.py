@@ -15,6 +15,7 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -35,6 +36,11 @@ _Tree: TypeAlias = "dict[str, _Tree | None]"
 """JSON keys with what is selected below each; None is all of it. `*` stands alone."""
 _Step: TypeAlias = "Callable[[str], tuple[str, _Step | None]]"
 """From a name to its JSON key and the way on; None where nothing is below."""
+_Key: TypeAlias = "Callable[[FieldDescriptor], str]"
+"""From a field to its JSON key."""
+
+_JSON_NAME: _Key = attrgetter("json_name")
+_PROTO_NAME: _Key = attrgetter("name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +50,22 @@ class Selection:
     tree: _Tree
 
     @classmethod
-    def parse(cls, text: str, answer: Descriptor | FieldDescriptor) -> Selection:
+    def parse(
+        cls, text: str, answer: Descriptor | FieldDescriptor, *, proto_names: bool = False
+    ) -> Selection:
         """Return the selection that a text says.
 
         Args:
             text: of the grammar above, not empty.
             answer: what the answer is: a message, or the field that `response_body` names.
+            proto_names: whether the keys of the answer are proto names.
 
         Raises:
             InvalidRequest: not of the grammar, or a name is no field's; tells the column.
         """
-        step = _below(answer) if isinstance(answer, FieldDescriptor) else _inside(answer)
-        return cls(_Reader(text).read(step))
+        key = _PROTO_NAME if proto_names else _JSON_NAME
+        below = _below if isinstance(answer, FieldDescriptor) else _inside
+        return cls(_Reader(text).read(below(answer, key)))
 
     def of(self, value: Any) -> Any:
         """Return what is selected of a JSON value.
@@ -154,25 +164,25 @@ class _Reader:
             self._fail(str(error))
 
 
-def _inside(message: Descriptor) -> _Step | None:
+def _inside(message: Any, key: _Key) -> _Step | None:
     if message.full_name in _FREE_FORM:
         return _any_key
-    return None if well_known(message) is not None else functools.partial(_field, message)
+    return None if well_known(message) is not None else functools.partial(_field, message, key)
 
 
-def _field(message: Descriptor, name: str) -> tuple[str, _Step | None]:
+def _field(message: Descriptor, key: _Key, name: str) -> tuple[str, _Step | None]:
     field = FieldPath.resolve(message, name).leaf
-    return field.json_name, _below(field)
+    return key(field), _below(field, key)
 
 
-def _below(field: FieldDescriptor) -> _Step | None:
+def _below(field: Any, key: _Key) -> _Step | None:
     message = field.message_type
     if message is None:
         return None
     if is_map(field):
         value = message.fields_by_name["value"]
-        return lambda key: (key, _below(value))
-    return _inside(message)
+        return lambda name: (name, _below(value, key))
+    return _inside(message, key)
 
 
 def _any_key(key: str) -> tuple[str, _Step | None]:

@@ -17,13 +17,14 @@ class SystemParameters:
     """What a client said by Google's system parameters.
 
     Args:
-        enum_numbers: print enum values as numbers, from `$alt=json;enum-encoding=int`.
+        enum_numbers: print enum values as numbers, from `$alt=json;enum-encoding=int`; None when
+            not said.
         pretty_print: indent the answer; None when not said.
         fields: a field mask for the answer, as it was written.
         alt: the form of the answer, `json`, `proto` or `sse`; empty when not said.
     """
 
-    enum_numbers: bool = False
+    enum_numbers: bool | None = None
     pretty_print: bool | None = None
     fields: str = ""
     alt: str = ""
@@ -66,16 +67,17 @@ def system_parameters(pairs: Iterable[Pair], names: Collection[str]) -> SystemPa
     >>> system_parameters(pairs, {"$alt", "prettyPrint"})
     SystemParameters(enum_numbers=True, pretty_print=True, fields='', alt='json')
     """
-    said = {}
+    said: dict[str, str] = {}
     for key, _, value in pairs:
         if key in names:
             check_system(key, value)
             said[key.removeprefix("$")] = value
+    alt, _, encoding = said.get("alt", "").partition(";")
     return SystemParameters(
-        enum_numbers=said.get("alt", "").endswith("enum-encoding=int"),
+        enum_numbers=encoding.endswith("=int") if encoding else None,
         pretty_print=_FLAGS[said["prettyPrint"]] if "prettyPrint" in said else None,
         fields=said.get("fields", ""),
-        alt=said.get("alt", "").partition(";")[0],
+        alt=alt,
     )
 
 

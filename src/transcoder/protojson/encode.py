@@ -79,10 +79,15 @@ def to_json(
 
 
 def printer(
-    descriptor: Descriptor, *, print_defaults: bool = False, pool: DescriptorPool | None = None
+    descriptor: Descriptor,
+    *,
+    print_defaults: bool = False,
+    proto_names: bool = False,
+    enum_numbers: bool = False,
+    pool: DescriptorPool | None = None,
 ) -> Print:
     """Return what does as `to_json`, for messages of one type."""
-    return _document((descriptor, print_defaults, False, False, False, pool, True))
+    return _document((descriptor, print_defaults, proto_names, enum_numbers, False, pool, True))
 
 
 def find_encoder(descriptor: Descriptor, options: EncodeOptions) -> Compiled[Encode]:
