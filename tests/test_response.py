@@ -243,7 +243,7 @@ def test_proto_names_and_enum_numbers(
 ) -> None:
     """Replies have the names of the proto and numbers for enums, if the profile says so."""
     encode = encoder(response_body, profile=replace(GOOGLE, proto_names=True, enum_numbers=True))
-    shown = {
+    shown: dict[str, dict[str, Any]] = {
         "": {"enum_value": 1, "child": {"enum_value": 2}},
         "child": {"child": {"enum_value": 2}},
         "enum_list": {"enum_list": [1, 2]},
