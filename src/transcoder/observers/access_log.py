@@ -48,14 +48,15 @@ class AccessLog:
         human: bool | None = None,
     ) -> None:
         self._headers = log_record.check_headers("access log: headers", headers)
-        self._sink: Sink[tuple[CallDetails, bool]] = Sink(path, self._rendered, queue)
+        self._sink: Sink[dict[str, Any]] = Sink(path, self._line, queue)
         self._human = self._sink.is_terminal if human is None else human
         self._console = ConsoleRenderer(colors=self._human, pad_event_to=0, sort_keys=False)
+        self._untold = 0
 
     @property
     def dropped(self) -> int:
         """Lines that were not written: the disk is full, or nobody reads."""
-        return self._sink.dropped
+        return self._sink.dropped + self._untold
 
     def readings(self) -> Readings:
         """Tell how many lines were dropped; see `Measured`."""
@@ -64,12 +65,17 @@ class AccessLog:
     def began(self, call: CallDetails) -> None:
         """Tell of a stream that begins."""
         if call.streams:
-            self._sink.put((call, False))
+            self._sink.put(log_record.started(call))
 
     def ended(self, call: CallDetails) -> None:
         """Tell of a call that is over."""
-        # What is read of a header is its own copy here: the server may add to its list.
-        self._sink.put((call, True))
+        # A call that waited for the thread would keep all that it holds, and the collector busy.
+        try:
+            record = log_record.ended(call, self._headers)
+        except Exception:  # noqa: BLE001  what policies say of a call is theirs
+            self._untold += 1
+        else:
+            self._sink.put(record)
 
     async def start(self) -> None:
         """Do nothing: the file is opened with the first line."""
@@ -78,12 +84,10 @@ class AccessLog:
         """Write what waits."""
         self._sink.close()
 
-    def _rendered(self, item: tuple[CallDetails, bool]) -> bytes:
-        call, is_over = item
-        record = log_record.ended(call, self._headers) if is_over else log_record.started(call)
-        return self._line(record) if self._human else log_record.line(record)
+    def _line(self, record: dict[str, Any]) -> bytes:
+        return self._shown(record) if self._human else log_record.line(record)
 
-    def _line(self, record: Mapping[str, Any]) -> bytes:
+    def _shown(self, record: Mapping[str, Any]) -> bytes:
         event = {key: record[key] for key in _FIRST if key in record}
         event |= {key: value for key, value in record.items() if key not in {"event", "door"}}
         name = f"{record['door']} {record['event']}"

@@ -17,6 +17,7 @@ import orjson
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
+from transcoder.status import Code
 
 LINE_LIMIT: Final = 8192
 """Bytes of a line."""
@@ -26,6 +27,7 @@ SECRET: Final = frozenset(
 )
 """Headers that no allow list may name."""
 
+_CODES: Final = {code: code.name for code in Code}
 _PATH_LIMIT: Final = 1024
 _TEXT_LIMIT: Final = 256
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")
@@ -67,7 +69,7 @@ def ended(call: CallDetails, headers: Collection[str] = ()) -> dict[str, Any]:
     if call.http_status:
         record["http_status"] = call.http_status
     if call.code is not None:
-        record["code"] = call.code.name
+        record["code"] = _CODES[call.code]
     record["duration_ms"] = _milliseconds(seconds)
     record["upstream_ms"] = _milliseconds(call.upstream_seconds)
     record["received_bytes"] = call.received
@@ -129,16 +131,21 @@ def _ask(call: CallDetails, record: dict[str, Any]) -> None:
     if agent:
         record["user_agent"] = _text(agent.decode("latin-1"))
     record["request_id"] = call.request_id
-    _trace(call, trace if traces == 1 else None, record)
+    if traces or call.metadata:
+        _trace(call, trace if traces == 1 else None, record)
 
 
 def _trace(call: CallDetails, sent: bytes | None, record: dict[str, Any]) -> None:
     """Add of which trace a call is part; `sent` is what the client says of it."""
-    told = [value for key, value in call.metadata if key == "traceparent"]
-    if sent is None and not told:
+    told = None
+    for key, value in call.metadata:
+        if key == "traceparent":
+            told = str(value).encode()
+            break
+    if sent is None and told is None:
         return
     parent = None if sent is None else _TRACE.fullmatch(sent)
-    span = _TRACE.fullmatch(str(told[0]).encode()) if told else None
+    span = None if told is None else _TRACE.fullmatch(told)
     # What an observer says of it comes before what the client does.
     if found := span or parent:
         record["trace_id"] = found[1].decode()

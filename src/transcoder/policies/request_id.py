@@ -9,6 +9,7 @@ from transcoder.call_details import CallDetails
 from transcoder.metadata import Metadatum
 from transcoder.policies.policy import Now, Stage
 
+_new = tuple.__new__
 _KEY: Final = "x-request-id"
 _HEADER: Final = b"x-request-id"
 
@@ -29,5 +30,5 @@ class RequestId:
         """Name a call."""
         # Well-formed by itself, it needs none of the looks that others' values get.
         name = call.request_id
-        call.metadata += (Metadatum(_KEY, name),)
+        call.metadata += (_new(Metadatum, (_KEY, name)),)
         call.answer_headers = (*call.answer_headers, (_HEADER, name.encode()))
