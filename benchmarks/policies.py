@@ -78,7 +78,7 @@ from transcoder.policies.key_set import KeySet
 TOKENS = 256
 """Different ones; a policy that remembers fewer of them finds each one new."""
 CALLS = 8 * TOKENS
-"""Of a round: to wake a thread and to find the caches cold is a part of them that does not count."""
+"""Of a round: that a thread is woken and caches are cold is then a part that does not count."""
 ISSUER = "https://login.example"
 MEMORY = "10000000/second"
 WRITTEN = 0.08
