@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -64,11 +65,16 @@ def outgoing(call: Call) -> tuple[Metadatum, ...]:
     Raises:
         StatusError: it is over METADATA_LIMIT, which a backend refuses at random.
     """
-    metadata = tuple(pair for pair in call.metadata if passes(pair[0]))
-    if _size(metadata) > METADATA_LIMIT:
+    metadata, size = [], 0
+    for pair in call.metadata:
+        key, value = pair
+        if passes(key):
+            metadata.append(pair)
+            size += len(key) + len(value)
+    if size > METADATA_LIMIT:
         message = f"the headers are over the limit of {METADATA_LIMIT} bytes of metadata"
         raise StatusError(Code.RESOURCE_EXHAUSTED, message, http=431)
-    return metadata
+    return tuple(metadata)
 
 
 def incoming(metadata: Iterable[tuple[str, str | bytes]] | None) -> tuple[Metadatum, ...]:
@@ -99,6 +105,7 @@ def status_details(metadata: Iterable[tuple[str, str | bytes]] | None) -> tuple[
     return ()
 
 
+@functools.lru_cache(1024)
 def passes(key: str) -> bool:
     """Say whether metadata of this key is a call's own.
 
