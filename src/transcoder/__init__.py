@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
     from transcoder.upstream.circuit_breaker import CircuitBreaker
+    from transcoder.upstream.split import HeaderMatch, Split, Version
     from transcoder.upstream.tls import Tls
     from transcoder.validation import Validation
 
@@ -54,6 +55,7 @@ _HOME = {
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
+    "HeaderMatch": "upstream.split",
     "Health": "health",
     "HttpRoute": "http_route",
     "InvalidRequest": "errors",
@@ -65,6 +67,7 @@ _HOME = {
     "STRICT": "profile",
     "Server": "server",
     "ServerTls": "server_tls",
+    "Split": "upstream.split",
     "Status": "status",
     "StatusError": "errors",
     "StreamLimits": "stream_limits",
@@ -76,6 +79,7 @@ _HOME = {
     "TranscoderError": "errors",
     "TrustedProxies": "forwarded",
     "Validation": "validation",
+    "Version": "upstream.split",
     "set_http_status": "metadata",
 }
 
@@ -91,6 +95,7 @@ __all__ = [
     "ConnectionLimits",
     "EventStream",
     "Gateway",
+    "HeaderMatch",
     "Health",
     "HttpRoute",
     "InvalidRequest",
@@ -101,6 +106,7 @@ __all__ = [
     "Profile",
     "Server",
     "ServerTls",
+    "Split",
     "Status",
     "StatusError",
     "StreamLimits",
@@ -112,6 +118,7 @@ __all__ = [
     "TranscoderError",
     "TrustedProxies",
     "Validation",
+    "Version",
     "set_http_status",
 ]
 
