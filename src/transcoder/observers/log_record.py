@@ -27,7 +27,7 @@ SECRET: Final = frozenset(
 )
 """Headers that no allow list may name."""
 
-_CODES: Final = {code: code.name for code in Code}
+_CODES: Final = tuple(code.name for code in sorted(Code))
 _PATH_LIMIT: Final = 1024
 _TEXT_LIMIT: Final = 256
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")

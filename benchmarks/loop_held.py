@@ -1,6 +1,6 @@
 """Whether any request, reply or message holds the event loop for over 100 ms.
 
-    python benchmarks/held.py
+    python benchmarks/loop_held.py
 
 Runs the tests that send the worst of each kind to real servers, which tell the most CPU seconds
 that they took between two turns of their loops; `make test` allows them 200 ms, for it runs several
