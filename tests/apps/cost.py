@@ -11,9 +11,9 @@ from contextlib import contextmanager
 BOUND = float(os.environ.get("BOUND", "0.2"))
 """Seconds of a processor that no single request may take.
 
-What is meant is half of it, with which `benchmarks/loop_held.py` runs these tests on a quiet machine.
-Here neighbours use the same caches, and the same core's other thread: the same work has been seen
-to take twice its seconds.
+What is meant is half of it, with which `benchmarks/loop_held.py` runs these tests on a quiet
+machine. Here neighbours use the same caches, and the same core's other thread: the same work has
+been seen to take twice its seconds.
 """
 
 
