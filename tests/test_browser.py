@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from browsers import browsing
+from browsers import tab
 from services.user.app import create_app
 from sockets import Telling, serving
 from streams import Ask, Told
@@ -153,7 +153,7 @@ class Pages:
         return Response(status_code=204)
 
 
-async def visited(profile: Path) -> dict[str, Any]:
+async def visited() -> dict[str, Any]:
     """Return what the pages saw of each fact."""
     ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
     page, frame = Pages("/", PAGE), Pages("/resuming", RESUMING)
@@ -170,18 +170,18 @@ async def visited(profile: Path) -> dict[str, Any]:
             "ASK": str(list(ASK)),
             "EXAMPLE": json.dumps(EXAMPLE),
         }
-        with browsing(f"{origin}/", profile):
-            async with asyncio.timeout(50):
-                found = {**await page.seen, **await frame.seen}
+        async with asyncio.timeout(50), tab() as shown:
+            await shown.page.goto(f"{origin}/")
+            found = {**await page.seen, **await frame.seen}
     server.stop()
     await running
     return found
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen() -> dict[str, Any]:
     """What a page saw of each fact."""
-    return asyncio.run(visited(tmp_path_factory.mktemp("profile")))
+    return asyncio.run(visited())
 
 
 def test_an_event_source(seen: dict[str, Any]) -> None:

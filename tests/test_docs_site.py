@@ -110,18 +110,17 @@ def test_hosts(site: Path) -> None:
     assert [(name, url) for name, url in found if urlsplit(url).netloc] == []
 
 
-async def opened(url: str, profile: Path) -> list[str]:
+async def requested(url: str) -> list[str]:
     """Open a page in a browser, and return what was requested until all of it was there."""
-    async with asyncio.timeout(50), tab(url, profile) as page:
-        await page.wait("document.readyState === 'complete' && document.title")
-        sent = [event for event in page.events if event["method"] == "Network.requestWillBeSent"]
-    return [event["params"]["request"]["url"] for event in sent]
+    async with asyncio.timeout(50), tab() as shown:
+        await shown.page.goto(url)
+        return shown.requests
 
 
-def test_requests(site: Path, tmp_path: Path) -> None:
+def test_requests(site: Path) -> None:
     """A browser asks nobody else for anything."""
     url = (site / "index.html").as_uri()
-    asked = asyncio.run(opened(url, tmp_path))
+    asked = asyncio.run(requested(url))
 
     assert url in asked
     assert [each for each in asked if not each.startswith(("file:", "data:"))] == []
