@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from browsers import tab
-from pages import DOCS, ROOT, page
+from pages import DOCS, ROOT
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
@@ -89,15 +89,6 @@ def test_pages(site: Path) -> None:
     wanted = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
 
     assert wanted <= {path.relative_to(site) for path in site.rglob("*.html")}
-
-
-def test_blocks() -> None:
-    """A page with blocks is one that a test reads, to run them."""
-    names = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"}
-    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-
-    with_blocks = {name for name in names if page(name).all_blocks}
-    assert {name for name in with_blocks if not any(f'"{name}"' in text for text in tests)} == set()
 
 
 def test_hosts(site: Path) -> None:
