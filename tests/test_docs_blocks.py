@@ -42,7 +42,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "sh": ["test_docs_deployment.test_command"],
         "python": 3 * ["test_docs_deployment.test_python"],
         "ini": ["test_docs_deployment.test_serving"],
-        "yaml": [*2 * ["test_docs_deployment.test_names"], "test_docs_deployment.test_envoy"],
+        "yaml": 3 * ["test_docs_deployment.test_names"],
         "nginx": ["test_docs_deployment.test_through_nginx"],
     },
     "errors.md": {

@@ -110,9 +110,10 @@ def test_no_tls() -> None:
     [
         (YAML["# compose.yaml"], deployments.COMPOSE),
         (YAML["# deployment.yaml"], deployments.DEPLOYMENT),
+        (YAML["# envoy.yaml"], deployments.ENVOY),
         ({name: dict(section) for name, section in unit().items() if section}, deployments.UNIT),
     ],
-    ids=["compose", "Kubernetes", "systemd"],
+    ids=["compose", "Kubernetes", "Envoy", "systemd"],
 )
 def test_names(told: Any, schema: Any) -> None:
     """What a configuration says is what its reader takes, under these names."""

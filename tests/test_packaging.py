@@ -152,7 +152,7 @@ def test_the_readme_hello_answers_in_a_clean_environment(clean: Path, project: P
     path = f"{clean}:{os.environ['PATH']}"
     protoc = line_with("grpc_tools.protoc")
     environment = {**os.environ, "PATH": path}
-    subprocess.run(["sh", "-c", protoc], cwd=project, env=environment, check=True)
+    subprocess.run(["sh", "-ec", protoc], cwd=project, env=environment, check=True)
     port = _free_port()
     command, answer = line_with("curl localhost:8000").removeprefix("$ ").split("\n")[:2]
     with serving(line_with("uvicorn hello:app"), port, project, path):

@@ -99,7 +99,7 @@ class Session:
     def _run(self, script: str, place: str) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                ["sh", "-c", self.here(script)],
+                ["sh", "-ec", self.here(script)],
                 cwd=self.folder,
                 env=self._environment,
                 capture_output=True,
