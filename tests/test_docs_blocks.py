@@ -63,7 +63,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "sh": ["test_docs_observability.test_logs", "test_docs_observability.test_command"],
         "yaml": ["test_docs_observability.test_prometheus"],
         "console": ["test_docs_observability.test_admin_port"],
-        "text": ["test_docs_observability.test_numbers"],
+        "text": ["test_docs_observability.test_blocked"],
     },
     "openapi.md": {
         "python": 5 * ["test_docs_openapi.test_python"],

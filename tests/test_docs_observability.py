@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from transcoder.observers import AccessLog, Metrics, Traces, sink
 from transcoder.observers.log_record import LINE_LIMIT, SECRET
 from transcoder.route import LIVENESS, READINESS
 from transcoder.snapshots import STALE
-from transcoder.watchdog import LIMIT, TICK
+from transcoder.watchdog import LIMIT, TICK, Watchdog
 
 if TYPE_CHECKING:
     from tests.conftest import Start
@@ -118,8 +120,24 @@ def test_numbers() -> None:
     assert set(re.findall("`([a-z-]+)`", listed)) == SECRET | {"headers"}
     assert f"nothing was heard for {STALE:g} seconds" in text
     assert (LIMIT, TICK) == (1, 0.1)
-    (line,) = PAGE.blocks("text")
-    assert f"the event loop is blocked for more than {LIMIT:g} s: " in line
+
+
+def test_blocked(caplog: pytest.LogCaptureFixture) -> None:
+    """What blocks the event loop is told as the page shows it."""
+    lines = ["class Greeter:", "    async def SayHello(self):", "        sleep(2)"]
+    names: dict[str, Any] = {"sleep": time.sleep}
+    exec(compile("\n".join([*9 * [""], *lines]), "/srv/hello.py", "exec"), names)  # noqa: S102  ours
+
+    async def block() -> None:
+        watchdog = Watchdog(asyncio.get_running_loop())
+        await names["Greeter"]().SayHello()
+        watchdog.stop()
+
+    asyncio.run(block())
+    (record,) = [each for each in caplog.records if each.name == Watchdog.__module__]
+    (shown,) = PAGE.blocks("text")
+
+    assert fits(shown, f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
 def test_observer_order() -> None:
