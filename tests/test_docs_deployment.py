@@ -29,6 +29,7 @@ from starlette.testclient import TestClient
 from websockets.sync.client import connect
 
 import deployments
+from command import serve_options
 from nginx import fronting
 from pages import ROOT, page
 from streams import Ask, Told
@@ -127,10 +128,11 @@ def test_variables(monkeypatch: pytest.MonkeyPatch, told: dict[str, str]) -> Non
     """Each variable is one of the command's, which has what the page says by it."""
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    context = serve.make_context("serve", ["hello:app"])
     options = {str(option.envvar): str(option.name) for option in serve.params if option.envvar}
 
-    assert {name: str(context.params[options[name]]) for name in told} == told
+    params = serve_options("hello:app")
+
+    assert {name: str(params[options[name]]) for name in told} == told
 
 
 def test_selector() -> None:
@@ -248,7 +250,7 @@ def test_command() -> None:
 
     wanted = ["transcoder", *words, "--workers", environment()["TRANSCODER_WORKERS"]]
     assert shlex.split(shown) == wanted
-    assert serve.make_context("serve", wanted[2:]).params["workers"] == 2
+    assert serve_options(*wanted[2:])["workers"] == 2
 
 
 @pytest.fixture(scope="module")

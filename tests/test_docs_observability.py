@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from command import serve_options
 from counted import SUFFIXES, counted, families
 from pages import commands, fits, page
 from promtool import promtool
 from scraping import LOCAL
 from transcoder import Gateway, Server
 from transcoder.admin import METRICS
-from transcoder.cli.serve import serve
 from transcoder.observers import AccessLog, Metrics, Traces, sink
 from transcoder.observers.log_record import LINE_LIMIT, SECRET
 from transcoder.route import LIVENESS, READINESS
@@ -107,8 +107,7 @@ def test_admin_port(start: Start) -> None:
 def test_command() -> None:
     """The option of the command is there."""
     (block,) = [text for text in PAGE.blocks("sh") if "--admin" in text]
-    context = serve.make_context("serve", shlex.split(block)[2:])
-    assert context.params["admin"] == "127.0.0.1:9901"
+    assert serve_options(*shlex.split(block)[2:])["admin"] == "127.0.0.1:9901"
 
 
 def test_numbers() -> None:
