@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from browsers import browsing
+from browsers import tab
+from pages import page
 from services.user.app import create_app
 from sockets import Telling, serving
 from streams import Ask, Told
@@ -119,17 +119,35 @@ const facts = {
 </script><button></button><iframe src="http://STREAMS/resuming"></iframe>"""
 
 RESUMING = """<!doctype html><title>resuming</title><script>
+const watched = (query) => new Promise((resolve) => {
+  const logged = [];
+  class Watch extends EventSource {
+    constructor(url) {
+      if (url !== "/v1/users:watch") throw new Error(url);
+      super(`/v1/a/told?count=2${query}`);
+      const over = () => setTimeout(() => {
+        resolve({logged, closed: this.readyState === EventSource.CLOSED});
+        this.close();
+      });
+      this.addEventListener("end", over);
+      this.addEventListener("error", (event) => event.data && over());
+    }
+  }
+  const log = (value) => logged.push(value);
+  new Function("EventSource", "console", EVENTS)(Watch, {log});
+});
 const source = new EventSource("/v1/a/told?count=2"), ids = [];
 source.onmessage = (event) => {
   ids.push(event.lastEventId);
   if (ids.length < 4) return;
   source.close();
-  fetch("/seen", {method: "POST", body: JSON.stringify({ids})});
+  Promise.all([watched(""), watched("&failAt=1")]).then(([ended, failed]) => {
+    fetch("/seen", {method: "POST", body: JSON.stringify({ids, ended, failed})});
+  });
 };
 </script>"""
 RESUME = {"streams.v1.Streams.Tell": EventStream(id="number", resume="after", retry=0.1)}
-DOCS = Path(__file__).parent.parent / "docs" / "streams.md"
-EXAMPLE = DOCS.read_text(encoding="utf-8").partition("## WebSockets")[2].split("```")[1][3:]
+EVENTS, EXAMPLE = page("streams.md").blocks("js")
 ASK = Ask(how="x-nothing").SerializeToString()
 
 
@@ -153,35 +171,36 @@ class Pages:
         return Response(status_code=204)
 
 
-async def visited(profile: Path) -> dict[str, Any]:
+async def visited() -> dict[str, Any]:
     """Return what the pages saw of each fact."""
     ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-    page, frame = Pages("/", PAGE), Pages("/resuming", RESUMING)
+    main, frame = Pages("/", PAGE), Pages("/resuming", RESUMING)
     app = create_app("sqlite://")
-    app.router.routes += page.routes
+    app.router.routes += main.routes
     server = Server(app, settle=0, stream_grace=0.1, on_ready=ready.set_result)
     running = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
     origin = f"http://{(await ready).http.target}"
     options: dict[str, Any] = {"origins": [origin], "events": RESUME, "routes": frame.routes}
     async with serving(Telling, **options) as door, serving() as strangers:
-        page.names = {
+        main.names = {
             "STREAMS": door.target,
             "STRANGERS": strangers.target,
             "ASK": str(list(ASK)),
             "EXAMPLE": json.dumps(EXAMPLE),
         }
-        with browsing(f"{origin}/", profile):
-            async with asyncio.timeout(50):
-                found = {**await page.seen, **await frame.seen}
+        frame.names = {"EVENTS": json.dumps(EVENTS)}
+        async with asyncio.timeout(50), tab() as shown:
+            await shown.page.goto(f"{origin}/")
+            found = {**await main.seen, **await frame.seen}
     server.stop()
     await running
     return found
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen() -> dict[str, Any]:
     """What a page saw of each fact."""
-    return asyncio.run(visited(tmp_path_factory.mktemp("profile")))
+    return asyncio.run(visited())
 
 
 def test_an_event_source(seen: dict[str, Any]) -> None:
@@ -209,6 +228,22 @@ def test_a_chat(seen: dict[str, Any]) -> None:
 def test_the_example(seen: dict[str, Any]) -> None:
     """The example of docs/streams.md talks, and ends."""
     assert seen["example"] == ["hello", "the end"]
+
+
+def test_the_example_of_events(seen: dict[str, Any]) -> None:
+    """The EventSource of docs/streams.md logs each message, and is closed at the stream's end."""
+    logged = [{"text": "a"}, {"number": "1", "text": "a"}]
+
+    assert seen["ended"] == {"logged": logged, "closed": True}
+
+
+def test_an_error_in_the_example_of_events(seen: dict[str, Any]) -> None:
+    """It logs the error that a stream ends with."""
+    logged = seen["failed"]["logged"]
+
+    assert logged[0] == {"text": "a"}
+    assert logged[1]["message"] == "no message 1"
+    assert len(logged) == 2
 
 
 def test_a_stream_of_replies(seen: dict[str, Any]) -> None:

@@ -270,20 +270,47 @@ def test_readme(made: Path) -> None:
     ]
 
 
-def test_dockerfile(made: Path) -> None:
+@pytest.fixture(scope="module")
+def image(made: Path) -> Path:
+    """The project after what `make image` does before it starts Docker."""
+    *before, last = make(made, "-n", "image").splitlines()
+    assert (before != [], last) == (True, "docker build -t greeter .")
+    make(made, "wheels")
+    return made
+
+
+def test_the_image_takes_transcoder_from_the_project(image: Path) -> None:
+    """The Dockerfile installs the very wheel that the command came from, and none of an index."""
+    [line] = [text for text in Dockerfile.read(image / "Dockerfile").all("RUN") if "pip" in text]
+    pip, _, arguments = line.partition(" install ")
+    assert pip == "/venv/bin/pip"
+    done = subprocess.run(
+        ["sh", "-c", f".venv/bin/python -m pip install --dry-run -qI --report - {arguments}"],
+        cwd=image,
+        env={**os.environ, "PIP_CONSTRAINT": str(CONSTRAINTS)},
+        check=True,
+        capture_output=True,
+    )
+    found = {each["metadata"]["name"]: each for each in json.loads(done.stdout)["install"]}
+
+    [wheel] = (image / "wheels").iterdir()
+    assert found["transcoder"]["download_info"]["url"] == wheel.as_uri()
+
+
+def test_dockerfile(image: Path) -> None:
     """Each file that the image takes is there and not ignored, and nothing in it runs as root."""
-    dockerfile = Dockerfile.read(made / "Dockerfile")
+    dockerfile = Dockerfile.read(image / "Dockerfile")
     stages = [text.split(" AS ") for text in dockerfile.all("FROM")]
     copied = [text.split()[:-1] for text in dockerfile.all("COPY")]
-    ignored = (made / ".dockerignore").read_text().split()
-    wanted = tomllib.loads((made / "pyproject.toml").read_text())["project"]["requires-python"]
+    ignored = (image / ".dockerignore").read_text().split()
+    wanted = tomllib.loads((image / "pyproject.toml").read_text())["project"]["requires-python"]
 
     assert [image for image, *_ in stages] == ["python:3.13-slim"] * 2
     assert tuple(map(int, wanted.removeprefix(">=").split("."))) <= (3, 13)
     assert copied.pop() == [f"--from={stages[0][1]}", "/venv"]
     sources = {source.removeprefix("./") for words in copied for source in words}
-    assert sources == {"pyproject.toml", "README.md", "src"}
-    assert all((made / source).exists() and f"!{source}" in ignored for source in sources)
+    assert sources == {"pyproject.toml", "README.md", "src", "wheels"}
+    assert all((image / source).exists() and f"!{source}" in ignored for source in sources)
     *_, user, _, _, last = dockerfile.lines
     assert (user, last[0]) == (("USER", "10001:10001"), "CMD")
     defaults = [str(option.default) for option in serve.params if option.name in {"http", "grpc"}]

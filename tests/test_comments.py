@@ -48,6 +48,13 @@ service Asks {
 """
 
 
+def test_what_is_indented_alike() -> None:
+    """A comment begins where its lines do, and what stands further in stays so."""
+    proto = "syntax = 'proto3';\n//\tOne.\n//\n//\t    x()\nmessage A {}"
+
+    assert read_comments(descriptor_set(proto), "a.binpb") == {"A": "One.\n\n    x()"}
+
+
 def test_everything_that_has_a_comment_is_found() -> None:
     """Comments are known by full names, without what is internal, in front or behind."""
     assert read_comments(descriptor_set(PROTO), "a.binpb") == {

@@ -15,7 +15,6 @@ import pytest
 from pages import ROOT, fits, page
 
 PAGE = page("command.md")
-SECTION = "## Call a method"
 SCRIPT = str(Path(sys.executable).with_name("transcoder"))
 
 
@@ -38,8 +37,8 @@ def ports(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 def test_serve(tmp_path: Path) -> None:
     """The command of the page serves, and ends with its drain."""
-    (command,) = re.findall(r"^transcoder (serve .*)$", PAGE.text, re.MULTILINE)
-    words = shlex.split(command.replace(":8000", ":0"))
+    command, *_ = PAGE.blocks("sh")
+    _, *words = shlex.split(command.replace(":8000", ":0"))
     path = {"PYTHONPATH": str(ROOT / "src"), "TRANSCODER_GRPC": "127.0.0.1:0"}
     with subprocess.Popen(
         [SCRIPT, *words, "--settle", "0"],
@@ -57,8 +56,8 @@ def test_serve(tmp_path: Path) -> None:
 
 def test_calls(ports: tuple[str, str], tmp_path: Path) -> None:
     """Each command does what the page says of it."""
-    section = PAGE.section(SECTION)
-    commands = [line for line in section.splitlines() if "transcoder call " in line]
+    _, *blocks = PAGE.blocks("sh")
+    commands = [line for block in blocks for line in block.splitlines()]
     http, grpc = ports
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = [
@@ -78,6 +77,6 @@ def test_calls(ports: tuple[str, str], tmp_path: Path) -> None:
     assert fits('{"id":"ada","name":"Ada",...}', created.stdout)
     assert got.stdout == created.stdout == over_rest.stdout
     assert fits('{"createdCount":"1","failedCount":"1",...}', imported.stdout)
-    (shown,) = re.findall(r"^```text\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    (shown,) = PAGE.blocks("text")
     assert refused.stderr == shown
     assert over_rest.stderr == "GET /v1/users/ada\n"

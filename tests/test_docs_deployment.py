@@ -20,16 +20,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import jsonschema
 import pytest
 import trustme
 import yaml
+from click.testing import CliRunner
 from starlette.testclient import TestClient
 from websockets.sync.client import connect
 
+import deployments
+from command import serve_options
 from nginx import fronting
 from pages import ROOT, page
 from streams import Ask, Told
 from transcoder import Gateway, Server, StreamLimits, Timeouts
+from transcoder.cli import main
+from transcoder.cli.serve import serve
 from transcoder.route import LIVENESS, READINESS
 from transcoder.supervisor import OVERTIME
 
@@ -46,6 +52,7 @@ PORTS = {
 }
 TIME_TO_STOP = DEFAULTS["settle"] + 2 * DEFAULTS["grace"] + OVERTIME
 YAML = {text.splitlines()[0]: yaml.safe_load(text) for text in PAGE.blocks("yaml")}
+COMPOSE = YAML["# compose.yaml"]["services"]["hello"]
 (UNIT,) = PAGE.blocks("ini")
 (NGINX,) = PAGE.blocks("nginx")
 LONGEST = max(Timeouts().maximum, StreamLimits().idle or 0)
@@ -99,12 +106,67 @@ def test_no_tls() -> None:
     assert {DEFAULTS[name] for name in ("tls", "http_tls", "grpc_tls")} == {None}
 
 
+@pytest.mark.parametrize(
+    ("told", "schema"),
+    [
+        (YAML["# compose.yaml"], deployments.COMPOSE),
+        (YAML["# deployment.yaml"], deployments.DEPLOYMENT),
+        (YAML["# envoy.yaml"], deployments.ENVOY),
+        ({name: dict(section) for name, section in unit().items() if section}, deployments.UNIT),
+    ],
+    ids=["compose", "Kubernetes", "Envoy", "systemd"],
+)
+def test_names(told: Any, schema: Any) -> None:
+    """What a configuration says is what its reader takes, under these names."""
+    jsonschema.validate(told, schema)
+
+
+@pytest.mark.parametrize(
+    "told", [environment(), COMPOSE["environment"]], ids=["systemd", "compose"]
+)
+def test_variables(monkeypatch: pytest.MonkeyPatch, told: dict[str, str]) -> None:
+    """Each variable is one of the command's, which has what the page says by it."""
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    options = {str(option.envvar): str(option.name) for option in serve.params if option.envvar}
+
+    params = serve_options("hello:app")
+
+    assert {name: str(params[options[name]]) for name in told} == told
+
+
+def test_selector() -> None:
+    """Kubernetes finds the pods of the deployment by the labels that they have."""
+    spec = YAML["# deployment.yaml"]["spec"]
+
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+
+
+def test_ports() -> None:
+    """Docker publishes the ports that the image's command listens on."""
+    published = [each.split(":") for each in COMPOSE["ports"]]
+
+    assert [int(inside) for _, inside in published] == list(PORTS.values())
+
+
+def test_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Pod and an image that `transcoder new` describes run as the same user, not as root."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["new", "hello"])
+    (user,) = re.findall(r"^USER (\d+):\1$", Path("hello/Dockerfile").read_text(), re.MULTILINE)
+    (container,) = YAML["# deployment.yaml"]["spec"]["template"]["spec"]["containers"]
+
+    assert done.exit_code == 0
+    assert container["securityContext"]["runAsUser"] == int(user)
+    assert (Path("hello") / COMPOSE["build"] / "Dockerfile").is_file()
+
+
 def test_time_to_stop() -> None:
     """Whoever stops the server gives it the time that a drain may take."""
     pod = YAML["# deployment.yaml"]["spec"]["template"]["spec"]
 
     assert int(unit()["Service"]["TimeoutStopSec"]) == TIME_TO_STOP
-    assert YAML["# compose.yaml"]["services"]["hello"]["stop_grace_period"] == f"{TIME_TO_STOP:g}s"
+    assert COMPOSE["stop_grace_period"] == f"{TIME_TO_STOP:g}s"
     assert pod["terminationGracePeriodSeconds"] == TIME_TO_STOP
 
 
@@ -188,6 +250,7 @@ def test_command() -> None:
 
     wanted = ["transcoder", *words, "--workers", environment()["TRANSCODER_WORKERS"]]
     assert shlex.split(shown) == wanted
+    assert serve_options(*wanted[2:])["workers"] == 2
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from playwright.async_api import Locator, Page, expect
 
 import odd_page
 from browsers import tab
@@ -30,95 +30,84 @@ USER = {"name": "Ann", "email": "ann@example.com"}
 
 
 class Docs:
-    """The page in a browser."""
+    """The page in a browser.
 
-    def __init__(self, page: Any, prefix: str = USERS) -> None:
+    Args:
+        page: shows it.
+        prefix: of the ids that its operations have.
+    """
+
+    def __init__(self, page: Page, prefix: str = USERS) -> None:
         self.page = page
         self._prefix = prefix
 
-    def of(self, operation: str, selector: str) -> str:
-        """Return the expression of an element of an operation."""
-        return f"document.getElementById('{self._prefix}{operation}').querySelector('{selector}')"
+    def of(self, operation: str, selector: str) -> Locator:
+        """Return the first such element of an operation."""
+        return self.page.locator(f"[id='{self._prefix}{operation}'] {selector}").first
 
     async def open(self, operation: str) -> None:
         """Unfold an operation."""
-        await self.page.click(self.of(operation, "summary"))
-        await self.page.wait(f"Boolean({self.of(operation, 'form')})")
+        await self.of(operation, "summary").click()
+        await self.of(operation, "form").wait_for()
 
     async def send(self, operation: str) -> None:
         """Send what is filled in."""
-        await self.page.click(self.of(operation, ".send"))
+        await self.of(operation, ".send").click()
 
     async def answer(self, operation: str) -> tuple[str, str]:
         """Return the status line and the body that an operation shows, when they are whole."""
-        await self.page.wait(
-            f"{self.of(operation, 'output .body')} && !{self.of(operation, '.send')}.disabled"
-        )
-        return await self.shown(operation)
-
-    async def shown(self, operation: str) -> tuple[str, str]:
-        """Return the status line and the body that an operation shows now."""
-        output = self.of(operation, "output")
-        parts = f"['.status', '.body'].map((name) => {output}.querySelector(name).textContent)"
-        status, body = await self.page.ask(parts)
-        return status, body
+        await self.of(operation, "output .body").wait_for(state="attached")
+        await expect(self.of(operation, ".send")).to_be_enabled()
+        status, body = [
+            await self.of(operation, f"output {part}").text_content()
+            for part in (".status", ".body")
+        ]
+        return status or "", body or ""
 
     async def unfold(self, operation: str, title: str) -> None:
         """Unfold a part of an operation."""
-        whole = f"document.getElementById('{self._prefix}{operation}')"
-        await self.page.click(
-            f"[...{whole}.querySelectorAll('summary')].find((one) => one.textContent === '{title}')"
-        )
+        await self.of(operation, f"summary:text-is('{title}')").click()
 
-    async def picture(self, name: str, width: int, scheme: str = "light") -> Any:
+    async def picture(self, name: str, width: int, scheme: Literal["dark", "light"]) -> int:
         """Keep a picture of the whole page; return how much of it stands out of the window."""
-        page = self.page
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        await page.tell("Emulation.setDeviceMetricsOverride", **size)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        await page.tell("Emulation.setEmulatedMedia", features=features)
-        await page.ask("scrollTo(0, 0)")
-        taken = await page.tell("Page.captureScreenshot", captureBeyondViewport=True)
-        (KEPT / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
-        beyond = await page.ask(f"document.documentElement.scrollWidth - {width}")
-        await page.tell("Emulation.clearDeviceMetricsOverride")
-        return max(beyond, 0)
+        await self.page.set_viewport_size({"width": width, "height": 900})
+        await self.page.emulate_media(color_scheme=scheme)
+        await self.page.screenshot(path=KEPT / f"{name}.png", full_page=True)
+        beyond: int = await self.page.evaluate("document.documentElement.scrollWidth")
+        return max(beyond - width, 0)
 
 
 async def look(docs: Docs) -> dict[str, Any]:
     """Use the page of the user service, and return what was seen."""
     page = docs.page
     seen: dict[str, Any] = {}
-    seen["operations"] = await page.wait("document.querySelectorAll('.operation').length")
-    seen["title"] = await page.ask("document.title")
+    await page.locator(".operation").first.wait_for()
+    seen["operations"] = await page.locator(".operation").count()
+    seen["title"] = await page.title()
     await docs.open("CreateUser")
     area = docs.of("CreateUser", "textarea[aria-label=Body]")
-    seen["example"] = json.loads(await page.ask(f"{area}.value"))
-    await page.ask(f"{area}.value = ''")
-    await page.type(area, json.dumps(USER))
+    seen["example"] = json.loads(await area.input_value())
+    await area.fill(json.dumps(USER))
     await docs.send("CreateUser")
     seen["created"] = await docs.answer("CreateUser")
     await docs.unfold("CreateUser", "curl")
-    seen["curl"] = await page.wait(f"{docs.of('CreateUser', 'output details:last-of-type pre')}"
-                                   ".textContent")  # fmt: skip
+    seen["curl"] = await docs.of("CreateUser", "output details:last-of-type pre").text_content()
     await docs.unfold("CreateUser", "Schema")
-    seen["schema"] = await page.wait(
-        f"{docs.of('CreateUser', '.row')} && [...document.querySelectorAll('.row')]"
-        ".map((one) => one.innerText.split('\\n')[0])"
-    )
+    await docs.of("CreateUser", ".row").wait_for()
+    seen["schema"] = [
+        text.partition("\n")[0] for text in await page.locator(".row").all_inner_texts()
+    ]
     await docs.open("ListUsers")
-    await page.type(docs.of("ListUsers", "[name=pageSize]"), "-1")
+    await docs.of("ListUsers", "[name=pageSize]").fill("-1")
     await docs.send("ListUsers")
     seen["refused"] = await docs.answer("ListUsers")
     seen["beyond"] = [
-        await docs.picture("users-wide", 1280),
+        await docs.picture("users-wide", 1280, "light"),
         await docs.picture("users-dark", 1280, "dark"),
-        await docs.picture("users-narrow", 360),
+        await docs.picture("users-narrow", 360, "light"),
     ]
-    await page.type("document.getElementById('filter')", "watch")
-    seen["filtered"] = await page.ask(
-        "[...document.querySelectorAll('.operation')].filter((one) => !one.hidden).length"
-    )
+    await page.locator("#filter").fill("watch")
+    seen["filtered"] = await page.locator(".operation:not([hidden])").count()
     return seen
 
 
@@ -126,38 +115,37 @@ async def look_at_odd(docs: Docs, key: str, image: Path) -> dict[str, Any]:
     """Use the page of odd things, and return what was seen."""
     page = docs.page
     seen: dict[str, Any] = {}
-    await page.wait(f"Boolean(document.getElementById('{ODD}Echo'))")
     await docs.open("Lock")
-    await page.type(docs.of("Lock", "[name=id]"), "a/b")
+    await docs.of("Lock", "[name=id]").fill("a/b")
     await docs.send("Lock")
     seen["unknown"] = await docs.answer("Lock")
-    await page.type("document.querySelector('#credentials input')", key)
+    await page.locator("#credentials input").fill(key)
     await docs.send("Lock")
-    await page.wait(f"{docs.of('Lock', 'output')}.textContent.includes('200')")
+    await expect(docs.of("Lock", "output")).to_contain_text("200")
     seen["locked"] = await docs.answer("Lock")
     await docs.open("Draw")
-    await page.type(docs.of("Draw", "[name=id]"), "1")
-    found = await page.tell("Runtime.evaluate", expression=docs.of("Draw", "[type=file]"))
-    files = {"files": [str(image)], "objectId": found["result"]["objectId"]}
-    await page.tell("DOM.setFileInputFiles", **files)
+    await docs.of("Draw", "[name=id]").fill("1")
+    await docs.of("Draw", "[type=file]").set_input_files(image)
     await docs.send("Draw")
-    seen["drawn"] = await page.wait(f"{docs.of('Draw', 'output img')}?.naturalWidth")
+    drawn = docs.of("Draw", "output img")
+    await expect(drawn).not_to_have_js_property("naturalWidth", 0)
+    seen["drawn"] = await drawn.evaluate("(drawn) => drawn.naturalWidth")
     await docs.open("Tell")
     await docs.send("Tell")
-    await page.wait(f"{docs.of('Tell', '.body')}?.textContent")
-    await page.click(docs.of("Tell", "[type=button]"))
-    await page.wait(f"Boolean({docs.of('Tell', '.failed')})")
-    seen["stopped"] = await page.ask(f"{docs.of('Tell', 'output')}.innerText.split('\\n').pop()")
+    await expect(docs.of("Tell", ".body")).not_to_be_empty()
+    await docs.of("Tell", "[type=button]").click()
+    await docs.of("Tell", ".failed").wait_for()
+    seen["stopped"] = (await docs.of("Tell", "output").inner_text()).split("\n")[-1]
     await docs.open("Fail")
-    await page.type(docs.of("Fail", "[name=id]"), "1")
+    await docs.of("Fail", "[name=id]").fill("1")
     await docs.send("Fail")
     seen["failed"] = await docs.answer("Fail")
     await docs.open("Echo")
-    seen["told"] = await page.ask(f"{docs.of('Echo', '.prose')}.innerHTML")
+    seen["told"] = await docs.of("Echo", ".prose").inner_html()
     await docs.unfold("Echo", "Schema")
-    await page.wait(f"Boolean({docs.of('Echo', '.row')})")
+    await docs.of("Echo", ".row").wait_for()
     seen["beyond"] = [
-        await docs.picture("odd-wide", 1280),
+        await docs.picture("odd-wide", 1280, "light"),
         await docs.picture("odd-narrow-dark", 360, "dark"),
     ]
     return seen
@@ -183,11 +171,17 @@ async def visited(folder: Path) -> dict[str, Any]:
     image.write_bytes(odd_page.picture())
     users = create_app(f"sqlite:///{folder / 'users.db'}")
     async with served(users) as origin, served(odd_page.gateway(keys)) as other:
-        async with asyncio.timeout(55), tab(f"{origin}/docs", folder / "profile") as page:
-            seen = await look(Docs(page))
-            await page.tell("Page.navigate", url=f"{other}/docs")
-            odd = await look_at_odd(Docs(page, ODD), key, image)
-        return {**seen, "odd": odd, "events": page.events, "origins": (origin, other)}
+        return await used(origin, other, key, image)
+
+
+async def used(origin: str, other: str, key: str, image: Path) -> dict[str, Any]:
+    """Use the pages of both, and return what they showed and did."""
+    async with asyncio.timeout(55), tab() as shown:
+        await shown.page.goto(f"{origin}/docs")
+        seen = await look(Docs(shown.page))
+        await shown.page.goto(f"{other}/docs")
+        odd = await look_at_odd(Docs(shown.page, ODD), key, image)
+        return {**seen, "odd": odd, "tab": shown, "origins": (origin, other)}
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +197,6 @@ def odd(seen: dict[str, Any]) -> dict[str, Any]:
     """What the page of odd things showed."""
     found: dict[str, Any] = seen["odd"]
     return found
-
-
-def of_kind(seen: dict[str, Any], *methods: str) -> list[Any]:
-    return [event["params"] for event in seen["events"] if event["method"] in methods]
 
 
 def test_operations(seen: dict[str, Any]) -> None:
@@ -292,16 +282,17 @@ def test_windows(seen: dict[str, Any], odd: dict[str, Any]) -> None:
 def test_requests(seen: dict[str, Any]) -> None:
     """No request leaves the host."""
     own = (*(f"{origin}/" for origin in seen["origins"]), "data:")
-    urls = [told["request"]["url"] for told in of_kind(seen, "Network.requestWillBeSent")]
+    asked = seen["tab"].requests
 
-    assert {f"{origin}/openapi.json" for origin in seen["origins"]} <= set(urls)
-    assert [url for url in urls if not url.startswith(own)] == []
+    assert {f"{origin}/openapi.json" for origin in seen["origins"]} <= set(asked)
+    assert [url for url in asked if not url.startswith(own)] == []
 
 
 def test_console(seen: dict[str, Any]) -> None:
     """The page has no error of its own: the browser notes only the calls that were refused."""
     refused = ("/v1/users?pageSize=-1", "/v1/locks/a%2Fb", "/v1/failures/1")
-    logged = [told["entry"] for told in of_kind(seen, "Log.entryAdded")]
-    own = [entry for entry in logged if not entry.get("url", "").endswith(refused)]
+    noted = seen["tab"].noted
+    own = [(text, url) for text, url in noted if not url.endswith(refused)]
 
-    assert own + of_kind(seen, "Runtime.consoleAPICalled", "Runtime.exceptionThrown") == []
+    assert len(noted) >= len(refused)
+    assert own + seen["tab"].errors == []

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from browsers import tab
-from pages import DOCS, ROOT, page
+from pages import DOCS, ROOT
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
@@ -91,15 +91,6 @@ def test_pages(site: Path) -> None:
     assert wanted <= {path.relative_to(site) for path in site.rglob("*.html")}
 
 
-def test_blocks() -> None:
-    """A page with blocks is one that a test reads, to run them."""
-    names = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"}
-    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-
-    with_blocks = {name for name in names if page(name).all_blocks}
-    assert {name for name in with_blocks if not any(f'"{name}"' in text for text in tests)} == set()
-
-
 def test_hosts(site: Path) -> None:
     """No page names a script, a style, a font or a picture of another host."""
     found = list(loads(site))
@@ -110,18 +101,17 @@ def test_hosts(site: Path) -> None:
     assert [(name, url) for name, url in found if urlsplit(url).netloc] == []
 
 
-async def opened(url: str, profile: Path) -> list[str]:
+async def requested(url: str) -> list[str]:
     """Open a page in a browser, and return what was requested until all of it was there."""
-    async with asyncio.timeout(50), tab(url, profile) as page:
-        await page.wait("document.readyState === 'complete' && document.title")
-        sent = [event for event in page.events if event["method"] == "Network.requestWillBeSent"]
-    return [event["params"]["request"]["url"] for event in sent]
+    async with asyncio.timeout(50), tab() as shown:
+        await shown.page.goto(url)
+        return shown.requests
 
 
-def test_requests(site: Path, tmp_path: Path) -> None:
+def test_requests(site: Path) -> None:
     """A browser asks nobody else for anything."""
     url = (site / "index.html").as_uri()
-    asked = asyncio.run(opened(url, tmp_path))
+    asked = asyncio.run(requested(url))
 
     assert url in asked
     assert [each for each in asked if not each.startswith(("file:", "data:"))] == []

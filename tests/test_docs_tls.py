@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.client
 import os
 import re
 import select
+import shlex
 import shutil
+import signal
 import socket
+import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from over_tls import CA, CLIENT, EXPIRED, HERE, write, write_ca
-from pages import commands, fits, page
+from over_tls import CA, CLIENT, EXPIRED, HERE, trust, write, write_ca
+from pages import ROOT, commands, fits, page
 from transcoder import ConfigError, Server, ServerTls
 from transcoder.certificates import PERIOD, Certificates
 
@@ -82,6 +88,63 @@ def test_commands(folder: Path, heading: str) -> None:
                 assert fits(expected, done.stdout or done.stderr), command
         finally:
             server.terminate()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *more: str) -> Iterator[str]:
+    """Run the page's command with more options; yield the target of REST, and leave `log`."""
+    (command,) = PAGE.blocks("sh")
+    name, *words = shlex.split(command)
+    told = {"HTTP": "127.0.0.1:0", "GRPC": "127.0.0.1:0", "SETTLE": "0"}
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            [Path(sys.executable).with_name(name), *words, *more],
+            cwd=folder,
+            env={
+                **os.environ,
+                **{f"TRANSCODER_{key}": value for key, value in told.items()},
+                "PYTHONPATH": str(ROOT / "src"),
+                "USER_DATABASE": "sqlite://",
+            },
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            assert select.select([process.stdout], [], [], 30)[0]
+            found = re.match(r"REST on (\S+), ", process.stdout.readline())
+            assert found is not None
+            yield found[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+
+
+def test_the_command(folder: Path) -> None:
+    """The command of the page speaks TLS."""
+    with serving(folder) as target:
+        client = http.client.HTTPSConnection(target, context=trust(), timeout=30)
+        with contextlib.closing(client):
+            client.request("GET", "/v1/users")
+
+            assert client.getresponse().read() == b"{}"
+
+
+def test_a_failed_handshake(folder: Path) -> None:
+    """A client without a certificate is told in the log as the page shows it."""
+    (_, shown) = PAGE.blocks("text")
+    with serving(folder, "--tls-client-ca", "ca.pem") as target:
+        host, port = target.split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as plain:
+            own = plain.getsockname()[1]
+            refused = contextlib.suppress(ssl.SSLError, ConnectionError)
+            with refused, trust().wrap_socket(plain, server_hostname=host) as client:
+                client.recv(1)
+
+    assert shown.replace(":53412", f":{own}") in (folder / "log").read_text()
 
 
 def test_ports_that_differ(folder: Path) -> None:

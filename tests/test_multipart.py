@@ -221,4 +221,4 @@ def test_missing_package() -> None:
         timeout=30,
     )
 
-    assert "pip install 'transcoder[forms]'" in done.stderr.splitlines()[-1]
+    assert "install transcoder[forms]" in done.stderr.splitlines()[-1]

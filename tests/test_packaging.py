@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import socket
 import subprocess
+import sys
 import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
+from environments import CONSTRAINTS
 from pages import ROOT, readme
 
 FILE_NAME = re.compile(r"(?://|#) (\S+\.(?:proto|py))\n")
@@ -102,12 +106,53 @@ def test_the_sdist_holds_the_library_only(dist: Path) -> None:
     assert outside == {".gitignore", "CHANGELOG.md", "PKG-INFO", "README.md", "pyproject.toml"}
 
 
+def test_the_readme_builds_and_installs_the_wheel(wheel: Path) -> None:
+    """The README's first commands are what makes this wheel, and what names it."""
+    build, install = line_with("pip install").splitlines()
+    recipe = subprocess.run(
+        [*shlex.split(build), "--no-print-directory", "-n"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    pattern = install.removeprefix("pip install ")
+
+    assert recipe.strip().endswith("-m build --no-isolation")
+    assert fnmatch(f"dist/{wheel.name}", pattern)
+
+
+def test_an_extra_is_added_to_what_is_installed(clean: Path) -> None:
+    """Who installs an extra, as errors tell to, keeps this transcoder and gets none of an index."""
+    pip = [sys.executable, "-m", "pip", "--python", str(clean / "python"), "install"]
+    done = subprocess.run(
+        [*pip, "--dry-run", "-q", "--report", "-", "-c", str(CONSTRAINTS), "transcoder[forms]"],
+        check=True,
+        capture_output=True,
+    )
+    found = [each["metadata"]["name"] for each in json.loads(done.stdout)["install"]]
+
+    assert found == ["python-multipart"]
+
+
+OURS = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.*")]
+
+
+def test_nobody_is_sent_to_an_index() -> None:
+    """No text tells to install transcoder by its name, which another project has in indexes."""
+    found = re.compile(r"pip install (?:[^\n`]* )?['\"]?transcoder(?![-/\w])")
+    texts = {path: path.read_text(encoding="utf-8") for path in OURS if path.suffix != ".pyc"}
+
+    assert len(texts) > len(OURS) / 2
+    assert [path for path, text in texts.items() if found.search(text)] == []
+
+
 def test_the_readme_hello_answers_in_a_clean_environment(clean: Path, project: Path) -> None:
     """Who follows the README with nothing but the wheel gets the answer that the README shows."""
     path = f"{clean}:{os.environ['PATH']}"
     protoc = line_with("grpc_tools.protoc")
     environment = {**os.environ, "PATH": path}
-    subprocess.run(["sh", "-c", protoc], cwd=project, env=environment, check=True)
+    subprocess.run(["sh", "-ec", protoc], cwd=project, env=environment, check=True)
     port = _free_port()
     command, answer = line_with("curl localhost:8000").removeprefix("$ ").split("\n")[:2]
     with serving(line_with("uvicorn hello:app"), port, project, path):

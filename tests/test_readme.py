@@ -94,6 +94,24 @@ def test_commands(service: Service) -> None:
         assert fits(service.here(expected), done.stdout), f"{command}\n{done.stdout}{done.stderr}"
 
 
+def test_make_test() -> None:
+    """What `make test` runs ends as the README shows, here with the tests of one file."""
+    [(command, expected)] = [pair for pair in readme().commands if pair[0] == "make test"]
+    chosen = "-q tests/test_facts.py"
+    made = ["--no-print-directory", "-C", str(ROOT), "-n", f"ARGS={chosen}"]
+    recipe = subprocess.run([*command.split(), *made], capture_output=True, text=True, check=True)
+    name, *words = recipe.stdout.splitlines()[-1].split()
+    done = subprocess.run(
+        [Path(sys.executable).with_name(Path(name).name), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert fits(expected, done.stdout), done.stdout
+
+
 def test_a_wrong_request_changes_nothing(service: Service) -> None:
     """After everything wrong that the README shows, the service still answers."""
     with socket.create_connection(("127.0.0.1", int(service.http)), timeout=5) as client:

@@ -441,5 +441,5 @@ def test_missing_extra() -> None:
     )
 
     assert done.stderr.endswith(
-        "ImportError: validation needs one more package: pip install 'transcoder[validate]'\n"
+        "ImportError: protovalidate is missing: install transcoder[validate]\n"
     )

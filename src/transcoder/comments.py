@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -142,7 +143,7 @@ def _kept(stem: str) -> Path | None:
 def _text(comment: str) -> str:
     lines = (line.rstrip() for line in _INTERNAL.sub("", comment).split("\n"))
     kept = [line.removeprefix(" ") for line in lines if not _DIRECTIVE.fullmatch(line)]
-    return "\n".join(kept).strip()
+    return textwrap.dedent("\n".join(kept)).strip()
 
 
 def _names(file: FileDescriptorProto) -> _Named:

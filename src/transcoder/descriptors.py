@@ -74,9 +74,13 @@ class SourceInfo:
         """The files; none of generated modules."""
         return tuple(self._files.values())
 
+    def service(self, service: ServiceDescriptor) -> Place:
+        """Return where a service is declared."""
+        return self._first(service, [(_SERVICE, service.index)])
+
     def method(self, rpc: MethodDescriptor) -> Place:
         """Return where a method is declared."""
-        return self._first(rpc, [_path(rpc)])
+        return self._first(rpc.containing_service, [_path(rpc)])
 
     def binding(self, rpc: MethodDescriptor, index: int = 0) -> Place:
         """Return where a binding of a method's `google.api.http` option is written.
@@ -90,10 +94,12 @@ class SourceInfo:
         option = (*_path(rpc), _OPTIONS, _HTTP)
         rule = (*option, _ADDITIONAL, index - 1) if index else option
         patterns = [(*rule, number) for number in _PATTERN]
-        return self._first(rpc, [*patterns, rule, option, option[:-1], _path(rpc)])
+        return self._first(
+            rpc.containing_service, [*patterns, rule, option, option[:-1], _path(rpc)]
+        )
 
-    def _first(self, rpc: MethodDescriptor, paths: Iterable[tuple[int, ...]]) -> Place:
-        file = rpc.containing_service.file.name
+    def _first(self, service: ServiceDescriptor, paths: Iterable[tuple[int, ...]]) -> Place:
+        file = service.file.name
         spans = self._spans.get(file)
         if spans is None:
             spans = self._spans[file] = _spans(self._files.get(file))

@@ -21,7 +21,7 @@ try:
     from python_multipart.exceptions import FormParserError
     from python_multipart.multipart import MultipartParser, parse_options_header
 except ImportError as error:
-    raise ImportError("forms need one more package: pip install 'transcoder[forms]'") from error
+    raise ImportError("python-multipart is missing: install transcoder[forms]") from error
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -35,9 +35,7 @@ from transcoder.violations import (
 try:
     from protovalidate import CompilationError, EvaluationError, Validator
 except ImportError as error:
-    raise ImportError(
-        "validation needs one more package: pip install 'transcoder[validate]'"
-    ) from error
+    raise ImportError("protovalidate is missing: install transcoder[validate]") from error
 
 MANY = 1000
 """Items in the lists and maps of a message; of one that has more, one violation is told.

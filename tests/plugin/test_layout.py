@@ -36,6 +36,39 @@ def test_as_ruff_formats() -> None:
     assert code == [line for line in lines if line]
 
 
+ODD = [
+    *("One.\n\tTwo.", "One.\n  Two.\n    Three.", "One.\r\nTwo.", "\tTabs\tin it.\t"),
+    *(
+        "One.\n\u00a0\u00a0Two.",
+        "Form\ffeed.",
+        "A bell\a.",
+        "One.\x85Two.\u2028Three.",
+        "End.\u00a0",
+    ),
+    *('"""', '""""', '\\"""', '"One" and "two"', "\\", "\\N{x} \\u12 \\d", "图书馆🎉", "x" * 120),
+    *("# noqa", "fmt: off", "fmt: skip", "type: ignore", "-", "a\n\n\n\nb", " a\u00a0", "a  \nb  "),
+]
+"""What comments have in them, and a formatter, or Python, would have otherwise."""
+
+
+def test_odd_comments_as_ruff_formats() -> None:
+    """Docstrings and comments stay as they are under `ruff format`, whatever is said in them."""
+    lines: list[str] = []
+    for text in ODD:
+        said = [*docstring(f"Told.\n\n{text}", 1), *comment(text, 1)]
+        lines += ["def f() -> None:", *said, "    f()"]
+    text = "\n".join([*lines, ""])
+    formatted = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length=100", "-"],
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+
+    code = [line for line in formatted.decode().split("\n") if line]
+    assert code == [line for line in text.split("\n") if line]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -164,6 +164,27 @@ def test_a_proto_without_services(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr, made(tmp_path)) == (0, "", [])
 
 
+def test_names_that_python_cannot_have(tmp_path: Path) -> None:
+    """What grpc's module could not be imported for is told with its place; nothing is written."""
+    api(tmp_path, 'get: "/v1/{name}"', name="class/v1/x.proto")
+    (tmp_path / "import").mkdir()
+    (tmp_path / "import/y.proto").write_text(
+        'syntax = "proto3";\nimport "class/v1/x.proto";\n'
+        "service None {\n  rpc def(api.v1.Book) returns (api.v1.Book);\n}\n"
+    )
+    done = protoc(tmp_path, "--transcoder_out=.", "import/y.proto")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "--transcoder_out: choose other names, for Python cannot have these:",
+        "class/v1/x.proto: class is a keyword",
+        "import/y.proto: import is a keyword",
+        "import/y.proto:3:1: None is a keyword",
+        "import/y.proto:4:3: def is a keyword",
+    ]
+    assert made(tmp_path) == []
+
+
 @pytest.mark.parametrize("edition", ['syntax = "proto2"', 'edition = "2023"', 'edition = "2024"'])
 def test_syntaxes(tmp_path: Path, edition: str) -> None:
     """Every syntax and edition that protoc has is taken."""

@@ -119,9 +119,7 @@ def to_yaml(made: Document) -> bytes:
     try:
         import yaml  # noqa: PLC0415  not every installation has it
     except ImportError as error:
-        raise ImportError(
-            "YAML needs one more package: pip install 'transcoder[openapi]'"
-        ) from error
+        raise ImportError("PyYAML is missing: install transcoder[openapi]") from error
     # What is there twice is to be written twice, for people to read; JSON has no references.
     plain = json.loads(json.dumps(made))
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

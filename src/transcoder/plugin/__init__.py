@@ -25,7 +25,8 @@ from transcoder.comments import SUFFIX, comments_of, to_json
 from transcoder.descriptors import Descriptors, assemble
 from transcoder.errors import ConfigError
 from transcoder.http_rule import Binding, bindings, unbound
-from transcoder.plugin.module import module, path_of
+from transcoder.plugin.module import module
+from transcoder.plugin.naming import path_of, unnamable
 from transcoder.plugin.options import KNOWN, Options, parse
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def respond(request: CodeGeneratorRequest) -> tuple[CodeGeneratorResponse, tuple
     problems: tuple[Problem, ...] = ()
     try:
         work = _Work.of(request)
+        work.check_names()
         problems = work.problems()
         fatal = [str(problem) for problem in problems if problem.fatal]
         if fatal:
@@ -78,6 +80,21 @@ class _Work:
             config=config,
             mistakes=mistakes,
         )
+
+    def check_names(self) -> None:
+        """Check that Python can import what protoc generates.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        files = {service.file.name: service.file for service in self.descriptors.services}
+        source = self.descriptors.source
+        found = {wrong for file in files.values() for wrong in unnamable(file, source)}
+        if found:
+            told = [f"{place}: {message}" for place, message in sorted(found)]
+            raise ConfigError(
+                "\n".join(["choose other names, for Python cannot have these:", *told])
+            )
 
     def problems(self) -> tuple[Problem, ...]:
         options = self.options

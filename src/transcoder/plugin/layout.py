@@ -15,6 +15,9 @@ _DIRECTIVE = re.compile(
 )
 """What tools would read as theirs in a comment."""
 
+_ODD = re.compile(r"[^\S\n]|[\x00-\x08\x0e-\x1b\x7f]")
+"""White space and control characters, some of which end a line for a formatter or for Python."""
+
 
 def literal(text: str) -> str:
     r"""Return a string as a literal, in the quotes that need no escaping.
@@ -44,7 +47,7 @@ def call(opening: str, items: Sequence[str], closing: str, indent: int = 0) -> l
         return [whole]
     lines = [f"{margin}{_INDENT}{inside}"]
     # A list has its items in one line with its brackets, or each in a line of its own.
-    if len(lines[0]) > _COLUMNS or opening.endswith("["):
+    if len(lines[0]) > _COLUMNS or opening.endswith("= ["):
         lines = [f"{margin}{_INDENT}{item}," for item in items]
     return [f"{margin}{opening}", *lines, f"{margin}{closing}"]
 
@@ -75,7 +78,7 @@ def docstring(text: str, indent: int = 0) -> list[str]:
     ['    r"""One.', '', '    Two \\d.', '    """']
     '''
     margin = _INDENT * indent
-    text = text.strip().expandtabs()
+    text = _plain(text)
     raw = "\\" in text and '"""' not in text and not text.endswith("\\")
     if not raw:
         text = text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
@@ -87,6 +90,17 @@ def docstring(text: str, indent: int = 0) -> list[str]:
     return [f'{first}{space}"""']
 
 
+def _plain(text: str) -> str:
+    r"""Return a text whose lines begin where a formatter has them begin.
+
+    >>> _plain("One.\r\n\tTwo.\n\t  Three.\f")
+    'One.\nTwo.\n  Three.'
+    """
+    text = _ODD.sub(" ", text.replace("\r\n", "\n").expandtabs()).strip()
+    first, line_end, others = text.partition("\n")
+    return f"{first}{line_end}{textwrap.dedent(others)}"
+
+
 def comment(text: str, indent: int = 0) -> list[str]:
     """Return the lines of a comment that has the first paragraph of a text.
 
@@ -95,7 +109,7 @@ def comment(text: str, indent: int = 0) -> list[str]:
     """
     margin = f"{_INDENT * indent}# "
     lines = textwrap.wrap(
-        text.strip().split("\n\n")[0],
+        _plain(text).split("\n\n")[0],
         _COLUMNS - len(margin),
         break_long_words=False,
         break_on_hyphens=False,

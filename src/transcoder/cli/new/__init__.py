@@ -104,13 +104,14 @@ def _values(name: str, package: str) -> dict[str, str]:
 
 
 def _source() -> str:
-    """Return where pip finds this transcoder if it was not the package index, for make."""
+    """Return what pip installs this transcoder from, for make: a local path, or its version."""
     import json
     from importlib import metadata
 
     told = metadata.distribution("transcoder").read_text("direct_url.json")
     url: str = json.loads(told)["url"] if told else ""
-    return f"transcoder @ {url}" if url.startswith("file:") else ""
+    version = metadata.version("transcoder")
+    return f"transcoder @ {url}" if url.startswith("file:") else f"transcoder=={version}"
 
 
 def _write(folder: Path, package: str, values: dict[str, str]) -> int:
