@@ -51,6 +51,10 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     },
     "from-fastapi.md": "test_docs_from_fastapi.test_session",
     "from-grpc-gateway.md": {"python": ["test_docs_from_grpc_gateway.test_python"]},
+    "gateway.md": {
+        "yaml": ["test_docs_gateway.test_example"],
+        "console": 2 * ["test_docs_gateway.test_commands"],
+    },
     "headers.md": {
         "pycon": 6 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_created"],

@@ -18,10 +18,11 @@ except ImportError as missing:
 _COMMANDS = {
     "new": "Write a project that runs.",
     "serve": "Serve an application over REST and gRPC.",
+    "gateway": "Serve what a file of YAML describes.",
     "call": "Call a method by its name, over gRPC or REST.",
     "routes": "List which path calls which method.",
     "explain": "Tell what a request matches, and what it becomes.",
-    "check": "Find all that is wrong with rules.",
+    "check": "Find all that is wrong with rules, or with a gateway's file.",
     "openapi": "Print the OpenAPI 3.1 document of services.",
     "keys": "Make, revoke and list API keys.",
     "logs": "Join the access logs of several processes.",

@@ -43,11 +43,13 @@ from transcoder.cli.source import Loaded, Unreadable, source_options, told
     show_default=True,
     help="Where its page for people is; '' for nowhere.",
 )
+@click.argument("file", required=False)
 @source_options
-def check(loaded: Loaded, **paths: str) -> None:
+def check(loaded: Loaded | None, file: str | None, **paths: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
-    One of --descriptor-set, --image, --module and --reflection says in which services. Each problem
+    One of --descriptor-set, --image, --module and --reflection says in which services, or FILE is
+    what `transcoder gateway` serves, and is checked with all that it names. Each problem
     is one line with file, line and column, as far as they are known: compile with
     --include_source_info, or use an image of buf. The exit code is 1 if there is any, and 2 if
     there is nothing to look at.
@@ -57,7 +59,13 @@ def check(loaded: Loaded, **paths: str) -> None:
       protoc --include_imports --include_source_info -o api.binpb api.proto
       transcoder check --descriptor-set api.binpb
       buf build -o - | transcoder check --image - --service-config api.yaml
+      transcoder check gateway.yaml
     """
+    if loaded is None:
+        _check_gateway(file or "")
+        return
+    if file is not None:
+        raise click.UsageError("FILE says itself where its services come from")
     from transcoder.check import check as checked
 
     with told(Unreadable):
@@ -78,4 +86,30 @@ def check(loaded: Loaded, **paths: str) -> None:
     services = len(loaded.descriptors.services)
     click.echo(f"{count} in {services} service{'' if services == 1 else 's'}", err=True)
     if fatal:
+        raise SystemExit(1)
+
+
+def _check_gateway(file: str) -> None:
+    import sys
+    from pathlib import Path
+
+    from transcoder.config import build, load, mistakes
+    from transcoder.errors import ConfigError
+
+    if "" not in sys.path:
+        # As `python -m` does, and as a console script does not.
+        sys.path.insert(0, "")
+
+    with told(Unreadable):
+        found = [str(each) for each in mistakes(file)]
+    if not found:
+        try:
+            build(load(file), Path(file).parent).gateway.compile()
+        except ConfigError as error:
+            found = [f"{file}: {error}"]
+    for each in found:
+        click.echo(each)
+    count = f"{len(found)} problem{'' if len(found) == 1 else 's'}" if found else "no problems"
+    click.echo(f"{count} in {file}", err=True)
+    if found:
         raise SystemExit(1)

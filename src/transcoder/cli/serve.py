@@ -5,19 +5,16 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
+from transcoder.cli.serving import LEVELS, logging_of, tell
 from transcoder.cli.source import told
-
-if TYPE_CHECKING:
-    from transcoder.listeners import Listening
 
 _ASKS = click.Choice(["required", "optional"])
 _VERSIONS = click.Choice(["1.2", "1.3"])
 _PORTS = {"both": "tls", "http": "http_tls", "grpc": "grpc_tls"}
-_LEVELS = ["debug", "info", "warning", "error", "critical"]
 _Command = Callable[..., None]
 _SECONDS = click.FloatRange(min=0)
 
@@ -63,7 +60,7 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 @_option(
     "--tls-ports", type=click.Choice(list(_PORTS)), default="both", help="Which ports speak it."
 )
-@_option("--log-level", type=click.Choice(_LEVELS), default="info", help="What is logged, and up.")
+@_option("--log-level", type=click.Choice(LEVELS), default="info", help="What is logged, and up.")
 @click.argument("app")
 def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **options: Any) -> None:
     """Serve an application, given as MODULE:ATTRIBUTE, over REST and gRPC.
@@ -91,7 +88,7 @@ def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **opt
     drain = {name: value for name, value in options.items() if not name.startswith("tls_")}
     with told(click.ClickException):
         tls = _tls(**{name: options[name] for name in options.keys() - drain.keys()})
-    server = Server(app, log_config=_logging(log_level), on_ready=_tell, **drain, **tls)
+    server = Server(app, log_config=logging_of(log_level), on_ready=tell, **drain, **tls)
     server.run(http=http, grpc=grpc, workers=workers)
 
 
@@ -119,17 +116,3 @@ def _tls(
         min_version=tls_min_version,
     )
     return {_PORTS[tls_ports]: tls}
-
-
-def _logging(level: str) -> dict[str, Any]:
-    line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    return {
-        "formatters": {"line": {"format": line}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"level": level.upper(), "handlers": ["stderr"]},
-    }
-
-
-def _tell(listening: Listening) -> None:
-    aside = "" if listening.admin is None else f", admin on {listening.admin}"
-    click.echo(f"REST on {listening.http}, gRPC on {listening.grpc}{aside}")

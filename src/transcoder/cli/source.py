@@ -154,6 +154,9 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
+        if not given and options.get("file"):
+            command(loaded=None, **options)
+            return
         if len(given) != 1:
             raise click.UsageError(
                 "say where the services come from, by one of "

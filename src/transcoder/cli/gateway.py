@@ -1,0 +1,65 @@
+"""`transcoder gateway`: the gateway that a file describes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from transcoder.cli.serving import LEVELS, logging_of, tell
+from transcoder.cli.source import told
+
+
+@click.command()
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    envvar="TRANSCODER_LOG_LEVEL",
+    show_default=True,
+    show_envvar=True,
+    help="What is logged, and up.",
+)
+@click.option(
+    "--admin-token",
+    metavar="TOKEN",
+    envvar="TRANSCODER_ADMIN_TOKEN",
+    show_envvar=True,
+    help="What operators must show; give it by the environment, for others see command lines.",
+)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of such files, and end.")
+@click.argument("file", required=False)
+def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema: bool) -> None:
+    """Serve what a file of YAML describes: services, their backends, and what stands before them.
+
+    Paths in the file are relative to it. SIGTERM ends the gateway after a drain, a second one at
+    once. The exit code is 1 if the file is wrong, or it cannot start; `transcoder check FILE` tells
+    all that is wrong.
+
+    \b
+    Examples:
+      transcoder gateway gateway.yaml
+      transcoder gateway --schema > gateway.schema.json
+    """
+    from pathlib import Path
+
+    from transcoder.config import Config, build, load
+    from transcoder.server import Server
+
+    if schema:
+        click.echo(json.dumps(Config.model_json_schema(), indent=2))
+        return
+    if file is None:
+        raise click.UsageError("say which file describes the gateway")
+    if "" not in sys.path:
+        # As `python -m` does, and as a console script does not.
+        sys.path.insert(0, "")
+    with told(click.ClickException):
+        config = load(file)
+        built = build(config, Path(file).parent)
+    listen = config.listen
+    options: dict[str, Any] = {"admin": listen.admin, "admin_token": admin_token, "tls": built.tls}
+    server = Server(built.gateway, log_config=logging_of(log_level), on_ready=tell, **options)
+    server.run(http=listen.http, grpc=listen.grpc)

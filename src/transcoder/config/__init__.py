@@ -1,0 +1,16 @@
+"""`gateway.yaml`: a gateway in front of services, without a line of code.
+
+    file.py      YAML, with the place of each key
+    models.py    what may be said, and of what type
+    build.py     what is said, as the objects that the library has for it
+
+Its words are those of the library's keyword arguments.
+"""
+
+from __future__ import annotations
+
+from transcoder.config.build import Built, build
+from transcoder.config.file import Mistake, load, mistakes, read_models
+from transcoder.config.models import Config
+
+__all__ = ["Built", "Config", "Mistake", "build", "load", "mistakes", "read_models"]

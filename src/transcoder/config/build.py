@@ -1,0 +1,190 @@
+"""What a file says, as the objects that the library has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from transcoder.config import models
+from transcoder.config.file import read_bytes, read_text
+from transcoder.config.policies import observers_of, policies_of
+from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
+from transcoder.errors import ConfigError
+from transcoder.gateway import Gateway
+from transcoder.profile import PROFILES
+from transcoder.reflection_client import reflect
+from transcoder.server_tls import ServerTls
+from transcoder.service_config import ServiceConfig, read_service_config
+from transcoder.timeouts import Timeout, Timeouts
+from transcoder.upstream.breaker import Thresholds
+from transcoder.upstream.channel import Channel
+from transcoder.upstream.circuit_breaker import CircuitBreaker
+from transcoder.upstream.proxy import Remote
+from transcoder.upstream.split import HeaderMatch, Split, Version
+from transcoder.upstream.tls import Tls
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A gateway that a file describes.
+
+    Args:
+        gateway: with its services, whose calls go to their upstreams.
+        tls: what it shows on both ports; None to serve in the clear.
+    """
+
+    gateway: Gateway
+    tls: ServerTls | None
+
+
+def build(config: models.Config, folder: Path = Path()) -> Built:
+    """Make what a file describes; nothing is connected yet.
+
+    Args:
+        config: what the file says.
+        folder: which its relative paths are of.
+
+    Raises:
+        ConfigError: a file is missing, a service is not there, or an option is none.
+    """
+    at = _Folder(folder)
+    upstreams = {
+        name: _named(f"upstreams.{name}", _upstream, given, at)
+        for name, given in config.upstreams.items()
+    }
+    described = [
+        _named(f"services[{index}]", _described, given, config, at)
+        for index, given in enumerate(config.services)
+    ]
+    pool = _pool(described)
+    gateway = Gateway(
+        profile=PROFILES[config.profile],
+        rules=_rules(config, at),
+        unbound=config.unbound,
+        validate=config.validate_requests,
+        trusted_proxies=config.trusted_proxies,
+        trusted_peers=config.trusted_peers,
+        timeouts=_timeouts(config.timeouts),
+        policies=list(policies_of(config.policies, at)),
+        public=config.public,
+        observers=list(observers_of(config.observers, at)),
+        pool=pool,
+    )
+    for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
+        answering = _named(f"services[{index}]", _answering, given, upstreams)
+        for service in found.services:
+            gateway.route(pool.FindServiceByName(service.full_name), answering)
+    tls = None if config.tls is None else ServerTls(**at.files(config.tls.told(), _SERVER_FILES))
+    return Built(gateway, tls)
+
+
+_SERVER_FILES = "certificate", "key", "client_ca"
+_CLIENT_FILES = "ca", "certificate", "key"
+
+
+class _Folder:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, name: str) -> Path:
+        """Return the path of a file."""
+        return self._path / name
+
+    def files(self, told: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+        """Return arguments with those that name files as paths."""
+        return {
+            name: self(value) if name in names and value is not None else value
+            for name, value in told.items()
+        }
+
+
+def _named(place: str, make: Callable[..., T], *given: Any) -> T:
+    """Return what is made, or say which part of the file it is that cannot be."""
+    try:
+        return make(*given)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _upstream(given: models.Upstream, at: _Folder) -> Remote:
+    tls = None if given.tls is None else Tls(**at.files(given.tls.told(), _CLIENT_FILES))
+    channel = Channel(tls=tls, **given.told("tls", "breaker"))
+    if given.breaker is None:
+        return channel
+    thresholds = Thresholds(**given.breaker.told("by", "slow"))
+    return CircuitBreaker(channel, thresholds, by=given.breaker.by, slow=given.breaker.slow)
+
+
+def _described(given: models.Service, config: models.Config, at: _Folder) -> Descriptors:
+    if given.module is not None:
+        found = import_descriptors(given.module)
+    elif given.reflection is not None:
+        upstream = config.upstreams.get(given.reflection)
+        if upstream is None:
+            raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
+        tls = None if upstream.tls is None else Tls(**at.files(upstream.tls.told(), _CLIENT_FILES))
+        found = reflect(upstream.target, tls=tls)
+    else:
+        path = at(given.descriptor_set or given.image or "")
+        found = read_descriptors(read_bytes(path), str(path))
+    return found.choose(given.names) if given.names else found
+
+
+def _pool(described: list[Descriptors]) -> DescriptorPool:
+    """Return a pool that holds all services."""
+    pools = {id(each.pool): each.pool for each in described}
+    if len(pools) == 1:
+        return described[0].pool
+    files: dict[str, FileDescriptorProto] = {}
+    for each in described:
+        for file in each.source.files or _files(each.services):
+            known = files.setdefault(file.name, file)
+            # Google's own come out of many compilers, which say the same in other bytes.
+            if known != file and not file.name.startswith("google/"):
+                raise ConfigError(f"services: {file.name} is there twice, each time different")
+    return assemble(files.values(), [], "services").pool
+
+
+def _files(services: tuple[ServiceDescriptor, ...]) -> Iterator[FileDescriptorProto]:
+    """Yield the files of some services, and all that they import."""
+    seen: dict[str, FileDescriptor] = {}
+    waiting: list[FileDescriptor] = [service.file for service in services]
+    while waiting:
+        file = waiting.pop()
+        if file.name not in seen:
+            seen[file.name] = file
+            waiting += file.dependencies
+    for file in seen.values():
+        proto = FileDescriptorProto()
+        file.CopyToProto(proto)
+        yield proto
+
+
+def _rules(config: models.Config, at: _Folder) -> ServiceConfig | None:
+    if config.rules is None:
+        return None
+    path = at(config.rules)
+    return read_service_config(read_text(path), str(path))
+
+
+def _answering(given: models.Service, upstreams: Mapping[str, Remote]) -> Remote:
+    if given.upstream is not None:
+        return upstreams[given.upstream]
+    versions = [
+        Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
+    ]
+    matches = [HeaderMatch(each.header, each.to, each.exact, each.prefix) for each in given.matches]
+    return Split(versions, matches=matches, sticky=given.sticky)
+
+
+def _timeouts(given: models.Timeouts) -> Timeouts:
+    methods = {name: Timeout(each.default, each.maximum) for name, each in given.methods.items()}
+    return Timeouts(default=given.default, maximum=given.maximum, methods=methods)

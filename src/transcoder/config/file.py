@@ -1,0 +1,236 @@
+"""A file of YAML as models, and where in it something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from transcoder.errors import ConfigError
+from transcoder.values import suggestion
+
+try:
+    import yaml
+    from pydantic import BaseModel, ValidationError
+except ImportError as missing:
+    raise ImportError(f"{missing.name} is missing: install transcoder[gateway]") from missing
+
+from transcoder.config.models import Config
+
+Keys: TypeAlias = "tuple[str | int, ...]"
+"""The way to a value: keys of mappings, and places in lists."""
+
+_LIMIT = 1 << 20
+_DEPTH = 50
+
+
+class Mistake(NamedTuple):
+    """Something that is wrong, and where: line and column begin at 1."""
+
+    name: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.line}:{self.column}: {self.message}"
+
+
+def load(path: str | Path) -> Config:
+    """Return what a file says.
+
+    Raises:
+        ConfigError: it cannot be read, or is wrong; with the first place, and how many more
+            there are.
+    """
+    config, found = read_models(read_text(path), str(path))
+    if config is None:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise ConfigError(f"{found[0]}{more}")
+    return config
+
+
+def mistakes(path: str | Path) -> list[Mistake]:
+    """Return all that is wrong with a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return read_models(read_text(path), str(path))[1]
+
+
+def read_models(text: str, name: str) -> tuple[Config | None, list[Mistake]]:
+    """Return what a text says, or all that is wrong with it.
+
+    Args:
+        text: YAML.
+        name: of the file, for messages.
+
+    >>> read_models("upstreams: {a: {target: 'a:1'}}", "gateway.yaml")[1][0]
+    Mistake(name='gateway.yaml', line=1, column=1, message='services: is required')
+    """
+    document = _Document(name)
+    try:
+        config = Config.model_validate(document.read(text))
+    except _Wrong as error:
+        return None, [error.mistake]
+    except ValidationError as error:
+        found = [document.mistake(each) for each in error.errors(include_url=False)]
+        return None, sorted(set(found), key=lambda mistake: mistake[1:])
+    unknown = [document.at(keys, f"{_path(keys)}: {told}") for keys, told in config.unknown()]
+    return (None, unknown) if unknown else (config, [])
+
+
+class _Wrong(Exception):
+    def __init__(self, mistake: Mistake) -> None:
+        self.mistake = mistake
+
+
+class _Document:
+    """A text of YAML, and the place of each of its values."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._places: dict[Keys, tuple[int, int]] = {(): (1, 1)}
+
+    def read(self, text: str) -> Any:
+        """Return what it says, in Python's own types."""
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                raise self._wrong((), "the file is empty")
+            return self._value(loader, node, ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            problem = f"no YAML: {error.problem or error.context}"
+            raise _Wrong(Mistake(self._name, line, column, problem)) from None
+        except yaml.YAMLError as error:
+            raise self._wrong((), f"no YAML: {str(error).splitlines()[0]}") from None
+        finally:
+            loader.dispose()
+
+    def mistake(self, error: Mapping[str, Any]) -> Mistake:
+        """Return what pydantic found wrong, with its place."""
+        keys = tuple(error["loc"])
+        message = _message(error, keys)
+        return self.at(keys, message)
+
+    def at(self, keys: Keys, message: str) -> Mistake:
+        """Return something that is wrong with a value."""
+        # What is missing, or is of one kind of several, has no place of its own.
+        while keys not in self._places:
+            keys = keys[:-1]
+        return Mistake(self._name, *self._places[keys], message)
+
+    def _value(self, loader: Any, node: Any, keys: Keys) -> Any:
+        if len(keys) > _DEPTH:
+            raise self._wrong(keys[:1], "it is nested too deep")
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._pairs(loader, node, keys))
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                below = (*keys, index)
+                self._places[below] = item.start_mark.line + 1, item.start_mark.column + 1
+                items.append(self._value(loader, item, below))
+            return items
+        return loader.construct_object(node)
+
+    def _pairs(self, loader: Any, node: Any, keys: Keys) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        for key_node, item in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            mark = key_node.start_mark
+            below = (*keys, str(key))
+            self._places[below] = mark.line + 1, mark.column + 1
+            if key is None:
+                raise self._wrong(below, "a key is a text")
+            if key in seen:
+                raise self._wrong(below, f"{_path(below)}: is there twice")
+            seen.add(key)
+            yield key, self._value(loader, item, below)
+
+    def _wrong(self, keys: Keys, message: str) -> _Wrong:
+        return _Wrong(Mistake(self._name, *self._places[keys], message))
+
+
+def _message(error: Mapping[str, Any], keys: Keys) -> str:
+    kind = error["type"]
+    path = _path(keys)
+    if kind == "extra_forbidden":
+        return f"{path}: no such key{suggestion(str(keys[-1]), _siblings(keys[:-1]))}"
+    if kind == "missing":
+        return f"{path}: is required"
+    if kind == "value_error":
+        problem = error["msg"].removeprefix("Value error, ")
+    else:
+        told = _EXPECTED.get(kind) or error["msg"].removeprefix("Input should be ")
+        problem = f"{told} is expected"
+    return f"{path}: {problem}" if path else problem
+
+
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "string_type": "a text",
+    "too_short": "at least one",
+}
+"""What pydantic wants, by the kind of its error."""
+
+
+def _siblings(keys: Keys) -> Sequence[str]:
+    """Return the keys that may be in the mapping at some place."""
+    model: Any = Config
+    for key in keys:
+        if isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields:
+            model = _inner(model.model_fields[str(key)].annotation)
+    known = isinstance(model, type) and issubclass(model, BaseModel)
+    return list(model.model_fields) if known else []
+
+
+def _inner(annotation: Any) -> Any:
+    """Return the model within a list, a mapping or an option."""
+    arguments = getattr(annotation, "__args__", ())
+    models = [_inner(each) for each in arguments]
+    found = [each for each in models if isinstance(each, type) and issubclass(each, BaseModel)]
+    return found[0] if found else annotation
+
+
+def _path(keys: Keys) -> str:
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+
+
+def read_text(path: str | Path) -> str:
+    """Return what a file of text says.
+
+    Raises:
+        ConfigError: it cannot be read, is over a megabyte, or no UTF-8.
+    """
+    data = read_bytes(path)
+    if len(data) > _LIMIT:
+        raise ConfigError(f"{path}: over {_LIMIT} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: it is not UTF-8") from None

@@ -1,0 +1,127 @@
+"""The policies and observers that a file names; each is imported only where it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from transcoder import observers, policies
+from transcoder.config import models
+from transcoder.errors import ConfigError
+
+At: TypeAlias = "Callable[[str], Path]"
+"""From a path in the file to where it is."""
+
+
+def policies_of(given: models.Policies, at: At) -> Iterator[Any]:
+    """Yield what stands before calls.
+
+    Args:
+        given: what the file says.
+        at: for the paths in it.
+
+    Raises:
+        ConfigError: an option is none; it names the policy.
+    """
+    for name in type(given).model_fields:
+        options = getattr(given, name)
+        several = options if isinstance(options, list) else [options]
+        for index, each in enumerate(several):
+            if each is not None:
+                place = f"{name}[{index}]" if isinstance(options, list) else name
+                yield _made(f"policies.{place}", _POLICIES[name], each, at)
+
+
+def observers_of(given: models.Observers, at: At) -> Iterator[Any]:
+    """Yield who is told of calls; as `policies_of`."""
+    for name in type(given).model_fields:
+        options = getattr(given, name)
+        if options is not None:
+            yield _made(f"observers.{name}", _OBSERVERS[name], options, at)
+
+
+_Make: TypeAlias = "Callable[[Any, At], Any]"
+
+
+def _made(place: str, make: _Make, options: Any, at: At) -> Any:
+    try:
+        return make(options, at)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _plain(home: Any, name: str) -> _Make:
+    """Return what makes something whose options are its arguments."""
+
+    def make(options: models.Model, _at: At) -> Any:
+        return getattr(home, name)(**options.told())
+
+    return make
+
+
+def _jwt(options: models.Jwt, at: At) -> Any:
+    issuers = []
+    for each in options.issuers:
+        told = each.told("name", "published", "keys")
+        if each.published is not None:
+            told["keys"] = policies.Published(**each.published.told())
+        elif each.keys is not None:
+            told["keys"] = at(each.keys)
+        issuers.append(policies.Issuer(each.name, **told))
+    require = {of: policies.Requirement(**each.told()) for of, each in options.require.items()}
+    return policies.Jwt(*issuers, require=require, **options.told("issuers", "require"))
+
+
+def _rate_limit(options: models.RateLimit, _at: At) -> Any:
+    shared = options.shared
+    limiter = None
+    if shared is not None:
+        limiter = policies.SharedLimiter(rate=options.rate, **shared.told())
+    return policies.RateLimit(limiter=limiter, **options.told("shared"))
+
+
+def _api_keys(options: models.ApiKeys, at: At) -> Any:
+    return policies.ApiKeys(at(options.keys), **options.told("keys"))
+
+
+def _authorization(options: models.Authorization, _at: At) -> Any:
+    grants: dict[str, Any] = {
+        name: {of: policies.Grant(**each.told()) for of, each in getattr(options, name).items()}
+        for name in ("allow", "deny")
+        if getattr(options, name)
+    }
+    return policies.Authorization(default=options.default, **grants)
+
+
+def _access_log(options: models.AccessLog, at: At) -> Any:
+    path = options.path if options.path == "-" else at(options.path)
+    return observers.AccessLog(path, **options.told("path"))
+
+
+def _audit_log(options: models.AuditLog, at: At) -> Any:
+    spool = None if options.spool is None else at(options.spool)
+    return observers.AuditLog(at(options.path), spool=spool, **options.told("path", "spool"))
+
+
+_POLICIES: dict[str, _Make] = {
+    "request_id": _plain(policies, "RequestId"),
+    "internal": _plain(policies, "Internal"),
+    "ip_filter": _plain(policies, "IpFilter"),
+    "concurrency": _plain(policies, "ConcurrencyLimit"),
+    "rate_limits": _rate_limit,
+    "cors": _plain(policies, "Cors"),
+    "jwt": _jwt,
+    "api_keys": _api_keys,
+    "mutual_tls": _plain(policies, "MutualTls"),
+    "authorization": _authorization,
+    "compression": _plain(policies, "Compression"),
+    "security_headers": _plain(policies, "SecurityHeaders"),
+}
+
+_OBSERVERS: dict[str, _Make] = {
+    "access_log": _access_log,
+    "audit_log": _audit_log,
+    "metrics": _plain(observers, "Metrics"),
+    "traces": _plain(observers, "Traces"),
+}

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from compiled import pool
+from tokens import jwks, rsa
+from transcoder.config import build, read_models
+from transcoder.config.build import Built
+from transcoder.config.models import Config
+from transcoder.errors import ConfigError
+from transcoder.upstream.channel import Channel
+from transcoder.upstream.circuit_breaker import CircuitBreaker
+from transcoder.upstream.split import Split
+
+USERS = "services.user.v1.UserService"
+GOOD: dict[str, Any] = {
+    "upstreams": {"a": {"target": "localhost:1"}, "b": {"target": "localhost:2"}},
+    "services": [{"module": "services.user.v1.user_service_pb2", "upstream": "a"}],
+}
+
+
+def built(folder: Path = Path(), **told: Any) -> Built:
+    """Build what a file says; JSON is YAML."""
+    config, found = read_models(json.dumps({**GOOD, **told}), "g.yaml")
+    assert found == []
+    assert isinstance(config, Config)
+    return build(config, folder)
+
+
+def upstream(made: Built) -> Any:
+    """Return who answers the user service."""
+    return made.gateway._registry.upstream_of(f"/{USERS}/GetUser")
+
+
+def test_services() -> None:
+    """Services of a module are routed to their upstream."""
+    made = built()
+
+    assert made.gateway.services == (USERS,)
+    assert isinstance(upstream(made), Channel)
+    assert upstream(made).target == "localhost:1"
+    assert made.tls is None
+
+
+def test_breaker() -> None:
+    """An upstream with a breaker has one around it."""
+    upstreams = {"a": {"target": "localhost:1", "breaker": {"consecutive": 2, "by": "method"}}}
+
+    assert isinstance(upstream(built(upstreams=upstreams)), CircuitBreaker)
+
+
+def test_versions() -> None:
+    """A service of several versions is split."""
+    versions = [
+        {"name": "v1", "upstream": "a", "weight": 95},
+        {"name": "v2", "upstream": "b", "weight": 5},
+    ]
+    service = {
+        "module": "services.user.v1.user_service_pb2", "versions": versions,
+        "matches": [{"header": "x-a", "exact": "b", "to": "v2"}], "sticky": "x-user-id",
+    }
+    found = upstream(built(services=[service]))
+
+    assert isinstance(found, Split)
+    assert found.counts == {"v1": 0, "v2": 0}
+
+
+def test_several_sources(tmp_path: Path) -> None:
+    """Services of several sources are in one pool, so that reflection and Any know all of them."""
+    files = FileDescriptorSet()
+    protos = pool()
+    service = protos.FindServiceByName("heavy.v1.Heavy")
+    waiting, seen = [service.file], set()
+    while waiting:
+        file = waiting.pop()
+        if file.name not in seen:
+            seen.add(file.name)
+            file.CopyToProto(files.file.add())
+            waiting += file.dependencies
+    (tmp_path / "heavy.binpb").write_bytes(files.SerializeToString())
+    services = [
+        *GOOD["services"],
+        {"descriptor_set": "heavy.binpb", "names": ["heavy.v1.Heavy"], "upstream": "b"},
+    ]
+    made = built(tmp_path, services=services)
+
+    assert made.gateway.services == (USERS, "heavy.v1.Heavy")
+    assert made.gateway.pool.FindServiceByName(USERS).file.pool is made.gateway.pool
+    made.gateway.compile()
+
+
+def test_policies(tmp_path: Path) -> None:
+    """Each policy and observer that the file names stands before calls."""
+    (tmp_path / "keys.json").write_text(json.dumps(jwks(rsa())))
+    (tmp_path / "api-keys.json").write_text("{}")
+    everybody = {"services.user.*": {"scopes": ["read"], "claims": {"tenant": ["a", "b"]}}}
+    made = built(
+        tmp_path,
+        policies={
+            "request_id": {},
+            "internal": {},
+            "ip_filter": {"deny": ["10.0.0.0/8"]},
+            "concurrency": {"limit": 5},
+            "rate_limits": [
+                {"rate": "1000/second"},
+                {"rate": "5/second", "by": ["principal"], "name": "each"},
+                {"rate": "9/second", "name": "shared", "shared": {"url": "redis://localhost:1"}},
+            ],
+            "cors": {"origins": ["https://app.example"]},
+            "jwt": {
+                "issuers": [
+                    {"name": "https://a.example", "audiences": ["api"], "keys": "keys.json"},
+                    {"name": "https://b.example", "audiences": None, "published": {"refresh": 60}},
+                ],
+                "require": everybody,
+                "forward": {"sub": "x-user-id"},
+            },
+            "mutual_tls": {"allow": ["edge.example"]},
+            "authorization": {"allow": {"services.user.*": {"roles": ["admin"]}}},
+            "compression": {"level": 1},
+            "security_headers": {},
+        },
+        observers={
+            "access_log": {"path": "access.log"},
+            "audit_log": {"path": "audit.log"},
+            "metrics": {},
+            "traces": {},
+        },
+        public=["services.user.v1.UserService.GetUser"],
+    )
+    names = [policy.name for policy in made.gateway.chain.policies]
+
+    assert sorted(names) == sorted(
+        [
+            *("request-id", "internal", "ip-filter", "concurrency", "rate-limit", "each", "shared"),
+            *("cors", "jwt", "mutual-tls", "authorization", "compression", "security-headers"),
+        ]
+    )
+    assert len(made.gateway.chain.observers) == 3
+    made.gateway.compile()
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"upstreams": {"a": {"target": "b:1", "tls": {"ca": "none.pem"}}}}, "upstreams.a: "),
+        (
+            {"upstreams": {"a": {"target": "b:1", "breaker": {"ratio": 2.0}}}},
+            "upstreams.a: breaker: numbers above 0",
+        ),
+        (
+            {"services": [{"module": "no_such_pb2", "upstream": "a"}]},
+            "services[0]: no module is named no_such_pb2",
+        ),
+        (
+            {"services": [{**GOOD["services"][0], "names": ["services.user.v1.Users"]}]},
+            "services[0]: no service is named services.user.v1.Users; did you mean",
+        ),
+        ({"services": [{"image": "none.binpb", "upstream": "a"}]}, "none.binpb: No such file"),
+        (
+            {
+                "services": [
+                    {
+                        "module": "services.user.v1.user_service_pb2",
+                        "versions": [{"name": "v1", "upstream": "a", "weight": 99}],
+                    }
+                ]
+            },
+            "services[0]: split: the weights make up 99: 100 is expected",
+        ),
+        ({"policies": {"rate_limits": [{"rate": "often"}]}}, "policies.rate_limits[0]: "),
+        ({"policies": {"ip_filter": {"deny": ["10.0.0.0/33"]}}}, "policies.ip_filter: "),
+        ({"observers": {"access_log": {"headers": ["cookie"]}}}, "observers.access_log: "),
+        ({"rules": "none.yaml"}, "none.yaml: No such file"),
+        ({"services": GOOD["services"] * 2}, f"{USERS} is registered twice"),
+    ],
+)
+def test_wrong(told: dict[str, Any], problem: str) -> None:
+    """What cannot be made is told with the key that it is of."""
+    with pytest.raises(ConfigError) as raised:
+        built(Path("/nowhere"), **told)
+
+    assert problem in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transcoder.config.file import Mistake, load, mistakes, read_models
+from transcoder.errors import ConfigError
+
+GOOD = """\
+upstreams:
+  a: {target: "localhost:1"}
+services:
+  - module: some_pb2
+    upstream: a
+"""
+
+
+def wrong(text: str) -> list[str]:
+    """Return what is wrong with a text."""
+    config, found = read_models(text, "g.yaml")
+    assert config is None
+    return [str(each) for each in found]
+
+
+def test_defaults() -> None:
+    """What a file does not say is as the library has it."""
+    config, found = read_models(GOOD, "g.yaml")
+
+    assert found == []
+    assert config is not None
+    assert (config.listen.http, config.listen.grpc, config.profile) == (":8080", ":50051", "google")
+    assert config.policies.jwt is None
+    assert config.upstreams["a"].told() == {"target": "localhost:1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "1:1: the file is empty"),
+        ("- a", "1:1: a mapping is expected"),
+        ("a: b: c", "1:5: no YAML: mapping values are not allowed here"),
+        ("a: &x 1\nb: *y", "2:4: no YAML: found undefined alias 'y'"),
+        ("a: 1\na: 2", "2:1: a: is there twice"),
+        ("? [a]\n: 1", "1:3: a key is a text"),
+        ("a: !!python/object:os.system {}", "1:1: a: no such key"),
+        ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
+        (GOOD.replace("target", "taget"), "2:3: upstreams.a.target: is required"),
+        (
+            GOOD.replace("target", "taget"),
+            "2:7: upstreams.a.taget: no such key; did you mean target?",
+        ),
+        (GOOD + "listen: {htp: ':1'}", "6:10: listen.htp: no such key; did you mean http?"),
+        (GOOD.replace('"localhost:1"', "1"), "2:7: upstreams.a.target: a text is expected"),
+        (GOOD + "unbound: 'yes'", "6:1: unbound: true or false is expected"),
+        (
+            GOOD + "profile: grpc",
+            "6:1: profile: 'google', 'grpc-gateway', 'envoy' or 'strict' is expected",
+        ),
+        (
+            GOOD.replace("upstream: a", "upstream: b"),
+            "5:5: services[0].upstream: no upstream is named 'b'",
+        ),
+        (
+            GOOD.replace("    upstream: a\n", ""),
+            "4:5: services[0]: one of upstream and versions is expected",
+        ),
+        (
+            GOOD.replace("    upstream: a", "    image: b\n    upstream: a"),
+            "4:5: services[0]: one of descriptor_set, image, module, reflection is expected",
+        ),
+        ("upstreams: {}\nservices: []", "2:1: services: at least one is expected"),
+        (
+            GOOD.replace(
+                "    upstream: a",
+                "    versions: [{name: v1, upstream: a, weight: 100}]\n"
+                "    matches:\n      - {header: x-a, exact: b, to: v2}",
+            ),
+            "7:33: services[0].matches[0].to: no version is named 'v2'",
+        ),
+        (
+            GOOD + "policies:\n  jwt: {issuers: [{name: a}]}",
+            "7:19: policies.jwt.issuers[0].audiences: is required",
+        ),
+    ],
+)
+def test_mistakes(text: str, told: str) -> None:
+    """What is wrong is told with its line and column, and the key."""
+    assert f"g.yaml:{told}" in wrong(text)
+
+
+def test_all_at_once() -> None:
+    """All mistakes are told, in the order of the file."""
+    text = GOOD.replace("localhost:1", "a").replace("target", "taget") + "listen: {htp: ':1'}\n"
+
+    assert [each.split(": ")[0] for each in wrong(text)] == [
+        "g.yaml:2:3",
+        "g.yaml:2:7",
+        "g.yaml:6:10",
+    ]
+
+
+def test_load(tmp_path: Path) -> None:
+    """To load a wrong file raises one line, which tells how many mistakes there are."""
+    path = tmp_path / "g.yaml"
+    path.write_text(GOOD + "a: 1\nb: 2\n")
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+
+    assert str(raised.value) == f"{path}:6:1: a: no such key (and 1 more)"
+    assert mistakes(path)[1] == Mistake(str(path), 7, 1, "b: no such key")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (None, "No such file or directory"),
+        (b"\xff", "it is not UTF-8"),
+        (b" " * (2 << 20), "over 1048576 bytes"),
+    ],
+)
+def test_unreadable(tmp_path: Path, data: bytes | None, told: str) -> None:
+    """So is a file that is none."""
+    path = tmp_path / "g.yaml"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(ConfigError, match=told):
+        load(path)

@@ -1,0 +1,169 @@
+"""`transcoder gateway`, as a process of its own before real services."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from services.user.v1.user_service_pb2 import GetUserRequest
+from services.user.v1.user_service_pb2_grpc import UserServiceStub
+from tokens import ISSUER, claims, jwks, mint, rsa
+from transcoder.cli import main
+
+if TYPE_CHECKING:
+    from tests.conftest import Start
+
+SCRIPT = str(Path(sys.executable).with_name("transcoder"))
+Gateway = Callable[..., "subprocess.Popen[str]"]
+FILE = """
+listen: {{http: "127.0.0.1:0", grpc: "127.0.0.1:0"}}
+upstreams:
+  users: {{target: "{target}", breaker: {{}}}}
+services:
+  - reflection: users
+    names: [services.user.v1.UserService]
+    upstream: users
+policies:
+  request_id: {{}}
+  rate_limits: [{{rate: 1000/second}}]
+  jwt:
+    issuers: [{{name: "{issuer}", audiences: [api], keys: keys.json}}]
+    forward: {{sub: x-user-id}}
+observers: {{access_log: {{path: access.log}}, metrics: {{}}}}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Gateway]:
+    """Run the command in a folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [SCRIPT, "gateway", *arguments],
+            cwd=tmp_path,
+            env=os.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def get(target: str, path: str, **headers: str) -> tuple[int, Any]:
+    """Ask for a path; return the status and the answer."""
+    connection = http.client.HTTPConnection(target, timeout=30)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    return answer.status, told
+
+
+def test_before_a_service(run: Gateway, start: Start, tmp_path: Path) -> None:
+    """It learns a service by reflection, knows callers, and passes both kinds of calls on."""
+    served = start("users:create")
+    (tmp_path / "keys.json").write_text(json.dumps(jwks(rsa())))
+    (tmp_path / "g.yaml").write_text(FILE.format(target=served.grpc_target, issuer=ISSUER))
+    process = run("g.yaml")
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], 60)
+    line = process.stdout.readline() if ready else ""
+    found = re.fullmatch(r"REST on (\S+), gRPC on (\S+)\n", line)
+    assert found is not None, line
+    token = mint(claims(time.time()))
+
+    refused = get(found[1], "/v1/users/7")
+    answered = get(found[1], "/v1/users/7", authorization=f"Bearer {token}")
+    with grpc.insecure_channel(found[2]) as channel:
+        stub: Any = UserServiceStub(channel)
+        metadata = (("authorization", f"Bearer {token}"),)
+        reply = stub.GetUser(GetUserRequest(id="7"), metadata=metadata, timeout=30)
+    process.terminate()
+    process.communicate(timeout=30)
+
+    assert refused[0] == 401
+    assert (answered[0], answered[1]["id"], reply.id) == (200, "7", "7")
+    records = [json.loads(each) for each in (tmp_path / "access.log").read_text().splitlines()]
+    assert [each.get("subject") for each in records] == [None, "ann", "ann"]
+    assert process.returncode == 0
+
+
+def test_a_wrong_file(run: Gateway, tmp_path: Path) -> None:
+    """What is wrong ends it with one line, which names the place."""
+    (tmp_path / "g.yaml").write_text("upstreams: {}\nservices: []\nlisten: 1\n")
+    process = run("g.yaml")
+    _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert told == "Error: g.yaml:2:1: services: at least one is expected (and 1 more)\n"
+
+
+def test_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` tells all that is wrong, a line each; or that nothing is."""
+    monkeypatch.chdir(tmp_path)
+    Path("g.yaml").write_text("upstreams: {}\nservices: []\nlisten: 1\n")
+    wrong = CliRunner().invoke(main, ["check", "g.yaml"])
+    Path("g.yaml").write_text(
+        "upstreams: {a: {target: 'localhost:1'}}\n"
+        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
+    )
+    good = CliRunner().invoke(main, ["check", "g.yaml"])
+
+    assert (wrong.exit_code, wrong.stdout.splitlines()) == (
+        1,
+        [
+            "g.yaml:2:1: services: at least one is expected",
+            "g.yaml:3:1: listen: a mapping is expected",
+        ],
+    )
+    assert (good.exit_code, good.stdout, good.stderr) == (0, "", "no problems in g.yaml\n")
+
+
+def test_check_builds(tmp_path: Path) -> None:
+    """What a file names is looked at too: a service that there is not is a mistake."""
+    path = tmp_path / "g.yaml"
+    path.write_text("upstreams: {a: {target: 'a:1'}}\nservices: [{module: no_pb2, upstream: a}]\n")
+    result = CliRunner().invoke(main, ["check", str(path)])
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{path}: services[0]: no module is named no_pb2")
+
+
+def test_schema() -> None:
+    """The schema takes a file that the command takes, and refuses what it refuses."""
+    schema = json.loads(CliRunner().invoke(main, ["gateway", "--schema"]).stdout)
+    good = yaml.safe_load(FILE.format(target="a:1", issuer=ISSUER))
+    jsonschema.validate(good, schema)
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**good, "upstream": {}}, schema)
+
+
+def test_no_file() -> None:
+    """Without a file the command says what it wants."""
+    result = CliRunner().invoke(main, ["gateway"])
+
+    assert result.exit_code == 2
+    assert "say which file describes the gateway" in result.stderr
