@@ -61,8 +61,10 @@ def test_versions() -> None:
         {"name": "v2", "upstream": "b", "weight": 5},
     ]
     service = {
-        "module": "services.user.v1.user_service_pb2", "versions": versions,
-        "matches": [{"header": "x-a", "exact": "b", "to": "v2"}], "sticky": "x-user-id",
+        "module": "services.user.v1.user_service_pb2",
+        "versions": versions,
+        "matches": [{"header": "x-a", "exact": "b", "to": "v2"}],
+        "sticky": "x-user-id",
     }
     found = upstream(built(services=[service]))
 
