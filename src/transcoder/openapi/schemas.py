@@ -15,10 +15,10 @@ from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
     FieldDescriptor,
-    OneofDescriptor,
 )
 
 from transcoder.fields import is_map
+from transcoder.openapi.choices import Choice, alternatives, unset
 from transcoder.openapi.components import Components
 from transcoder.openapi.examples import fits_text
 from transcoder.openapi.openapiv2 import Annotations
@@ -46,6 +46,7 @@ class Schemas:
         self.annotations = Annotations(options)
         self.rules = Rules(options)
         self.components = Components()
+        self._choices: dict[tuple[Descriptor, bool], Sequence[Choice]] = {}
         self._closed = closed
         self._prints_defaults = prints_defaults
 
@@ -95,7 +96,7 @@ class Schemas:
         """Return what is said of a field itself: its description, and how it may be used."""
         options, behaviors = self.options, self.options.behaviors(field)
         found: Schema = {}
-        description = self.description(field)
+        description = self.description(field, view)
         if description:
             found["description"] = description
         if "OUTPUT_ONLY" in behaviors:
@@ -121,9 +122,10 @@ class Schemas:
                 return {**schema, "examples": [text]}
         return schema
 
-    def description(self, field: FieldDescriptor) -> str:
+    def description(self, field: FieldDescriptor, view: View = View.REQUEST) -> str:
         """Return the comment of a field, and what its options say in words."""
         parts = [self.options.comment(field)]
+        parts += self._told(field) if view is not View.ANSWER else ()
         if "IMMUTABLE" in self.options.behaviors(field):
             parts.append("Cannot be changed once it is set.")
         forms = " or ".join(f"`{form}`" for form in self.options.patterns(field))
@@ -136,6 +138,9 @@ class Schemas:
         elif forms:
             parts.append(f"Of the form {forms}.")
         return "\n\n".join(part for part in parts if part)
+
+    def _told(self, descriptor: Descriptor | FieldDescriptor) -> list[str]:
+        return [f"Rule: {rule}" for rule in self.rules.told(descriptor)]
 
     def limits(self, field: FieldDescriptor, view: View) -> Schema:
         """Return what a request's value must be beyond its type."""
@@ -169,7 +174,13 @@ class Schemas:
             or field.name in said
             or field.json_name in said
             or self.rules.is_required(field)
+            or self._is_only_choice(field)
         )
+
+    def _is_only_choice(self, field: FieldDescriptor) -> bool:
+        message: Any = field.containing_type
+        choices = self.choices(message)
+        return any(each.needed and list(each.fields) == [field] for each in choices)
 
     def visible(self, message: Descriptor) -> Iterator[FieldDescriptor]:
         """Yield the fields of a message that readers may see."""
@@ -177,9 +188,10 @@ class Schemas:
 
     def _object(self, message: Descriptor, view: View, without: Collection[Path]) -> Schema:
         found: Schema = {"type": "object"}
-        comment = self.options.comment(message)
-        if comment:
-            found["description"] = comment
+        told = self._told(message) if view is View.REQUEST else ()
+        description = "\n\n".join(part for part in (self.options.comment(message), *told) if part)
+        if description:
+            found["description"] = description
         if self.options.is_deprecated(message):
             found["deprecated"] = True
         gone = {path[0] for path in without if len(path) == 1}
@@ -202,7 +214,7 @@ class Schemas:
         required = [field.json_name for field in asked if self._is_always(field, view, said)]
         if required:
             found["required"] = required
-        found |= self._oneofs(message, fields, view)
+        found |= self._alternatives(message, fields, begun, view)
         if message.is_extendable:
             found["patternProperties"] = {r"^\[": {}}
         if self._closed and view is not View.ANSWER:
@@ -228,22 +240,56 @@ class Schemas:
         names = key_names(entry.fields_by_name["key"], view)
         return found if names is None else {**found, "propertyNames": names}
 
-    def _oneofs(self, message: Descriptor, fields: Sequence[FieldDescriptor], view: View) -> Schema:
-        shown = {field.name for field in fields}
-        found = []
-        for oneof in message.oneofs:
-            names = [field.json_name for field in oneof.fields if field.name in shown]
-            if len(names) > 1:
-                found.append({"oneOf": self._alternatives(oneof, names, view)})
-        if len(found) == 1:
-            return dict(found[0])
-        return {"allOf": found} if found else {}
+    def choices(self, message: Descriptor, *, ruled: bool = True) -> Sequence[Choice]:
+        """Return the choices of a message, as far as readers may see them.
 
-    def _alternatives(self, oneof: OneofDescriptor, names: Sequence[str], view: View) -> list[Any]:
-        each: list[Any] = [{"required": [name]} for name in names]
-        if view is View.REQUEST and self.rules.needs_one(oneof):
-            return each
-        return [*each, {"not": {"anyOf": [dict(one) for one in each]}}]
+        Args:
+            message: its type.
+            ruled: whether what rules say counts, beside the message's `oneof`s.
+        """
+        key = message, ruled
+        if key not in self._choices:
+            found = [
+                Choice(oneof.fields, needed=ruled and self.rules.needs_one(oneof))
+                for oneof in message.oneofs
+            ]
+            found += self.rules.choices(message) if ruled else ()
+            is_hidden = self.options.is_hidden
+            self._choices[key] = [
+                each._replace(fields=[field for field in each.fields if not is_hidden(field)])
+                for each in found
+            ]
+        return self._choices[key]
+
+    def _alternatives(
+        self,
+        message: Descriptor,
+        fields: Collection[FieldDescriptor],
+        begun: Collection[str],
+        view: View,
+    ) -> Schema:
+        """Return which of the fields of an object go together.
+
+        Args:
+            message: the type of the object.
+            fields: that are in its schema.
+            begun: names of those that are set whatever the object holds.
+            view: of the schema.
+        """
+        found = []
+        # Of a change, no rule on the message as a whole is sure to count.
+        for choice in self.choices(message, ruled=view is View.REQUEST):
+            needed = choice.needed and not any(each.name in begun for each in choice.fields)
+            left = [each for each in choice.fields if each in fields]
+            found.append(alternatives(choice._replace(fields=left, needed=needed), self._unset))
+        found = [each for each in found if each]
+        return found[0] if len(found) == 1 else ({"allOf": found} if found else {})
+
+    def _unset(self, field: FieldDescriptor) -> list[Any]:
+        enum = field.enum_type
+        hidden = frozenset() if enum is None else self.rules.hidden(enum)
+        # Lists and objects are no members of a set.
+        return [each for each in unset(field) if not (isinstance(each, str) and each in hidden)]
 
     def _enum(self, enum: EnumDescriptor, view: View) -> Schema:
         printed = json_names(enum)
