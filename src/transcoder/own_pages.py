@@ -154,9 +154,9 @@ class OwnPages:
 def _kept(media_type: bytes, body: bytes, *headers: tuple[bytes, bytes]) -> Payload:
     """Return an answer that clients may keep, if they ask each time whether it still holds."""
     tag = b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
-    return Payload(
-        200, media_type, body, [(b"cache-control", b"no-cache"), (b"etag", tag), *headers]
-    )
+    # A tuple: the lines of such headers are made once.
+    kept = (b"cache-control", b"no-cache"), (b"etag", tag), *headers
+    return Payload(200, media_type, body, kept)
 
 
 def _unless_known(payload: Payload, scope: Scope) -> Payload:
