@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from transcoder.cli.source import told
+from transcoder.cli.source import look_here, told
 
 if TYPE_CHECKING:
     from transcoder.listeners import Listening
@@ -85,9 +84,7 @@ def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **opt
     """
     from transcoder.server import Server
 
-    if "" not in sys.path:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+    look_here()
     drain = {name: value for name, value in options.items() if not name.startswith("tls_")}
     with told(click.ClickException):
         tls = _tls(**{name: options[name] for name in options.keys() - drain.keys()})
