@@ -29,6 +29,13 @@ from transcoder.protojson.enums import json_names
 
 Path = tuple[str, ...]
 _EXAMPLE = re.compile(r"(?:for example|for instance|e\.g\.|such as),?\s+`([^`]+)`")
+_BEHAVIORS = {
+    "IDENTIFIER": "Identifies the resource.",
+    "IMMUTABLE": "Cannot be changed once it is set.",
+    "NON_EMPTY_DEFAULT": "The server chooses a value where there is none.",
+    "UNORDERED_LIST": "In no particular order.",
+}
+"""What is told of `google.api.field_behavior` in words."""
 _NULL = "google.protobuf.NullValue"
 
 
@@ -126,15 +133,16 @@ class Schemas:
         """Return the comment of a field, and what its options say in words."""
         parts = [self.options.comment(field)]
         parts += self._told(field) if view is not View.ANSWER else ()
-        if "IMMUTABLE" in self.options.behaviors(field):
-            parts.append("Cannot be changed once it is set.")
-        forms = " or ".join(f"`{form}`" for form in self.options.patterns(field))
+        behaviors = self.options.behaviors(field)
+        parts += (text for name, text in _BEHAVIORS.items() if name in behaviors)
+        forms = _told(self.options.patterns(field))
         reference = self.options.reference(field)
+        each = "Each is the name" if field.is_repeated else "The name"
         if reference.type and reference.type != "*":
-            named = f"The name of a `{reference.type}`"
+            named = f"{each} of a `{reference.type}`"
             parts.append(f"{named}, of the form {forms}." if forms else f"{named}.")
         elif reference.child_type:
-            parts.append(f"The name of a parent of `{reference.child_type}`.")
+            parts.append(f"{each} of a parent of `{reference.child_type}`.")
         elif forms:
             parts.append(f"Of the form {forms}.")
         return "\n\n".join(part for part in parts if part)
@@ -147,11 +155,13 @@ class Schemas:
         if view is View.ANSWER:
             return {}
         found = self._filled(field, view) | self.rules.keywords(field)
-        forms = self.options.patterns(field) if self.options.reference(field).type else ()
-        if forms and "pattern" not in found and not field.is_repeated:
-            found["pattern"] = forms_pattern(forms)
-            found["examples"] = [form_example(forms[0])]
-        return found
+        if not self.options.reference(field).type or field.type != FieldDescriptor.TYPE_STRING:
+            return found
+        forms = self.options.patterns(field)
+        if not field.is_repeated:
+            return _formed(found, forms)
+        items = _formed(found.get("items", {}), forms)
+        return {**found, "items": items} if items else found
 
     def _filled(self, field: FieldDescriptor, view: View) -> Schema:
         """Return that a field must not be empty whose emptiness says that it is not there."""
@@ -315,6 +325,26 @@ class Schemas:
             told = " ".join(word for word in words if word)
             lines += [f"- `{value.name}`: {told}"] if told else []
         return "\n\n".join(part for part in (self.options.comment(enum), "\n".join(lines)) if part)
+
+
+def _told(forms: Sequence[str]) -> str:
+    """Return the forms of a resource's names in words.
+
+    >>> _told(["shelves/{shelf}", "*"])
+    '`shelves/{shelf}` or another'
+    """
+    known = [f"`{form}`" for form in forms if form != "*"]
+    return " or ".join([*known, "another"] if known and "*" in forms else known)
+
+
+def _formed(schema: Schema, forms: Sequence[str]) -> Schema:
+    """Return the schema of a text that is a name of one of these forms too."""
+    pattern = forms_pattern(forms) if forms and "pattern" not in schema else ""
+    if not pattern:
+        return schema
+    formed = {**schema, "pattern": pattern}
+    example = form_example(forms[0])
+    return {**formed, "examples": [example]} if fits_text(formed, example) else formed
 
 
 def members(field: FieldDescriptor) -> Sequence[FieldDescriptor]:
