@@ -271,6 +271,46 @@ def test_a_choice_in_a_query() -> None:
     }
 
 
+INSIDE = "keys: {int32: {gt: 1}} values: {int64: {gt: 2}}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        (f"int64 f = 1 [{RULES}.int64 = {{gte: 1 lt: 9}}]", "`int64.lt = 9` `int64.gte = 1`"),
+        (f"uint32 f = 1 [{RULES}.uint32 = {{gt: 9 lt: 1}}]", "`uint32.lt = 1` `uint32.gt = 9`"),
+        (f"string f = 1 [{RULES}.string = {{min_len: 1 contains: 'é'}}]",
+         '`string.contains = "é"`'),
+        (f"string f = 1 [{RULES}.string.ulid = true]", "`string.ulid = true`"),
+        (f"string f = 1 [{RULES}.string = {{pattern: '^a' suffix: 'b'}}]", '`string.suffix = "b"`'),
+        (f"string f = 1 [{RULES}.string.pattern = '\\\\Aa']", r'`string.pattern = "\\Aa"`'),
+        (f"string f = 1 [{RULES}.string.well_known_regex = KNOWN_REGEX_HTTP_HEADER_NAME]",
+         "`string.well_known_regex = KNOWN_REGEX_HTTP_HEADER_NAME`"),
+        (f"bytes f = 1 [{RULES}.bytes = {{max_len: 3 prefix: 'ab'}}]",
+         '`bytes.max_len = 3` `bytes.prefix = "ab"`'),
+        (f"google.protobuf.Duration f = 1 [{RULES}.duration.in = {{seconds: 2}}]",
+         '`duration.in = ["2s"]`'),
+        (f"google.protobuf.Timestamp f = 1 [{RULES}.timestamp.lt_now = true]",
+         "`timestamp.lt_now = true`"),
+        (f"repeated string f = 1 [{RULES}.repeated.items.string.ip = true]",
+         "`repeated.items.string.ip = true`"),
+        (f"map<int32, int64> f = 1 [{RULES}.map = {{{INSIDE}}}]",
+         "`map.keys.int32.gt = 1` `map.values.int64.gt = 2`"),
+        (f"int64 f = 1 [{RULES} = {{ignore: IGNORE_IF_ZERO_VALUE int64: {{gte: 1}}}}]",
+         "`int64.gte = 1` (where it is set)"),
+        # What keywords say, and what names things that may be hidden.
+        (f"int32 f = 1 [{RULES}.int32 = {{gte: 1 in: [2] example: 3}}]", ""),
+        (f"google.protobuf.Any f = 1 [{RULES}.any.in = 'a/b.C']", ""),
+    ],
+)  # fmt: skip
+def test_rules_without_keywords_are_told(declared: str, told: str) -> None:
+    """What JSON Schema cannot say of a field's rules, its description does."""
+    found = request_schema(f"message Ask {{ {declared}; }}")["properties"]["f"]
+    lines = found.get("description", "").split("\n\n")
+
+    assert " ".join(line.removeprefix("Rule: ") for line in lines) == told
+
+
 def test_choices_do_not_tell_of_restricted_fields() -> None:
     """A choice names no field that is visible to other labels only."""
     text = f"""
@@ -328,6 +368,10 @@ ZERO = "ignore: IGNORE_IF_ZERO_VALUE"
         (f"sint32 f = 1 [{RULES} = {{{ZERO} sint32: {{lt: 0}}}}]", 0, None),
         (f"double f = 1 [{RULES} = {{{ZERO} double: {{gt: 0 lt: 5}}}}]", 0, 6),
         (f"bool f = 1 [{RULES} = {{{ZERO} bool: {{const: true}}}}]", False, None),
+        (f"int64 f = 1 [{RULES} = {{{ZERO} int64: {{in: [5]}}}}]", "-0", "6"),
+        (f"int64 f = 1 [{RULES}.int64.const = 5]", "5", "6"),
+        (f"uint64 f = 1 [{RULES}.uint64 = {{in: [5, 6]}}]", "6", "7"),
+        (f"sint64 f = 1 [{RULES}.sint64 = {{not_in: [-5]}}]", "5", "-5"),
         (f"repeated string f = 1 [{RULES} = {{{ZERO} repeated: {{min_items: 2}}}}]", [], None),
         (f"map<string, bool> f = 1 [{RULES} = {{{ZERO} map: {{min_pairs: 2}}}}]", {}, None),
         (f"Color f = 1 [{RULES} = {{{ZERO} enum: {{in: [1]}}}}]", "COLOR_UNSPECIFIED", "BLUE"),

@@ -1,19 +1,20 @@
 """Rules of protovalidate (`buf.validate`) as keywords of JSON Schema.
 
-What JSON Schema cannot say, such as the bounds of a number that JSON holds as a string, is left
-out, and CEL is told in words: a schema may be more open than the rules, never stricter.
+What JSON Schema cannot say, such as CEL or the bounds of a number that JSON holds as a string, is
+told in words: a schema may be more open than the rules, never stricter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
 from transcoder.openapi.choices import Choice, names, zeros
 from transcoder.openapi.options import Options
+from transcoder.openapi.rule_words import LONG, settings, typed, words
 from transcoder.openapi.scalars import Schema, literal
 
 _OPTION = 1159
@@ -52,7 +53,7 @@ class Rules:
         """Return the rules of a field that always count; None for none."""
         if field not in self._found:
             rules = self._options.message(field, _OPTION, "buf.validate.FieldRules")
-            ignored = _said(rules).get("ignore") == _ALWAYS
+            ignored = settings(rules).get("ignore") == _ALWAYS
             ignored = ignored or self._is_disabled(field.containing_type)
             self._found[field] = None if ignored else rules
         return self._found[field]
@@ -66,7 +67,7 @@ class Rules:
             return True
         if field.has_presence or self._ignores_zero(field, rules):
             return False
-        said = _typed(rules)[1]
+        said = typed(rules)[1]
         low = said.get("gt", said.get("gte", 0)) > 0 or ("gt" in said and said["gt"] == 0)
         counts = ("min_len", "min_items", "min_pairs", "min_bytes", "len")
         return low or any(said.get(name) for name in (*counts, *_FORMATS))
@@ -76,7 +77,7 @@ class Rules:
 
         They do in a `(buf.validate.message).oneof`, unless an option says otherwise.
         """
-        ignore = _said(rules).get("ignore")
+        ignore = settings(rules).get("ignore")
         if ignore is not None or field.has_presence:
             return bool(ignore == _IF_ZERO)
         message: Any = field.containing_type
@@ -96,32 +97,38 @@ class Rules:
                     needed=rule.required,
                     ruled=True,
                 )
-                for rule in _said(self._of_message(message)).get("oneof", ())
+                for rule in settings(self._of_message(message)).get("oneof", ())
             ]
         return self._choices[message]
 
     def told(self, descriptor: Descriptor | FieldDescriptor) -> list[str]:
-        """Return the rules in CEL of a message or a field: their words, or the expressions.
+        """Return the rules of a message or a field that no keyword says, in words.
 
-        Those that name a field which readers may not see are left out.
+        Those in CEL have words of their own, or are told as expressions; the ones that name a field
+        which readers may not see are left out.
         """
-        message: Any = descriptor
-        if isinstance(descriptor, FieldDescriptor):
-            message = descriptor.containing_type
-            said = _said(self.of(descriptor))
-        else:
-            said = _said(self._of_message(descriptor))
-        words = {rule.expression: rule.message for rule in said.get("cel", ())}
-        words |= dict.fromkeys(said.get("cel_expression", ()), "")
+        if not isinstance(descriptor, FieldDescriptor):
+            return self._expressions(descriptor, settings(self._of_message(descriptor)))
+        rules = self.of(descriptor)
+        if rules is None:
+            return []
+        told = self._expressions(descriptor.containing_type, settings(rules))
+        told += words(rules, _keywords(rules, descriptor.enum_type))
+        where = " (where it is set)" if self._ignores_zero(descriptor, rules) else ""
+        return [f"{each}{where}" for each in told]
+
+    def _expressions(self, message: Any, said: Mapping[str, Any]) -> list[str]:
+        texts = {rule.expression: rule.message for rule in said.get("cel", ())}
+        texts |= dict.fromkeys(said.get("cel_expression", ()), "")
         hidden = [field.name for field in message.fields if self._options.is_hidden(field)]
         return [
             " ".join((text or f"`{expression}`").split())
-            for expression, text in words.items()
+            for expression, text in texts.items()
             if not any(re.search(rf"\b{name}\b", f"{expression} {text}") for name in hidden)
         ]
 
     def _is_disabled(self, message: Descriptor | None) -> bool:
-        return bool(_said(self._of_message(message)).get("disabled"))
+        return bool(settings(self._of_message(message)).get("disabled"))
 
     def _of_message(self, message: Descriptor | None) -> Any:
         """Return the rules of a message as a whole; None for none."""
@@ -194,18 +201,8 @@ def _open_to_zero(found: Schema, field: FieldDescriptor) -> Schema:
     return found
 
 
-def _said(rules: Any) -> dict[str, Any]:
-    said = () if rules is None else type(rules).ListFields(rules)
-    return {field.name: value for field, value in said}
-
-
-def _typed(rules: Any) -> tuple[str, dict[str, Any]]:
-    kind = type(rules).WhichOneof(rules, "type")
-    return (kind, _said(getattr(rules, kind))) if kind else ("", {})
-
-
 def _keywords(rules: Any, enum: EnumDescriptor | None = None) -> Schema:
-    kind, said = _typed(rules)
+    kind, said = typed(rules)
     if kind == "string":
         return _of_string(said)
     if kind in _NUMBERS:
@@ -217,7 +214,8 @@ def _keywords(rules: Any, enum: EnumDescriptor | None = None) -> Schema:
         return _of_map(said)
     if kind == "enum" and enum is not None:
         return _of_enum(said, enum)
-    return {"const": said["const"]} if kind == "bool" and "const" in said else {}
+    # JSON has long numbers as texts.
+    return _choice(said, str) if kind in LONG else _choice(said) if kind == "bool" else {}
 
 
 def _renamed(said: dict[str, Any], names: dict[str, str]) -> Schema:
@@ -254,11 +252,11 @@ def _of_number(said: dict[str, Any]) -> Schema:
     return _renamed(said, _BOUNDS) | _choice(said)
 
 
-def _choice(said: dict[str, Any]) -> Schema:
+def _choice(said: dict[str, Any], json: Callable[[Any], Any] = lambda value: value) -> Schema:
     if "const" in said:
-        return {"const": said["const"]}
-    found: Schema = {"enum": list(said["in"])} if "in" in said else {}
-    return found | ({"not": {"enum": list(said["not_in"])}} if "not_in" in said else {})
+        return {"const": json(said["const"])}
+    found: Schema = {"enum": list(map(json, said["in"]))} if "in" in said else {}
+    return found | ({"not": {"enum": list(map(json, said["not_in"]))}} if "not_in" in said else {})
 
 
 def _of_enum(said: dict[str, Any], enum: EnumDescriptor) -> Schema:
@@ -270,7 +268,7 @@ def _of_enum(said: dict[str, Any], enum: EnumDescriptor) -> Schema:
 
 def _of_map(said: dict[str, Any]) -> Schema:
     found = _renamed(said, _PAIRS)
-    if "keys" in said and _typed(said["keys"])[0] == "string":
+    if "keys" in said and typed(said["keys"])[0] == "string":
         found["propertyNames"] = _keywords(said["keys"])
     if "values" in said:
         found["additionalProperties"] = _keywords(said["values"])
