@@ -432,4 +432,4 @@ def test_wrong_file_ends_the_start(start: Start, tmp_path: Path, workers: int) -
 
     assert served.ended() == 1
     problem = "cannot be read: no such file or directory"
-    assert served.errors() == f"tls: key: {tmp_path / 'none'} {problem}\n"
+    assert served.errors() == f"Error: tls: key: {tmp_path / 'none'} {problem}\n"

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from compiled import descriptor_set
+from transcoder import Listening, Server
 from transcoder.cli import main
+from transcoder.policies.key_file import create_key
 
 USERS = ("--module", "services.user.v1.user_service_pb2")
 API = """\
@@ -42,7 +49,10 @@ def books(tmp_path: Path) -> str:
 
 def test_help() -> None:
     """The help has examples."""
-    assert "transcoder openapi --module" in run("--help").stdout
+    told = run("--help").stdout
+
+    assert "transcoder openapi services.user.app:create_app > openapi.json" in told
+    assert "transcoder openapi --module" in told
 
 
 def test_json() -> None:
@@ -89,3 +99,113 @@ def test_labels(books: str) -> None:
 
     (path,) = made["paths"].values()
     assert list(path) == ["get", "delete"]
+
+
+APP = """\
+from google.longrunning.operations_pb2_grpc import (
+    OperationsServicer, add_OperationsServicer_to_server
+)
+from transcoder import Gateway, OpenApi, Timeouts
+from transcoder.multipart import FormLimits
+from transcoder.policies.api_keys import ApiKeys
+
+def create():
+    app = Gateway(
+        forms=FormLimits(),
+        timeouts=Timeouts(default=7),
+        errors=lambda status, http: None,
+        body_limit=77,
+        policies=[ApiKeys("keys.json")],
+        public=["/openapi.json", "/openapi.yaml"],
+        openapi=OpenApi(title="Operations", servers=["https://api.test"]),
+    )
+    add_OperationsServicer_to_server(OperationsServicer(), app)
+    return app
+
+def refuse():
+    return Gateway(unbound=True, public=["no.such.Service.Method"])
+
+def silent():
+    return Gateway(openapi=None)
+
+def broken():
+    raise OSError("no disk")
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Return what names an application by its attribute."""
+    monkeypatch.chdir(tmp_path)
+    module = f"described_{tmp_path.parent.name}_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{module}.py").write_text(APP)
+    create_key(tmp_path / "keys.json", "ann", [], datetime.now(UTC))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return lambda attribute: f"{module}:{attribute}"
+
+
+async def served(app: str, *paths: str) -> list[bytes]:
+    """Return what a server of an application answers."""
+    ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
+    server = Server(app, settle=0, on_ready=ready.set_result)
+    running = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
+    waiting: set[asyncio.Future[Any]] = {ready, running}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        return [await asyncio.to_thread(got, ready.result().http.target, path) for path in paths]
+    finally:
+        server.stop()
+        await running
+
+
+def got(target: str, path: str) -> bytes:
+    connection = http.client.HTTPConnection(target, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def test_an_application(app: Callable[[str], str]) -> None:
+    """The document of an application is the one that it serves, to the byte, in both forms."""
+    name = app("create")
+    as_json, as_yaml = asyncio.run(served(name, "/openapi.json", "/openapi.yaml"))
+    printed = run(name).stdout_bytes
+    made: dict[str, Any] = json.loads(printed)
+
+    assert printed == as_json
+    assert run(name, "--format", "yaml").stdout_bytes == as_yaml
+    assert made["info"]["title"] == "Operations"
+    assert list(made["components"]["securitySchemes"]) == ["api-keys"]
+    assert "77 bytes" in made["components"]["responses"]["PayloadTooLarge"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "code", "words"),
+    [
+        ("nothing", 2, "has no attribute 'nothing'"),
+        ("broken", 2, "cannot be loaded: OSError: no disk"),
+        ("refuse", 1, "no.such.Service.Method"),
+        ("silent", 1, "the gateway has no OpenAPI document: its openapi is None"),
+    ],
+)
+def test_no_application(app: Callable[[str], str], attribute: str, code: int, words: str) -> None:
+    """An application that cannot be loaded, would not start or has no document is one line."""
+    done = run(app(attribute))
+
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [("--title", "Users"), USERS, ("--unbound",), ("--descriptor-set", "-")]
+)
+def test_options_beside_an_application(app: Callable[[str], str], options: tuple[str, ...]) -> None:
+    """What an application says itself is no option beside it."""
+    done = run(app("create"), *options)
+
+    assert done.exit_code == 2
+    assert f"{options[0]} goes with services" in done.stderr

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,8 @@ KEPT = ROOT / "build" / "screenshots"
 
 USERS = "UserService_"
 ODD = "ServiceOfAnOrganisationThatLikesItsNamesToTellTheWholeStory_"
+TEXTS = {"title": "é & ü", "tags": "a\nb=c", "labels": '{"x": "1"}'}
+"""What is filled into a form of either kind."""
 USER = {"name": "Ann", "email": "ann@example.com"}
 
 
@@ -49,6 +52,11 @@ class Docs:
         """Unfold an operation."""
         await self.of(operation, "summary").click()
         await self.of(operation, "form").wait_for()
+
+    async def fill(self, operation: str, texts: Mapping[str, str]) -> None:
+        """Fill in fields of a form, by their names."""
+        for name, text in texts.items():
+            await self.of(operation, f"[name='{name}']").fill(text)
 
     async def send(self, operation: str) -> None:
         """Send what is filled in."""
@@ -111,6 +119,33 @@ async def look(docs: Docs) -> dict[str, Any]:
     return seen
 
 
+async def look_at_forms(docs: Docs, image: Path) -> dict[str, Any]:
+    """Send a form of each kind, and return what was seen."""
+    seen: dict[str, Any] = {}
+    await docs.open("Keep")
+    await docs.of("Keep", "[name=id]").fill("7")
+    kind = docs.of("Keep", "[aria-label=Content-Type]")
+    await kind.select_option("application/x-www-form-urlencoded")
+    seen["hidden"] = await docs.of("Keep", "[aria-label=Body]").is_hidden()
+    fields = "(form) => [...form.querySelectorAll('.field [name]')].map((field) => field.name)"
+    seen["names"] = await docs.of("Keep", "form").evaluate(fields)
+    await docs.fill("Keep", TEXTS | {"ask.inside.id": "9", "data": "YWI="})
+    await docs.of("Keep", "[name=kind]").select_option("KIND_USUAL")
+    await docs.send("Keep")
+    seen["urlencoded"] = await docs.answer("Keep")
+    await kind.select_option("multipart/form-data")
+    await docs.fill("Keep", TEXTS | {"ask": '{"inside": {"id": "9"}}'})
+    for name in ("data", "raw"):
+        await docs.of("Keep", f"[name={name}]").set_input_files(image)
+    await docs.send("Keep")
+    await expect(docs.of("Keep", "output .body")).to_contain_text("image/png")
+    seen["multipart"] = await docs.answer("Keep")
+    await docs.unfold("Keep", "curl")
+    told = await docs.of("Keep", "output details:last-of-type pre").text_content()
+    seen["curl"] = (told or "").split(" \\\n  ")
+    return seen
+
+
 async def look_at_odd(docs: Docs, key: str, image: Path) -> dict[str, Any]:
     """Use the page of odd things, and return what was seen."""
     page = docs.page
@@ -144,6 +179,7 @@ async def look_at_odd(docs: Docs, key: str, image: Path) -> dict[str, Any]:
     seen["told"] = await docs.of("Echo", ".prose").inner_html()
     await docs.unfold("Echo", "Schema")
     await docs.of("Echo", ".row").wait_for()
+    seen["forms"] = await look_at_forms(docs, image)
     seen["beyond"] = [
         await docs.picture("odd-wide", 1280, "light"),
         await docs.picture("odd-narrow-dark", 360, "dark"),
@@ -257,6 +293,41 @@ def test_a_custom_method(odd: dict[str, Any]) -> None:
 def test_a_picture(odd: dict[str, Any]) -> None:
     """A file is sent as it is, and a picture that comes back is seen."""
     assert odd["drawn"] == 1
+
+
+FILE_PART = """-F 'data=@"image.png";type=image/png'"""
+JSON_PART = r"""-F 'ask="{\"inside\": {\"id\": \"9\"}}";type=application/json'"""
+KEPT_OF_BOTH = {"id": "7", "title": "é & ü", "tags": ["a", "b=c"], "labels": {"x": "1"}}
+"""What a form of either kind said, as JSON has it."""
+
+
+def test_an_urlencoded_form(odd: dict[str, Any]) -> None:
+    """A form is filled in by its fields, those of messages inside by their paths, and sent."""
+    forms = odd["forms"]
+    status, body = forms["urlencoded"]
+    found = json.loads(body)
+
+    assert forms["hidden"]
+    assert {"title", "data", "ask.inside.inside.id", "raw.contentType"} <= set(forms["names"])
+    assert not {"ask.all", "ask.byName"} & set(forms["names"])
+    assert status.startswith("200 ")
+    assert found.items() >= KEPT_OF_BOTH.items()
+    assert (found["kind"], found["data"]) == ("KIND_USUAL", "YWI=")
+    assert found["ask"]["inside"] == {"id": "9"}
+
+
+def test_a_form_of_parts(odd: dict[str, Any]) -> None:
+    """A form of parts sends files as they are and messages as JSON, and is told as a command."""
+    forms = odd["forms"]
+    status, body = forms["multipart"]
+    found = json.loads(body)
+    png = base64.b64encode(odd_page.picture()).decode()
+
+    assert status.startswith("200 ")
+    assert found.items() >= KEPT_OF_BOTH.items()
+    assert (found["data"], found["raw"]) == (png, {"contentType": "image/png", "data": png})
+    assert found["ask"]["inside"] == {"id": "9"}
+    assert {"--form-string 'labels[x]=1'", FILE_PART, JSON_PART} <= set(forms["curl"])
 
 
 def test_a_stream(odd: dict[str, Any]) -> None:

@@ -170,7 +170,7 @@ def test_port_in_use_is_one_line(start: Start, door: str) -> None:
     second = start(http=taken, grpc=other) if door == "http" else start(http=other, grpc=taken)
 
     assert second.ended() == 1
-    assert second.errors() == f"{door}: {taken} is in use\n"
+    assert second.errors() == f"Error: {door}: {taken} is in use\n"
     assert second.noted() == ["started"]  # the first's; the second's application never started
     assert is_refused(other)
     assert first.get("/healthz")[0] == 200
@@ -209,7 +209,7 @@ def test_application_that_fails_is_one_line(
     served = start(app, workers=workers)
 
     assert served.ended() == 1
-    assert served.errors() == f"{line}\n"
+    assert served.errors() == f"Error: {line}\n"
 
 
 def test_server_takes_a_gateway() -> None:

@@ -163,4 +163,4 @@ def test_in_use(start: Start, served: Served) -> None:
     second = start(workers=2, admin=served.admin_target)
 
     assert second.ended() == 1
-    assert second.errors() == f"admin: {served.admin_target} is in use\n"
+    assert second.errors() == f"Error: admin: {served.admin_target} is in use\n"

@@ -180,7 +180,7 @@ def test_wrong_logging_is_one_line(start: Start, workers: int) -> None:
 
     assert served.ended() == 1
     assert served.errors() == (
-        "log_config: Unable to configure root logger: Unknown level: 'LOUD'\n"
+        "Error: log_config: Unable to configure root logger: Unknown level: 'LOUD'\n"
     )
 
 
@@ -191,7 +191,8 @@ def test_workers_want_plain_values_for_logging(capsys: pytest.CaptureFixture[str
 
     assert caught.value.code == 1
     assert capsys.readouterr().err == (
-        "log_config cannot be told to workers: Object of type type is not JSON serializable\n"
+        "Error: log_config cannot be told to workers: "
+        "Object of type type is not JSON serializable\n"
     )
 
 
@@ -268,7 +269,7 @@ def test_port_of_workers_is_refused_to_others(start: Start, door: str, workers: 
         second = start(grpc=taken, workers=workers)
 
     assert second.ended() == 1
-    assert second.errors() == f"{door}: {taken} is in use\n"
+    assert second.errors() == f"Error: {door}: {taken} is in use\n"
 
 
 def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
@@ -278,7 +279,7 @@ def test_workers_do_not_start_beside_a_single_server(start: Start) -> None:
     second = start(grpc=first.grpc_target, workers=2)
 
     assert second.ended() == 1
-    assert second.errors() == f"grpc: {first.grpc_target} is in use\n"
+    assert second.errors() == f"Error: grpc: {first.grpc_target} is in use\n"
 
 
 def test_signal_before_workers_are_ready_ends_them(start: Start) -> None:
@@ -310,7 +311,7 @@ def test_workers_want_an_import_string(capsys: pytest.CaptureFixture[str]) -> No
 
     assert caught.value.code == 1
     assert capsys.readouterr().err == (
-        "with 2 workers the app is given as an import string, such as 'package.module:app'\n"
+        "Error: with 2 workers the app is given as an import string, such as 'package.module:app'\n"
     )
 
 
@@ -321,7 +322,7 @@ def test_workers_do_not_share_a_unix_socket_for_grpc(capsys: pytest.CaptureFixtu
 
     assert caught.value.code == 1
     assert capsys.readouterr().err == (
-        "grpc: unix:/tmp/grpc cannot be shared by 2 workers: use HOST:PORT\n"
+        "Error: grpc: unix:/tmp/grpc cannot be shared by 2 workers: use HOST:PORT\n"
     )
 
 

@@ -54,7 +54,7 @@ from transcoder.measured import Measured, Readings
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
 from transcoder.outbound import Outbound
-from transcoder.own_pages import DEFAULT_OPENAPI, OpenApi, OwnPages
+from transcoder.own_pages import DEFAULT_OPENAPI, YAML, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
 from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
@@ -64,7 +64,7 @@ from transcoder.readiness import Readiness
 from transcoder.reading import Reader
 from transcoder.refusal import POOL, SHAPE, refuse
 from transcoder.registry import Calling, Registry
-from transcoder.response import ErrorShape, Payload
+from transcoder.response import JSON, ErrorShape, Payload
 from transcoder.rest import Rest
 from transcoder.route import Match, Miss, Route
 from transcoder.security import Security
@@ -257,6 +257,7 @@ class Gateway(Starlette):
         )
         for route in HealthPages(options, self.readiness, self._registry.__contains__).routes:
             self.transcoder.add_route(route)
+        self._pages: OwnPages | None = None
         if openapi is not None:
             serving = {
                 "body_limit": body_limit,
@@ -265,8 +266,8 @@ class Gateway(Starlette):
                 "own_errors": errors is not None,
                 "websockets": True,
             }
-            pages = OwnPages(self.transcoder, openapi, serving, self._security)
-            for route in pages.routes:
+            self._pages = OwnPages(self.transcoder, openapi, serving, self._security)
+            for route in self._pages.routes:
                 self.transcoder.add_route(route)
 
     @property
@@ -357,6 +358,20 @@ class Gateway(Starlette):
     def end_streams(self) -> None:
         """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
         self._streaming.end()
+
+    def document(self, *, yaml: bool = False) -> bytes:
+        """Return the OpenAPI document as it is served, where the gateway is not mounted.
+
+        Args:
+            yaml: whether as YAML, rather than JSON.
+
+        Raises:
+            ConfigError: the gateway serves none, or two routes conflict.
+            ImportError: YAML needs the extra `openapi`.
+        """
+        if self._pages is None:
+            raise ConfigError("the gateway has no OpenAPI document: its openapi is None")
+        return self._pages.document(YAML if yaml else JSON)
 
     def compile(self) -> None:
         """Build the router and the JSON codecs now, instead of at the first requests.

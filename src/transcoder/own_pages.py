@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # Who is never asked for a document need not load what makes it.
     from transcoder.openapi import Serving
 
-_YAML: Final = b"application/yaml"
+YAML: Final = b"application/yaml"
 _PLACES: Final = 8
 """Prefixes under which one gateway is mounted, of which the documents are kept."""
 
@@ -96,9 +96,17 @@ class OwnPages:
             TemplateError: an option is no path.
         """
         options = self._options
-        answers = (functools.partial(self._document, kind) for kind in (JSON, _YAML))
+        answers = (functools.partial(self._document, kind) for kind in (JSON, YAML))
         found = openapi_routes(options.path, *answers)
         return found if options.docs is None else (*found, docs_route(options.docs, self._docs))
+
+    def document(self, media_type: bytes) -> bytes:
+        """Return what an unmounted gateway answers.
+
+        Args:
+            media_type: of JSON or of YAML.
+        """
+        return self._make("", media_type).body
 
     async def _docs(self, scope: Scope) -> Payload:
         return _unless_known(self._page, scope)
@@ -116,7 +124,7 @@ class OwnPages:
         return _unless_known(made, scope)
 
     async def _making_of(self, key: tuple[str, bytes]) -> Payload:
-        if key[1] == _YAML and find_spec("yaml") is None:
+        if key[1] == YAML and find_spec("yaml") is None:
             raise NotFound
         making = self._making.get(key)
         if making is None:
@@ -139,7 +147,7 @@ class OwnPages:
             serving=serving,
             security=self._security() if options.security is None else options.security,
         )
-        return _kept(media_type, (to_yaml if media_type == _YAML else to_json)(made))
+        return _kept(media_type, (to_yaml if media_type == YAML else to_json)(made))
 
     @functools.cached_property
     def _page(self) -> Payload:
@@ -154,9 +162,9 @@ class OwnPages:
 def _kept(media_type: bytes, body: bytes, *headers: tuple[bytes, bytes]) -> Payload:
     """Return an answer that clients may keep, if they ask each time whether it still holds."""
     tag = b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode()
-    return Payload(
-        200, media_type, body, [(b"cache-control", b"no-cache"), (b"etag", tag), *headers]
-    )
+    # A tuple: the lines of such headers are made once.
+    kept = (b"cache-control", b"no-cache"), (b"etag", tag), *headers
+    return Payload(200, media_type, body, kept)
 
 
 def _unless_known(payload: Payload, scope: Scope) -> Payload:

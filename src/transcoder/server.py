@@ -138,7 +138,8 @@ class Server:
             addresses = Address.parse(http), Address.parse(grpc)
             code = self._supervise(*addresses, workers) if workers > 1 else self._run(*addresses)
         except ConfigError as error:
-            print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201  no log is set up yet
+            line = f"Error: {' '.join(str(error).split())}"
+            print(line, file=sys.stderr)  # noqa: T201  no log is set up yet
             code = 1
         if code:
             raise SystemExit(code)

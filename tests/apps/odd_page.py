@@ -17,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from compiled import descriptor_set
 from transcoder import Code, Gateway, OpenApi, StatusError
 from transcoder.comments import comments_of
+from transcoder.multipart import FormLimits
 from transcoder.policies.api_keys import ApiKeys
 
 SERVICE = "odd.v1.ServiceOfAnOrganisationThatLikesItsNamesToTellTheWholeStory"
@@ -42,6 +43,10 @@ message Ask {
   repeated Ask all = 7;
   map<string, Ask> by_name = 8;
 }
+message Upload {
+  string id = 1; string title = 2; bytes data = 3; Ask ask = 4; repeated string tags = 5;
+  Kind kind = 6; map<string, string> labels = 7; google.api.HttpBody raw = 8; bool done = 9;
+}
 message Picture { string id = 1; google.api.HttpBody data = 2; }
 service ServiceOfAnOrganisationThatLikesItsNamesToTellTheWholeStory {
   // Says `back` what it is told.
@@ -57,6 +62,8 @@ service ServiceOfAnOrganisationThatLikesItsNamesToTellTheWholeStory {
     option (google.api.http) = {custom: {kind: "LOCK" path: "/v1/locks/{id}"}}; }
   rpc Draw(Picture) returns (google.api.HttpBody) {
     option (google.api.http) = {put: "/v1/pictures/{id}" body: "data"}; }
+  rpc Keep(Upload) returns (Upload) {
+    option (google.api.http) = {post: "/v1/uploads/{id}" body: "*"}; }
   rpc Tell(Ask) returns (stream Ask) { option (google.api.http) = {get: "/v1/told"}; }
   rpc Fail(Ask) returns (Ask) { option (google.api.http) = {get: "/v1/failures/{id}"}; }
 }
@@ -87,7 +94,7 @@ def gateway(keys: Path) -> Gateway:
     pool = DescriptorPool()
     for file in files:
         pool.Add(file)
-    ask, draw, raw = (GetMessageClass(pool.FindMessageTypeByName(name)) for name in _KINDS)
+    ask, draw, raw, upload = (GetMessageClass(pool.FindMessageTypeByName(name)) for name in _KINDS)
 
     async def echo(request: Any, context: Any) -> Any:
         return request
@@ -115,6 +122,7 @@ def gateway(keys: Path) -> Gateway:
         "Echo": unary(echo),
         "Lock": unary(echo),
         "Draw": unary(drawn, draw, raw),
+        "Keep": unary(echo, upload, upload),
         "Tell": grpc.unary_stream_rpc_method_handler(
             tell, request_deserializer=ask.FromString, response_serializer=ask.SerializeToString
         ),
@@ -122,6 +130,7 @@ def gateway(keys: Path) -> Gateway:
     }
     made = Gateway(
         pool=pool,
+        forms=FormLimits(),
         policies=[ApiKeys(keys)],
         public=["/docs", "/openapi.json"],
         openapi=OpenApi(comments=comments_of(files), title="Odd things"),
@@ -130,4 +139,4 @@ def gateway(keys: Path) -> Gateway:
     return made
 
 
-_KINDS = ("odd.v1.Ask", "odd.v1.Picture", "google.api.HttpBody")
+_KINDS = ("odd.v1.Ask", "odd.v1.Picture", "google.api.HttpBody", "odd.v1.Upload")

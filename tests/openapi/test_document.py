@@ -203,3 +203,30 @@ def test_restricted_things_appear_only_under_their_labels() -> None:
     assert {'"SECRET_RED"' in internal, "Asks_SecretDo" in internal, '"byName"' in internal} == {
         True
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ('{get: "/v1/{secret}"}', False),
+        ('{get: "/v1/{part.text}"}', False),
+        ('{post: "/v1/asks" body: "part"}', False),
+        ('{get: "/v1/asks" response_body: "secret"}', False),
+        ('{get: "/v1/{secret}" additional_bindings {get: "/v1/asks/{id}"}}', True),
+    ],
+)
+def test_a_rule_with_a_restricted_field(rule: str, shown: bool) -> None:  # noqa: FBT001  a column
+    """A binding that names a field of other labels is not told; the method's others are."""
+    text = f"""
+    message Part {{ string text = 1; }}
+    message Ask {{
+      string id = 1;
+      string secret = 2 [(google.api.field_visibility).restriction = "INTERNAL"];
+      Part part = 3 [(google.api.field_visibility).restriction = "INTERNAL"];
+    }} {method(rule)}
+    """
+    made = described(text)
+
+    assert list(made["paths"]) == (["/v1/asks/{id}"] if shown else [])
+    assert "secret" not in json.dumps(made)
+    assert described(text, labels={"INTERNAL"})["paths"].keys() - made["paths"].keys()

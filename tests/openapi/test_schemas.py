@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from described import GET, answer_schema, described, method, request_schema, validator
+from described import GET, answer_schema, described, method, operation, request_schema, validator
 from transcoder import GOOGLE, GRPC_GATEWAY, Transcoder
 from transcoder.openapi import document
 
@@ -107,6 +107,22 @@ def test_printed_defaults_are_required_of_answers() -> None:
     assert "required" not in answer_schema(text)
 
 
+def test_answers_have_the_names_of_the_proto() -> None:
+    """Where answers are printed with proto names and numbers of enums, their schema has these."""
+    text = (
+        "enum Kind { KIND_UNSPECIFIED = 0; KIND_A = 1; }"
+        "message Ask { string my_text = 1; Kind my_kind = 2;"
+        "oneof one { string my_a = 3; string b = 4; } }"
+    )
+    profile = replace(GRPC_GATEWAY, proto_names=True, enum_numbers=True)
+    schema = answer_schema(text, profile=profile)
+
+    assert list(schema["properties"]) == ["my_text", "my_kind", "my_a", "b"]
+    assert schema["required"] == ["my_text", "my_kind"]
+    assert [each["required"] for each in schema["oneOf"][:2]] == [["my_a"], ["b"]]
+    assert next(iter(request_schema(text, profile=profile)["properties"])) == "myText"
+
+
 def test_with_system_parameters_nothing_is_promised() -> None:
     """A client that selects fields gets no others, so that none is required."""
     profile = replace(GOOGLE, print_defaults=True)
@@ -142,18 +158,33 @@ def test_a_message_that_holds_itself_refers_to_itself() -> None:
 
 
 def test_behaviors_are_keywords() -> None:
-    """field_behavior says what is required, read only, write only and final."""
+    """field_behavior says what is required, read only and write only."""
     found = request_schema("""message Ask {
       string a = 1 [(google.api.field_behavior) = REQUIRED];
       string b = 2 [(google.api.field_behavior) = OUTPUT_ONLY];
-      string c = 3 [(google.api.field_behavior) = INPUT_ONLY];
-      string d = 4 [(google.api.field_behavior) = IMMUTABLE]; }""")
+      string c = 3 [(google.api.field_behavior) = INPUT_ONLY]; }""")
 
     assert found["required"] == ["a"]
     assert found["properties"]["b"]["readOnly"]
     assert found["properties"]["c"]["writeOnly"]
-    assert found["properties"]["d"]["description"] == "Cannot be changed once it is set."
-    assert found["examples"] == [{"a": "string", "c": "string", "d": "string"}]
+    assert found["examples"] == [{"a": "string", "c": "string"}]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "told"),
+    [
+        ("IDENTIFIER", "Identifies the resource."),
+        ("IMMUTABLE", "Cannot be changed once it is set."),
+        ("NON_EMPTY_DEFAULT", "The server chooses a value where there is none."),
+        ("UNORDERED_LIST", "In no particular order."),
+    ],
+)
+def test_behaviors_are_told(behavior: str, told: str) -> None:
+    """What no keyword says of a field's behavior, its description does, in answers too."""
+    text = f"message Ask {{ repeated string a = 1 [(google.api.field_behavior) = {behavior}]; }}"
+
+    assert request_schema(text)["properties"]["a"]["description"] == told
+    assert answer_schema(text)["properties"]["a"]["description"] == told
 
 
 @pytest.mark.parametrize(
@@ -249,6 +280,64 @@ def test_deprecation_is_told() -> None:
     assert found["properties"]["a"]["deprecated"]
     assert operation["deprecated"]
     assert operation["parameters"][0]["deprecated"]
+
+
+def test_deprecation_of_a_file_is_told() -> None:
+    """Where a whole file is deprecated, its methods, messages and enums are marked."""
+    made = described(f"""option deprecated = true;
+    enum Color {{ COLOR_UNSPECIFIED = 0; }}
+    message Ask {{ Color color = 1; message Inner {{ string text = 1; }} Inner inner = 2;
+      google.protobuf.Empty empty = 3; }}
+    {method(GET)}""")
+    schemas = made["components"]["schemas"]
+    marked = {name for name, schema in schemas.items() if schema.get("deprecated")}
+
+    assert made["paths"]["/v1/asks"]["get"]["deprecated"]
+    assert marked == {"api.v1.Ask", "api.v1.Ask.Inner", "api.v1.Color"}
+
+
+BOOK = """message Book { option (google.api.resource) = {
+  type: "library.example.com/Book" pattern: %s }; string name = 1; }"""
+
+
+def test_lists_of_resource_names_have_forms() -> None:
+    """Of a list of references, each is of the form, in a body and in a query."""
+    text = f"""{BOOK % '"shelves/{shelf}/books/{book}"'}
+    message Ask {{ Book other = 2;
+      repeated string books = 1 [(google.api.resource_reference).type = "library.example.com/Book",
+        (buf.validate.field).repeated = {{max_items: 3 items: {{string: {{max_len: 40}}}}}}]; }}"""
+    found = request_schema(text)["properties"]["books"]
+    asked = operation(f"{text} {method(GET, reply='google.protobuf.Empty')}")["parameters"]
+    (parameter,) = (each for each in asked if each.get("name") == "books")
+    items = {
+        "type": "string",
+        "maxLength": 40,
+        "pattern": "^shelves/[^/]+/books/[^/]+$",
+        "examples": ["shelves/1/books/1"],
+    }
+    told = "Each is the name of a `library.example.com/Book`, of the form"
+
+    assert (found["items"], found["maxItems"]) == (items, 3)
+    assert parameter["schema"] == {"type": "array", "items": items, "maxItems": 3}
+    assert found["description"] == f"{told} `shelves/{{shelf}}/books/{{book}}`."
+
+
+@pytest.mark.parametrize(
+    ("patterns", "told"),
+    [('"*"', ""), ('["shelves/{shelf}", "*"]', ", of the form `shelves/{shelf}` or another")],
+)
+def test_a_resource_of_any_form(patterns: str, told: str) -> None:
+    """Where a resource's names may be of any form, nothing is refused."""
+    found = request_schema(
+        f"{BOOK % patterns}"
+        "message Ask { Book other = 2;"
+        'string book = 1 [(google.api.resource_reference).type = "library.example.com/Book"]; }'
+    )
+
+    assert found["properties"]["book"] == {
+        "type": "string",
+        "description": f"The name of a `library.example.com/Book`{told}.",
+    }
 
 
 def test_resource_names_have_forms() -> None:

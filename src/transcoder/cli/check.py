@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from transcoder.cli.source import Loaded, Unreadable, source_options, told
+from transcoder.cli.source import Loaded, Unreadable, look_here, source_options, told
 
 
 @click.command()
@@ -90,15 +90,12 @@ def check(loaded: Loaded | None, file: str | None, **paths: str) -> None:
 
 
 def _check_gateway(file: str) -> None:
-    import sys
     from pathlib import Path
 
     from transcoder.config import build, load, mistakes
     from transcoder.errors import ConfigError
 
-    if "" not in sys.path:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+    look_here()
 
     with told(Unreadable):
         found = [str(each) for each in mistakes(file)]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
 from transcoder.cli.serving import LEVELS, logging_of, tell
-from transcoder.cli.source import told
+from transcoder.cli.source import look_here, told
 
 
 @click.command()
@@ -53,9 +52,7 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
         return
     if file is None:
         raise click.UsageError("say which file describes the gateway")
-    if "" not in sys.path:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+    look_here()
     with told(click.ClickException):
         config = load(file)
         built = build(config, Path(file).parent)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
 import click
 
 from transcoder.cli.serving import LEVELS, logging_of, tell
-from transcoder.cli.source import told
+from transcoder.cli.source import look_here, told
 
 _ASKS = click.Choice(["required", "optional"])
 _VERSIONS = click.Choice(["1.2", "1.3"])
@@ -82,9 +81,7 @@ def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **opt
     """
     from transcoder.server import Server
 
-    if "" not in sys.path:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+    look_here()
     drain = {name: value for name, value in options.items() if not name.startswith("tls_")}
     with told(click.ClickException):
         tls = _tls(**{name: options[name] for name in options.keys() - drain.keys()})

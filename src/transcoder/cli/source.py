@@ -133,7 +133,10 @@ class Loaded:
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say where services come from; it is passed `loaded`."""
+    """Give a command the options that say where services come from; it is passed `loaded`.
+
+    That is None for a command with an argument `app`, where it is given.
+    """
 
     @functools.wraps(command)
     def with_source(
@@ -153,6 +156,9 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         conflicts: Literal["refuse", "warn"],
         **options: Any,
     ) -> None:
+        if options.get("app") is not None:
+            command(loaded=None, **options)
+            return
         given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
         if not given and options.get("file"):
             command(loaded=None, **options)
@@ -194,10 +200,14 @@ def _descriptors(file: BinaryIO | None, module: str) -> Descriptors:
 
     if file is not None:
         return read_descriptors(file.read(), file.name)
-    if "" not in sys.path:
-        # As `python -m` does, and as a console script does not.
-        sys.path.insert(0, "")
+    look_here()
     return import_descriptors(module)
+
+
+def look_here() -> None:
+    """Have modules looked for in the working directory, as `python -m` does."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
 
 
 def _reflected(target: str, *, tls: bool, **files: str | None) -> Descriptors:

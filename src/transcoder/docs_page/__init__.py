@@ -8,7 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-_SCRIPTS: Final = ("elements.js", "schema.js", "call.js", "page.js")
+_SCRIPTS: Final = ("elements.js", "schema.js", "form.js", "call.js", "page.js")
 _POLICY: Final = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -50,8 +50,7 @@ const control = (parameter) => {
   return element("input", {name, placeholder: deep ? '{"key": "value"}' : typed(schema)});
 };
 
-const asked = (parameter) => {
-  const input = control(parameter);
+const asked = (parameter, input = control(parameter)) => {
   input.required = Boolean(parameter.required);
   const mark = parameter.required ? small("required", "required") : null;
   const head = element("span", {}, code(parameter.name, "name"), " ", small(parameter.in), " ", mark);
@@ -96,11 +95,10 @@ const target = (path, asking) => {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-const curl = (url, request, headers) => [
-  `curl -X ${request.method} ${quoted(url)}`,
+const curl = (url, method, headers, words) => [
+  `curl -X ${method} ${quoted(url)}`,
   ...[...headers].map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
-  ...(typeof request.body === "string" ? [`--data-binary ${quoted(request.body)}`] : []),
-  ...(request.body instanceof File ? [`--data-binary @${quoted(request.body.name)}`] : []),
+  ...words,
 ].join(" \\\n  ");
 
 const pretty = (text, type) => {
@@ -158,16 +156,21 @@ const bodied = (requestBody) => {
   const text = element("textarea", {ariaLabel: "Body", spellcheck: false});
   const file = element("input", {type: "file", ariaLabel: "File"});
   const schema = element("div");
+  const fields = element("div");
+  let form;
   const fill = () => {
     const content = found.content[type.value];
+    const isForm = [URLENCODED, MULTIPART].includes(type.value);
     const isText = TEXT.test(type.value);
+    form = isForm ? formed(type.value, content.schema) : null;
+    fields.replaceChildren(...(form?.shown ?? []));
     const given = content["x-item-schema"] ?? content.schema;
     const value = isText ? content.example ?? example(given) : undefined;
     const lines = content["x-item-schema"] && value !== undefined ? JSON.stringify(value) : value;
     text.value = lines === undefined ? "" : printed(lines);
     text.rows = Math.min(Math.max(text.value.split("\n").length, 3), 24);
     text.hidden = !isText && type.value !== "*/*";
-    file.hidden = isText;
+    file.hidden = isText || isForm;
     schema.replaceChildren(unfolded("Schema", () => bodySchema(content)));
   };
   type.addEventListener("change", fill);
@@ -175,14 +178,20 @@ const bodied = (requestBody) => {
   const mark = found.required ? small("required", "required") : null;
   const head = element("p", {className: "head"}, element("strong", {textContent: "Body"}), " ", type,
     " ", file, " ", mark);
-  const value = () => file.files[0] ?? (text.value || undefined);
-  const media = () => file.files[0]?.type ||
-    (type.value === "*/*" ? "application/octet-stream" : type.value);
-  return {value, media, parts: [head, prose(found.description), text, schema]};
+  const sent = () => {
+    // What is behind a form is said by the browser, with the boundary of its parts.
+    if (form) return form.sent();
+    const chosen = file.hidden ? undefined : file.files[0];
+    const media = chosen?.type || (type.value === "*/*" ? "application/octet-stream" : type.value);
+    if (chosen) return {media, body: chosen, words: [`--data-binary @${quoted(chosen.name)}`]};
+    const body = text.value || undefined;
+    return {media, body, words: body ? [`--data-binary ${quoted(body)}`] : []};
+  };
+  return {sent, parts: [head, prose(found.description), text, fields, schema]};
 };
 
 const form = (path, method, operation, parameters) => {
-  const asking = parameters.map(asked);
+  const asking = parameters.map((parameter) => asked(parameter));
   const body = bodied(operation.requestBody);
   const output = element("output");
   const send = element("button", {textContent: "Send", className: "send"});
@@ -204,10 +213,12 @@ const form = (path, method, operation, parameters) => {
   const call = async (signal) => {
     const [url, headers] = target(path, asking);
     headers.set("accept", accept.value);
-    const request = {method: method.toUpperCase(), headers, signal, body: body?.value()};
-    if (request.body !== undefined) headers.set("content-type", body.media());
+    const {media, words, ...sent} = body?.sent() ?? {words: []};
+    if (sent.body !== undefined && media) headers.set("content-type", media);
+    const request = {method: method.toUpperCase(), headers, signal, ...sent};
     output.replaceChildren(element("p", {className: "status", textContent: "…"}));
-    await shown(await fetch(url, request), output, curl(url, request, headers));
+    const told = curl(url, request.method, headers, words);
+    await shown(await fetch(url, request), output, told);
   };
   made.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -149,7 +149,10 @@ class Bodies:
             return False
         said = {path[0] for path in bound}
         fields = (field for field in message.fields if field.name not in said)
-        return any(self._schemas.is_required(field) for field in fields)
+        return any(self._schemas.is_required(field) for field in fields) or any(
+            choice.needed and said.isdisjoint(field.name for field in choice.fields)
+            for choice in self._schemas.choices(message)
+        )
 
     def _taken(self, endpoint: Endpoint, schema: Schema, inside: Descriptor | None) -> Content:
         rpc = endpoint.binding.rpc

@@ -7,9 +7,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, FileDescriptor, ServiceDescriptor
 
 from transcoder.comments import Comments, kept_comments
+from transcoder.fields import FieldPath
+from transcoder.http_rule import Binding
 from transcoder.openapi.bodies import ERRORS, Serving
 from transcoder.openapi.operations import Operations
 from transcoder.openapi.options import Options
@@ -73,6 +75,8 @@ def document(
         closed=profile.unknown_body == "reject",
         # With the parameter `$fields`, a client chooses what is printed.
         prints_defaults=profile.print_defaults and not profile.system_parameters,
+        proto_names=profile.proto_names,
+        enum_numbers=profile.enum_numbers,
     )
     endpoints = list(_endpoints(transcoder, options))
     methods = [endpoint.binding.rpc for endpoint in endpoints]
@@ -157,9 +161,19 @@ def _endpoints(transcoder: Transcoder, options: Options) -> Iterator[Endpoint]:
         endpoint = route.endpoint
         if id(route) not in silent and isinstance(endpoint, Endpoint):
             rpc = endpoint.binding.rpc
-            hidden = (rpc, rpc.containing_service, rpc.input_type, rpc.output_type)
-            if not any(map(options.is_hidden, hidden)):
+            needed = (rpc, rpc.containing_service, rpc.input_type, rpc.output_type)
+            if not any(map(options.is_hidden, (*needed, *_fields(endpoint.binding)))):
                 yield endpoint
+
+
+def _fields(binding: Binding) -> Iterator[FieldDescriptor]:
+    """Yield the fields that a binding names, without which nobody can call it."""
+    paths = [variable.name for variable in binding.template.variables]
+    paths += [binding.body] if binding.body not in {"", "*"} else []
+    for path in paths:
+        yield from FieldPath.resolve(binding.rpc.input_type, path, json_names=False).fields
+    if binding.response_body:
+        yield binding.rpc.output_type.fields_by_name[binding.response_body]
 
 
 class _Places:

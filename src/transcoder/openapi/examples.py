@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from transcoder.openapi.scalars import Schema
 
@@ -107,22 +107,36 @@ class Examples:
         properties = schema.get("properties", {})
         if "@type" in properties:
             return dict(_ANY)
-        taken: set[str] = set()
-        rivals = dict(_rivals(schema))
-        found = {}
+        choices = list(_choices(schema))
+        found: dict[str, Any] = {}
         for name, inside in properties.items():
             needed = name in required
-            if rivals.get(name, "") in taken or (self._is_skipped(inside, depth) and not needed):
+            taken = any(name in choice.unset and choice.unset.keys() & found for choice in choices)
+            if taken or (self._is_skipped(inside, depth) and not needed):
                 continue
             try:
-                found[name] = self._of(inside, depth + 1)
+                value = self._of(inside, depth + 1)
             except Unexampled:
                 if needed:
                     raise
                 continue
-            if name in rivals:
-                taken.add(rivals[name])
+            if needed or not any(value in choice.unset.get(name, ()) for choice in choices):
+                found[name] = value
+        for choice in choices:
+            if choice.needed and not choice.unset.keys() & found:
+                found |= self._chosen_of(choice, properties, depth)
         return found if properties else self._map(schema, depth)
+
+    def _chosen_of(self, choice: _Choice, properties: Schema, depth: int) -> dict[str, Any]:
+        """Return one member of a choice that needs one, however deep it is."""
+        for name, unset in choice.unset.items():
+            try:
+                value = self._of(properties[name], depth + 1)
+            except Unexampled:
+                continue
+            if value not in unset:
+                return {name: value}
+        raise Unexampled
 
     def _is_skipped(self, schema: Schema, depth: int) -> bool:
         inside = schema.get("items", schema)
@@ -141,11 +155,30 @@ class Examples:
             return {}
 
 
-def _rivals(schema: Schema) -> Iterator[tuple[str, str]]:
-    """Yield the members of the oneofs, each with the name of the first member of its oneof."""
+class _Choice(NamedTuple):
+    """Members of an object that exclude each other.
+
+    Args:
+        unset: by the name of each, the values that do not count.
+        needed: whether one is to be there.
+    """
+
+    unset: dict[str, Sequence[Any]]
+    needed: bool
+
+
+def _choices(schema: Schema) -> Iterator[_Choice]:
     for each in (schema, *schema.get("allOf", ())):
-        names = [one["required"][0] for one in each.get("oneOf", ()) if "required" in one]
-        yield from ((name, names[0]) for name in names)
+        ways = each.get("oneOf", ())
+        members = [way for way in ways if "required" in way]
+        if members:
+            yield _Choice(dict(map(_member, members)), needed=len(members) == len(ways))
+
+
+def _member(way: Schema) -> tuple[str, Sequence[Any]]:
+    name = way["required"][0]
+    unset = way.get("properties", {}).get(name, {}).get("not", {}).get("enum", ())
+    return name, unset
 
 
 def _chosen(schema: Schema) -> Any:

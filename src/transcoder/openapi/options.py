@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from google.api import field_behavior_pb2, resource_pb2, visibility_pb2
 from google.protobuf.descriptor import (
+    Descriptor,
     EnumDescriptor,
     EnumValueDescriptor,
     FieldDescriptor,
     FileDescriptor,
     MethodDescriptor,
     OneofDescriptor,
+    ServiceDescriptor,
 )
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.empty_pb2 import Empty
@@ -105,8 +107,11 @@ class Options:
         return frozenset(named[number].name for number in flat if number in named)
 
     def is_deprecated(self, descriptor: Any) -> bool:
-        """Say whether something, but not what it is part of, is deprecated."""
-        return bool(descriptor.has_options and descriptor.GetOptions().deprecated)
+        """Say whether something is deprecated: itself, or the whole file of a type or a service."""
+        if descriptor.has_options and descriptor.GetOptions().deprecated:
+            return True
+        of_file = isinstance(descriptor, Descriptor | EnumDescriptor | ServiceDescriptor)
+        return of_file and self.is_deprecated(descriptor.file)
 
     def patterns(self, field: FieldDescriptor) -> Sequence[str]:
         """Return the forms of the resource names that a field holds; none when they are not said.
@@ -201,7 +206,7 @@ def form_example(form: str) -> str:
 
 
 def forms_pattern(forms: Sequence[str]) -> str:
-    """Return the regular expression of resource names of some forms.
+    """Return the regular expression of resource names of some forms; empty if one is `*`, any.
 
     >>> forms_pattern(["shelves/{shelf}/books/{book}"])
     '^shelves/[^/]+/books/[^/]+$'

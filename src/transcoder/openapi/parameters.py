@@ -131,7 +131,7 @@ class Parameters:
         }
         said = self._schemas.said(field, View.REQUEST)
         description = "\n\n".join(
-            part for part in (said.get("description"), self._rivals(field)) if part
+            part for part in (said.get("description"), *self._rivals(field)) if part
         )
         if description:
             found["description"] = description
@@ -141,10 +141,12 @@ class Parameters:
             found["deprecated"] = True
         yield found | shape
 
-    def _rivals(self, field: FieldDescriptor) -> str:
-        options = self._schemas.options
-        names = [f"`{each.json_name}`" for each in members(field) if not options.is_hidden(each)]
-        return f"At most one of {', '.join(names)}." if len(names) > 1 else ""
+    def _rivals(self, field: FieldDescriptor) -> Iterator[str]:
+        message: Any = field.containing_type
+        for choice in self._schemas.choices(message):
+            if field in choice.fields and len(choice.fields) > 1:
+                names = ", ".join(f"`{each.json_name}`" for each in choice.fields)
+                yield f"{'One' if choice.needed else 'At most one'} of {names}."
 
     def _shape(self, field: FieldDescriptor) -> Parameter | None:
         """Return how a field is said in a query; None for one that no text says."""

@@ -1,20 +1,21 @@
 """Rules of protovalidate (`buf.validate`) as keywords of JSON Schema.
 
 What JSON Schema cannot say, such as CEL or the bounds of a number that JSON holds as a string, is
-left out: a schema may be more open than the rules, never stricter.
+told in words: a schema may be more open than the rules, never stricter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 
+from transcoder.openapi.choices import Choice, names, zeros
 from transcoder.openapi.options import Options
+from transcoder.openapi.rule_words import LONG, settings, typed, words
 from transcoder.openapi.scalars import Schema, literal
-from transcoder.protojson.enums import json_names
 
 _OPTION = 1159
 _BOUNDS = {
@@ -46,12 +47,13 @@ class Rules:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._found: dict[FieldDescriptor, Any] = {}
+        self._choices: dict[Descriptor, Sequence[Choice]] = {}
 
     def of(self, field: FieldDescriptor) -> Any:
         """Return the rules of a field that always count; None for none."""
         if field not in self._found:
             rules = self._options.message(field, _OPTION, "buf.validate.FieldRules")
-            ignored = rules is not None and _said(rules).get("ignore", 0) == _ALWAYS
+            ignored = settings(rules).get("ignore") == _ALWAYS
             ignored = ignored or self._is_disabled(field.containing_type)
             self._found[field] = None if ignored else rules
         return self._found[field]
@@ -63,23 +65,76 @@ class Rules:
             return False
         if rules.required:
             return True
-        if field.has_presence or _said(rules).get("ignore"):
+        if field.has_presence or self._ignores_zero(field, rules):
             return False
-        said = _typed(rules)[1]
+        said = typed(rules)[1]
         low = said.get("gt", said.get("gte", 0)) > 0 or ("gt" in said and said["gt"] == 0)
         counts = ("min_len", "min_items", "min_pairs", "min_bytes", "len")
         return low or any(said.get(name) for name in (*counts, *_FORMATS))
+
+    def _ignores_zero(self, field: FieldDescriptor, rules: Any) -> bool:
+        """Say whether the rules of a field count only where it is set.
+
+        They do in a `(buf.validate.message).oneof`, unless an option says otherwise.
+        """
+        ignore = settings(rules).get("ignore")
+        if ignore is not None or field.has_presence:
+            return bool(ignore == _IF_ZERO)
+        message: Any = field.containing_type
+        return any(field in choice.fields for choice in self.choices(message))
 
     def needs_one(self, oneof: OneofDescriptor) -> bool:
         """Say whether one member of a oneof must be set."""
         rules = self._options.message(oneof, _OPTION, "buf.validate.OneofRules")
         return rules is not None and bool(rules.required)
 
+    def choices(self, message: Descriptor) -> Sequence[Choice]:
+        """Return what the `(buf.validate.message).oneof` of a message say."""
+        if message not in self._choices:
+            self._choices[message] = [
+                Choice(
+                    [field for field in message.fields if field.name in rule.fields],
+                    needed=rule.required,
+                    ruled=True,
+                )
+                for rule in settings(self._of_message(message)).get("oneof", ())
+            ]
+        return self._choices[message]
+
+    def told(self, descriptor: Descriptor | FieldDescriptor) -> list[str]:
+        """Return the rules of a message or a field that no keyword says, in words.
+
+        Those in CEL have words of their own, or are told as expressions; the ones that name a field
+        which readers may not see are left out.
+        """
+        if not isinstance(descriptor, FieldDescriptor):
+            return self._expressions(descriptor, settings(self._of_message(descriptor)))
+        rules = self.of(descriptor)
+        if rules is None:
+            return []
+        told = self._expressions(descriptor.containing_type, settings(rules))
+        told += words(rules, _keywords(rules, descriptor.enum_type))
+        where = " (where it is set)" if self._ignores_zero(descriptor, rules) else ""
+        return [f"{each}{where}" for each in told]
+
+    def _expressions(self, message: Any, said: Mapping[str, Any]) -> list[str]:
+        texts = {rule.expression: rule.message for rule in said.get("cel", ())}
+        texts |= dict.fromkeys(said.get("cel_expression", ()), "")
+        hidden = [field.name for field in message.fields if self._options.is_hidden(field)]
+        return [
+            " ".join((text or f"`{expression}`").split())
+            for expression, text in texts.items()
+            if not any(re.search(rf"\b{name}\b", f"{expression} {text}") for name in hidden)
+        ]
+
     def _is_disabled(self, message: Descriptor | None) -> bool:
+        return bool(settings(self._of_message(message)).get("disabled"))
+
+    def _of_message(self, message: Descriptor | None) -> Any:
+        """Return the rules of a message as a whole; None for none."""
         if message is None:
-            return False
-        rules = self._options.message(message, _OPTION, "buf.validate.MessageRules")
-        return bool(rules is not None and _said(rules).get("disabled"))
+            return None
+        return self._options.message(message, _OPTION, "buf.validate.MessageRules")
 
     def keywords(self, field: FieldDescriptor) -> Schema:
         """Return what the rules of a field add to its schema."""
@@ -88,10 +143,11 @@ class Rules:
             return {}
         found = _keywords(rules, field.enum_type)
         if field.enum_type is not None:
-            found = _without(found, self._hidden(field.enum_type))
-        return _open_to_zero(found, field) if _said(rules).get("ignore") == _IF_ZERO else found
+            found = _without(found, self.hidden(field.enum_type))
+        return _open_to_zero(found, field) if self._ignores_zero(field, rules) else found
 
-    def _hidden(self, enum: EnumDescriptor) -> frozenset[str]:
+    def hidden(self, enum: EnumDescriptor) -> frozenset[str]:
+        """Return the names of the values of an enum that readers may not see."""
         return frozenset(value.name for value in enum.values if self._options.is_hidden(value))
 
 
@@ -135,39 +191,18 @@ def _open_to_zero(found: Schema, field: FieldDescriptor) -> Schema:
     }
     if "pattern" in found and not re.search(found["pattern"], ""):
         found["pattern"] = f"^$|{found['pattern']}"
-    zeros = _zeros(field)
     if "const" in found:
         found["enum"] = [found.pop("const")]
     if "enum" in found:
-        found["enum"] = list(dict.fromkeys([*found["enum"], *zeros]))
+        found["enum"] = list(dict.fromkeys([*found["enum"], *zeros(field)]))
     if "not" in found:
-        refused = [value for value in found.pop("not")["enum"] if value not in zeros]
+        refused = [value for value in found.pop("not")["enum"] if value not in zeros(field)]
         found |= {"not": {"enum": refused}} if refused else {}
     return found
 
 
-def _zeros(field: FieldDescriptor) -> list[Any]:
-    if field.is_repeated or field.message_type is not None:
-        return []
-    if field.enum_type is not None:
-        return _names(field.enum_type, [0])
-    return [{"bool": False, "string": ""}.get(_KINDS.get(field.type, ""), 0)]
-
-
-_KINDS = {FieldDescriptor.TYPE_BOOL: "bool", FieldDescriptor.TYPE_STRING: "string"}
-
-
-def _said(rules: Any) -> dict[str, Any]:
-    return {field.name: value for field, value in type(rules).ListFields(rules)}
-
-
-def _typed(rules: Any) -> tuple[str, dict[str, Any]]:
-    kind = type(rules).WhichOneof(rules, "type")
-    return (kind, _said(getattr(rules, kind))) if kind else ("", {})
-
-
 def _keywords(rules: Any, enum: EnumDescriptor | None = None) -> Schema:
-    kind, said = _typed(rules)
+    kind, said = typed(rules)
     if kind == "string":
         return _of_string(said)
     if kind in _NUMBERS:
@@ -179,7 +214,8 @@ def _keywords(rules: Any, enum: EnumDescriptor | None = None) -> Schema:
         return _of_map(said)
     if kind == "enum" and enum is not None:
         return _of_enum(said, enum)
-    return {"const": said["const"]} if kind == "bool" and "const" in said else {}
+    # JSON has long numbers as texts.
+    return _choice(said, str) if kind in LONG else _choice(said) if kind == "bool" else {}
 
 
 def _renamed(said: dict[str, Any], names: dict[str, str]) -> Schema:
@@ -216,32 +252,23 @@ def _of_number(said: dict[str, Any]) -> Schema:
     return _renamed(said, _BOUNDS) | _choice(said)
 
 
-def _choice(said: dict[str, Any]) -> Schema:
+def _choice(said: dict[str, Any], json: Callable[[Any], Any] = lambda value: value) -> Schema:
     if "const" in said:
-        return {"const": said["const"]}
-    found: Schema = {"enum": list(said["in"])} if "in" in said else {}
-    return found | ({"not": {"enum": list(said["not_in"])}} if "not_in" in said else {})
+        return {"const": json(said["const"])}
+    found: Schema = {"enum": list(map(json, said["in"]))} if "in" in said else {}
+    return found | ({"not": {"enum": list(map(json, said["not_in"]))}} if "not_in" in said else {})
 
 
 def _of_enum(said: dict[str, Any], enum: EnumDescriptor) -> Schema:
     if "const" in said:
-        return {"enum": _names(enum, [said["const"]])}
-    found: Schema = {"enum": _names(enum, said["in"])} if "in" in said else {}
-    return found | ({"not": {"enum": _names(enum, said["not_in"])}} if "not_in" in said else {})
-
-
-def _names(enum: EnumDescriptor, numbers: Iterable[int]) -> list[str]:
-    """Return all names that requests may say some values of an enum by."""
-    wanted, printed = set(numbers), json_names(enum)
-    values = [value for value in enum.values if value.number in wanted]
-    return list(
-        dict.fromkeys(name for value in values for name in (printed[value.number], value.name))
-    )
+        return {"enum": names(enum, [said["const"]])}
+    found: Schema = {"enum": names(enum, said["in"])} if "in" in said else {}
+    return found | ({"not": {"enum": names(enum, said["not_in"])}} if "not_in" in said else {})
 
 
 def _of_map(said: dict[str, Any]) -> Schema:
     found = _renamed(said, _PAIRS)
-    if "keys" in said and _typed(said["keys"])[0] == "string":
+    if "keys" in said and typed(said["keys"])[0] == "string":
         found["propertyNames"] = _keywords(said["keys"])
     if "values" in said:
         found["additionalProperties"] = _keywords(said["values"])

@@ -15,10 +15,10 @@ from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
     FieldDescriptor,
-    OneofDescriptor,
 )
 
 from transcoder.fields import is_map
+from transcoder.openapi.choices import Choice, alternatives, unset
 from transcoder.openapi.components import Components
 from transcoder.openapi.examples import fits_text
 from transcoder.openapi.openapiv2 import Annotations
@@ -29,6 +29,13 @@ from transcoder.protojson.enums import json_names
 
 Path = tuple[str, ...]
 _EXAMPLE = re.compile(r"(?:for example|for instance|e\.g\.|such as),?\s+`([^`]+)`")
+_BEHAVIORS = {
+    "IDENTIFIER": "Identifies the resource.",
+    "IMMUTABLE": "Cannot be changed once it is set.",
+    "NON_EMPTY_DEFAULT": "The server chooses a value where there is none.",
+    "UNORDERED_LIST": "In no particular order.",
+}
+"""What is told of `google.api.field_behavior` in words."""
 _NULL = "google.protobuf.NullValue"
 
 
@@ -39,15 +46,28 @@ class Schemas:
         options: of the protos.
         closed: whether a request may hold known keys only.
         prints_defaults: whether an answer holds the fields without presence, whatever they hold.
+        proto_names: whether an answer's keys are the names of the proto.
+        enum_numbers: whether an answer's enum values are numbers.
     """
 
-    def __init__(self, options: Options, *, closed: bool, prints_defaults: bool) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        closed: bool,
+        prints_defaults: bool,
+        proto_names: bool = False,
+        enum_numbers: bool = False,
+    ) -> None:
         self.options = options
         self.annotations = Annotations(options)
         self.rules = Rules(options)
         self.components = Components()
+        self._choices: dict[tuple[Descriptor, bool], Sequence[Choice]] = {}
         self._closed = closed
         self._prints_defaults = prints_defaults
+        self._proto_names = proto_names
+        self._enum_numbers = enum_numbers
 
     def of_message(self, message: Descriptor, view: View, without: Collection[Path] = ()) -> Schema:
         """Return the schema of a message, or a reference to it.
@@ -95,7 +115,7 @@ class Schemas:
         """Return what is said of a field itself: its description, and how it may be used."""
         options, behaviors = self.options, self.options.behaviors(field)
         found: Schema = {}
-        description = self.description(field)
+        description = self.description(field, view)
         if description:
             found["description"] = description
         if "OUTPUT_ONLY" in behaviors:
@@ -121,32 +141,39 @@ class Schemas:
                 return {**schema, "examples": [text]}
         return schema
 
-    def description(self, field: FieldDescriptor) -> str:
+    def description(self, field: FieldDescriptor, view: View = View.REQUEST) -> str:
         """Return the comment of a field, and what its options say in words."""
         parts = [self.options.comment(field)]
-        if "IMMUTABLE" in self.options.behaviors(field):
-            parts.append("Cannot be changed once it is set.")
-        forms = " or ".join(f"`{form}`" for form in self.options.patterns(field))
+        parts += self._told(field) if view is not View.ANSWER else ()
+        behaviors = self.options.behaviors(field)
+        parts += (text for name, text in _BEHAVIORS.items() if name in behaviors)
+        forms = _told(self.options.patterns(field))
         reference = self.options.reference(field)
+        each = "Each is the name" if field.is_repeated else "The name"
         if reference.type and reference.type != "*":
-            named = f"The name of a `{reference.type}`"
+            named = f"{each} of a `{reference.type}`"
             parts.append(f"{named}, of the form {forms}." if forms else f"{named}.")
         elif reference.child_type:
-            parts.append(f"The name of a parent of `{reference.child_type}`.")
+            parts.append(f"{each} of a parent of `{reference.child_type}`.")
         elif forms:
             parts.append(f"Of the form {forms}.")
         return "\n\n".join(part for part in parts if part)
+
+    def _told(self, descriptor: Descriptor | FieldDescriptor) -> list[str]:
+        return [f"Rule: {rule}" for rule in self.rules.told(descriptor)]
 
     def limits(self, field: FieldDescriptor, view: View) -> Schema:
         """Return what a request's value must be beyond its type."""
         if view is View.ANSWER:
             return {}
         found = self._filled(field, view) | self.rules.keywords(field)
-        forms = self.options.patterns(field) if self.options.reference(field).type else ()
-        if forms and "pattern" not in found and not field.is_repeated:
-            found["pattern"] = forms_pattern(forms)
-            found["examples"] = [form_example(forms[0])]
-        return found
+        if not self.options.reference(field).type or field.type != FieldDescriptor.TYPE_STRING:
+            return found
+        forms = self.options.patterns(field)
+        if not field.is_repeated:
+            return _formed(found, forms)
+        items = _formed(found.get("items", {}), forms)
+        return {**found, "items": items} if items else found
 
     def _filled(self, field: FieldDescriptor, view: View) -> Schema:
         """Return that a field must not be empty whose emptiness says that it is not there."""
@@ -169,7 +196,13 @@ class Schemas:
             or field.name in said
             or field.json_name in said
             or self.rules.is_required(field)
+            or self._is_only_choice(field)
         )
+
+    def _is_only_choice(self, field: FieldDescriptor) -> bool:
+        message: Any = field.containing_type
+        choices = self.choices(message)
+        return any(each.needed and list(each.fields) == [field] for each in choices)
 
     def visible(self, message: Descriptor) -> Iterator[FieldDescriptor]:
         """Yield the fields of a message that readers may see."""
@@ -177,9 +210,10 @@ class Schemas:
 
     def _object(self, message: Descriptor, view: View, without: Collection[Path]) -> Schema:
         found: Schema = {"type": "object"}
-        comment = self.options.comment(message)
-        if comment:
-            found["description"] = comment
+        told = self._told(message) if view is View.REQUEST else ()
+        description = "\n\n".join(part for part in (self.options.comment(message), *told) if part)
+        if description:
+            found["description"] = description
         if self.options.is_deprecated(message):
             found["deprecated"] = True
         gone = {path[0] for path in without if len(path) == 1}
@@ -190,7 +224,8 @@ class Schemas:
             if not gone & {field.name, *(each.name for each in members(field))}
         ]
         properties = {
-            field.json_name: self._property(field, view, _below(without, field)) for field in fields
+            self._key(field, view): self._property(field, view, _below(without, field))
+            for field in fields
         }
         if properties:
             found["properties"] = properties
@@ -199,15 +234,19 @@ class Schemas:
         # What the path sets a part of is there, whatever the body holds.
         begun = {path[0] for path in without}
         asked = [field for field in fields if field.name not in begun]
-        required = [field.json_name for field in asked if self._is_always(field, view, said)]
+        required = [self._key(field, view) for field in asked if self._is_always(field, view, said)]
         if required:
             found["required"] = required
-        found |= self._oneofs(message, fields, view)
+        found |= self._alternatives(message, fields, begun, view)
         if message.is_extendable:
             found["patternProperties"] = {r"^\[": {}}
         if self._closed and view is not View.ANSWER:
             found["additionalProperties"] = False
         return found | annotated
+
+    def _key(self, field: FieldDescriptor, view: View) -> str:
+        """Return under which key a field stands; requests may say either name."""
+        return field.name if self._proto_names and view is View.ANSWER else field.json_name
 
     def _is_always(self, field: FieldDescriptor, view: View, said: Collection[str]) -> bool:
         if view is View.ANSWER:
@@ -228,22 +267,57 @@ class Schemas:
         names = key_names(entry.fields_by_name["key"], view)
         return found if names is None else {**found, "propertyNames": names}
 
-    def _oneofs(self, message: Descriptor, fields: Sequence[FieldDescriptor], view: View) -> Schema:
-        shown = {field.name for field in fields}
-        found = []
-        for oneof in message.oneofs:
-            names = [field.json_name for field in oneof.fields if field.name in shown]
-            if len(names) > 1:
-                found.append({"oneOf": self._alternatives(oneof, names, view)})
-        if len(found) == 1:
-            return dict(found[0])
-        return {"allOf": found} if found else {}
+    def choices(self, message: Descriptor, *, ruled: bool = True) -> Sequence[Choice]:
+        """Return the choices of a message, as far as readers may see them.
 
-    def _alternatives(self, oneof: OneofDescriptor, names: Sequence[str], view: View) -> list[Any]:
-        each: list[Any] = [{"required": [name]} for name in names]
-        if view is View.REQUEST and self.rules.needs_one(oneof):
-            return each
-        return [*each, {"not": {"anyOf": [dict(one) for one in each]}}]
+        Args:
+            message: its type.
+            ruled: whether what rules say counts, beside the message's `oneof`s.
+        """
+        key = message, ruled
+        if key not in self._choices:
+            found = [
+                Choice(oneof.fields, needed=ruled and self.rules.needs_one(oneof))
+                for oneof in message.oneofs
+            ]
+            found += self.rules.choices(message) if ruled else ()
+            is_hidden = self.options.is_hidden
+            self._choices[key] = [
+                each._replace(fields=[field for field in each.fields if not is_hidden(field)])
+                for each in found
+            ]
+        return self._choices[key]
+
+    def _alternatives(
+        self,
+        message: Descriptor,
+        fields: Collection[FieldDescriptor],
+        begun: Collection[str],
+        view: View,
+    ) -> Schema:
+        """Return which of the fields of an object go together.
+
+        Args:
+            message: the type of the object.
+            fields: that are in its schema.
+            begun: names of those that are set whatever the object holds.
+            view: of the schema.
+        """
+        found = []
+        # Of a change, no rule on the message as a whole is sure to count.
+        for choice in self.choices(message, ruled=view is View.REQUEST):
+            needed = choice.needed and not any(each.name in begun for each in choice.fields)
+            left = [each for each in choice.fields if each in fields]
+            chosen = choice._replace(fields=left, needed=needed)
+            found.append(alternatives(chosen, lambda each: self._key(each, view), self._unset))
+        found = [each for each in found if each]
+        return found[0] if len(found) == 1 else ({"allOf": found} if found else {})
+
+    def _unset(self, field: FieldDescriptor) -> list[Any]:
+        enum = field.enum_type
+        hidden = frozenset() if enum is None else self.rules.hidden(enum)
+        # Lists and objects are no members of a set.
+        return [each for each in unset(field) if not (isinstance(each, str) and each in hidden)]
 
     def _enum(self, enum: EnumDescriptor, view: View) -> Schema:
         printed = json_names(enum)
@@ -254,6 +328,8 @@ class Schemas:
         found: Schema = {"type": "string"}
         if names:
             found["enum"] = list(names)
+        if self._enum_numbers and view is View.ANSWER:
+            found = {"type": "integer", "format": "int32"}
         description = self._enum_description(enum, values)
         if description:
             found["description"] = description
@@ -269,6 +345,26 @@ class Schemas:
             told = " ".join(word for word in words if word)
             lines += [f"- `{value.name}`: {told}"] if told else []
         return "\n\n".join(part for part in (self.options.comment(enum), "\n".join(lines)) if part)
+
+
+def _told(forms: Sequence[str]) -> str:
+    """Return the forms of a resource's names in words.
+
+    >>> _told(["shelves/{shelf}", "*"])
+    '`shelves/{shelf}` or another'
+    """
+    known = [f"`{form}`" for form in forms if form != "*"]
+    return " or ".join([*known, "another"] if known and "*" in forms else known)
+
+
+def _formed(schema: Schema, forms: Sequence[str]) -> Schema:
+    """Return the schema of a text that is a name of one of these forms too."""
+    pattern = forms_pattern(forms) if forms and "pattern" not in schema else ""
+    if not pattern:
+        return schema
+    formed = {**schema, "pattern": pattern}
+    example = form_example(forms[0])
+    return {**formed, "examples": [example]} if fits_text(formed, example) else formed
 
 
 def members(field: FieldDescriptor) -> Sequence[FieldDescriptor]:

@@ -46,7 +46,7 @@ def test_a_database_that_cannot_be_opened_is_told_in_one_line() -> None:
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "database sqlite:////no/such/folder/users.db: unable to open database file\n"
+        "Error: database sqlite:////no/such/folder/users.db: unable to open database file\n"
     )
 
 
