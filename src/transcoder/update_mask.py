@@ -9,7 +9,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from transcoder.errors import InvalidRequest
-from transcoder.fields import FieldPath, FieldPathError, UnknownField
+from transcoder.fields import FieldPath, FieldPathError
+from transcoder.protojson.enums import json_names
 from transcoder.well_known import well_known
 
 _FIELD_MASK = "google.protobuf.FieldMask"
@@ -36,14 +37,15 @@ def mask_paths(body: bytes, message: Descriptor) -> list[str]:
     """Return the paths that a JSON body says, sorted, in proto names.
 
     A list, a map, a Struct or Value, an Any and null are said as a whole; so is an empty object,
-    but for the body itself. A body that has no fields says nothing.
+    but for the body itself. A body that has no fields says nothing, and neither does what a decoder
+    that ignores the unknown passes over: keys of no field, and names of no value of an enum.
 
     Args:
         body: a JSON document that was found to be a `message`.
         message: what the body is.
 
     Raises:
-        InvalidRequest: a key names no field, which not every decoder refuses.
+        InvalidRequest: it says an extension, which no path names.
 
     >>> from google.protobuf.descriptor_pb2 import FileDescriptorProto
     >>> body = b'{"name": "a", "options": {"goPackage": "b", "deprecated": null}}'
@@ -53,19 +55,38 @@ def mask_paths(body: bytes, message: Descriptor) -> list[str]:
     document = json.loads(body)
     if not isinstance(document, dict) or not document or message.full_name in _WHOLE:
         return []
-    return sorted(set(_inside(document, message, "")))
+    return sorted(set(_inside(document, message, "", "")))
 
 
-def _inside(value: dict[str, Any], message: Descriptor, prefix: str) -> Iterator[str]:
-    """Yield the paths under a non-empty object."""
+def _inside(value: dict[str, Any], message: Descriptor, prefix: str, written: str) -> Iterator[str]:
+    """Yield the paths under a non-empty object.
+
+    Args:
+        value: the object.
+        message: its type.
+        prefix: of the paths.
+        written: the same in the client's names.
+    """
     for key, item in value.items():
-        field = _field(message, key, prefix)
+        if key.startswith("["):
+            raise InvalidRequest("an update mask cannot name an extension", f"{written}{key}")
+        field = _field(message, key)
+        if field is None or _is_passed_over(field, item):
+            continue
         path = f"{prefix}{field.name}"
         below = _below(field)
         if below is None or not isinstance(item, dict) or not item:
             yield path
         else:
-            yield from _inside(item, below, f"{path}.")
+            yield from _inside(item, below, f"{path}.", f"{written}{key}.")
+
+
+def _is_passed_over(field: FieldDescriptor, item: Any) -> bool:
+    """Say whether a value is the name of none of an enum's; numbers may be written as texts."""
+    enum = field.enum_type
+    if enum is None or field.is_repeated or not isinstance(item, str) or not item[:1].isalpha():
+        return False
+    return item not in enum.values_by_name and item not in json_names(enum).values()
 
 
 def said_fields(body: bytes, message: Descriptor) -> set[tuple[str, ...]]:
@@ -88,9 +109,8 @@ def _said(
     value: dict[str, Any], message: Descriptor, above: tuple[str, ...]
 ) -> Iterator[tuple[str, ...]]:
     for key, item in value.items():
-        try:
-            field = _field(message, key, "")
-        except InvalidRequest:
+        field = _field(message, key)
+        if field is None:
             continue
         inside, path = field.message_type, (*above, field.name)
         if field.is_repeated:
@@ -101,13 +121,13 @@ def _said(
             yield path
 
 
-def _field(message: Descriptor, key: str, prefix: str) -> FieldDescriptor:
+def _field(message: Descriptor, key: str) -> FieldDescriptor | None:
+    if "." in key:
+        return None
     try:
-        if "." in key:
-            raise UnknownField(key, message, 0)
         return FieldPath.resolve(message, key).leaf
-    except FieldPathError as error:
-        raise InvalidRequest(str(error), f"{prefix}{key}") from None
+    except FieldPathError:
+        return None
 
 
 def _below(field: FieldDescriptor) -> Descriptor | None:

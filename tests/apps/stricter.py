@@ -24,6 +24,11 @@ TIME = re.compile(
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 BASE64 = re.compile(r"([\w+/-]{4})*([\w+/-]{2}(==)?|[\w+/-]{3}=?)?", re.ASCII)
+DOTS = re.compile(r"\.\.+")
+PAIR = re.compile(r"given twice, as (.+) before|only one of (.+) and .+ may be set", re.DOTALL)
+"""Tells which other key a refusal is about."""
+CUSTOM = {"@custom": "custom_name"}
+"""The one JSON name of the protos that is not made of the proto's."""
 NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
@@ -68,13 +73,19 @@ class Place:
 
     def is_named(self, path: str) -> bool:
         """Say whether a refusal's path, which may be cut, is of this place."""
-        shown = self.path.encode(errors="replace").decode()
+        # An empty key is a step of the path in a map, and none in a Struct.
+        shown = DOTS.sub(".", self.path.encode(errors="replace").decode()).rstrip(".")
+        path = DOTS.sub(".", path).rstrip(".")
         return shown.startswith(path[:-1]) if path.endswith("…") else shown == path
 
     @property
     def text(self) -> str:
         """The value if it is a string or a number, as it is spelled."""
         return self.value if isinstance(self.value, str) else ""
+
+    def has(self, key: str) -> bool:
+        """Say whether the object around the value has a key of that name, which may be cut."""
+        return any(name.startswith(key.removesuffix("…")) for name in self.names)
 
     @property
     def names(self) -> list[str]:
@@ -87,15 +98,43 @@ def is_listed(refusal: InvalidRequest, data: bytes, *, ignore_unknown: bool) -> 
     tree = json.loads(
         data, object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=Number
     )
-    if ignore_unknown and refusal.problem.startswith("expected an object, got a"):
+    problem = refusal.problem
+    rule = next(rule for begin, rule in RULES.items() if problem.startswith(begin))
+    if ignore_unknown and rule is _is_empty:
         # What an array or a string holds is then taken for keys that are not known.
-        return True
-    rule = next(rule for begin, rule in RULES.items() if refusal.problem.startswith(begin))
-    return any(rule(place) for place in Place(value=tree).all() if place.is_named(refusal.field))
+        rule = _is_no_object
+    places = [place for place in Place(value=tree).all() if place.is_named(refusal.field)]
+    found = PAIR.search(problem)
+    if found is not None:
+        places = [place for place in places if place.has(found[1] or found[2])]
+    return any(rule(place) for place in places)
 
 
 def _is_empty(place: Place) -> bool:
     return place.value in ([], "")
+
+
+def _is_no_object(place: Place) -> bool:
+    return isinstance(place.value, list | str) and not isinstance(place.value, Number)
+
+
+def _is_twice(place: Place) -> bool:
+    """Another key is the same number, or another spelling of the same field."""
+    folded = [_folded(name) for name in place.names]
+    return folded.count(_folded(place.key)) > 1
+
+
+def _folded(name: str) -> Any:
+    try:
+        return Fraction(name)
+    except ValueError:
+        return CUSTOM.get(name, name).replace("_", "").lower()
+
+
+def _is_null_in_a_oneof(place: Place) -> bool:
+    """A null is a value there: of a Value, or a NullValue, as their fields' names tell."""
+    pairs = [] if place.around is None else place.around.pairs
+    return any(item is None and _folded(name).endswith(("null", "value")) for name, item in pairs)
 
 
 def _is_no_number(place: Place) -> bool:
@@ -146,10 +185,8 @@ RULES: dict[str, Callable[[Place], bool]] = {
     ),
     "as a key, expected ": lambda place: not INTEGER.fullmatch(place.key),
     "no such field": lambda place: {"@type", "value"} <= set(place.names) - {place.key},
-    "given twice": lambda place: len(place.names) > 1,
+    "given twice": _is_twice,
     "an object names a key twice": lambda place: len(place.names) > len(set(place.names)),
-    "only one of ": lambda place: (
-        place.around is not None and None in dict(place.around.pairs).values()
-    ),
+    "only one of ": _is_null_in_a_oneof,
 }
 """How a refusal begins, and what the list says of such a place; the first that fits is taken."""

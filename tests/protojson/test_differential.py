@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from random import Random
 
@@ -30,7 +31,7 @@ from transcoder.protojson import from_json, to_json
 
 CASES = int(os.environ.get("JSON_CASES", "5000"))
 EACH = settings(
-    max_examples=max(1, CASES // 2 // len(TYPES)),
+    max_examples=math.ceil(CASES / 2 / len(TYPES)),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
