@@ -10,9 +10,12 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from compiled import pool
 from transcoder.errors import InvalidRequest, NotFound, StatusError, Unprintable
 from transcoder.http_rule import bindings
 from transcoder.profile import GOOGLE, GRPC_GATEWAY, Profile
+from transcoder.protojson import Precompiled
+from transcoder.protojson import encode as encoders
 from transcoder.response import (
     JSON,
     REPLY_LIMIT,
@@ -253,6 +256,28 @@ def test_proto_names_and_enum_numbers(
     presentation = None if system == SystemParameters() else encode.presentation(system)
 
     assert encode(reply, presentation).body == expected
+
+
+@pytest.mark.parametrize(
+    "response_body",
+    ["", "child", "child_list", "child_map", "string_value", "enum_list", "int_map"],
+)
+def test_compiled_before_the_first_answer(
+    monkeypatch: pytest.MonkeyPatch, response_body: str
+) -> None:
+    """What an answer needs is compiled ahead, whatever kind of field is all of it."""
+    protos = pool()
+    rpc = protos.FindServiceByName("everything.v1.Bindings").methods_by_name["Everyone"]
+    (binding,) = bindings(rpc, HttpRule(get="/v1/x", response_body=response_body))
+    encode = ResponseEncoder(binding, GOOGLE)
+    ahead = Precompiled()
+    encode.precompile(ahead)
+    compiled: list[Any] = []
+    monkeypatch.setattr(encoders, "compile_encoder", lambda found, _: compiled.append(found))
+    reply: Any = GetMessageClass(protos.FindMessageTypeByName("everything.v1.Everything"))
+
+    assert encode(reply()).status == 200
+    assert compiled == []
 
 
 def test_selection_leaves_defaults(encoder: Encode, everything: type[Any]) -> None:

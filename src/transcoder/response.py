@@ -249,10 +249,14 @@ class ResponseEncoder:
         if self._is_http_body:
             return
         ahead.weight(self._class, print_defaults=self._printing["print_defaults"], pool=self._pool)
-        answer = self._answer
-        message = answer.message_type if isinstance(answer, FieldDescriptor) else answer
-        if message is not None:
-            ahead.encoder(GetMessageClass(message), pool=self._pool, **self._printing)
+        field, printing = self._field, self._printing
+        if field is None:
+            ahead.encoder(self._class, pool=self._pool, **printing)
+        elif self.serializes:
+            message: Any = field.message_type
+            ahead.encoder(GetMessageClass(message), pool=self._pool, **printing)
+        else:
+            ahead.encoder(self._class, pool=self._pool, **_alone(field, printing))
 
     def presentation(self, system: SystemParameters) -> Presentation:
         """Return what a client's system parameters mean for this answer.
@@ -317,12 +321,17 @@ class ResponseEncoder:
             getattr(alone, field.name).MergeFrom(value)
         else:
             setattr(alone, field.name, value)
-        # A scalar is printed whatever it is, but the messages of a list as the profile has it.
-        defaults = printing["print_defaults"] or field.message_type is None
-        printing = {**printing, "print_defaults": defaults}
-        tree = _parsed(to_json(alone, pool=self._pool, **printing))
+        tree = _parsed(to_json(alone, pool=self._pool, **_alone(field, printing)))
         key = field.name if printing["proto_names"] else field.json_name
         return _printed(tree.get(key, {} if is_map(field) else []))
+
+
+def _alone(field: FieldDescriptor, printing: _Printing) -> _Printing:
+    """Return how the message of a field is printed that is all of an answer.
+
+    A scalar is printed whatever it is, but the messages of a list as the profile has it.
+    """
+    return {**printing, "print_defaults": printing["print_defaults"] or field.message_type is None}
 
 
 def _within(get: Callable[[Message], Message], print_: Print) -> Print:
