@@ -71,7 +71,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     },
     "openapi.md": {
         "python": 5 * ["test_docs_openapi.test_python"],
-        "sh": ["test_docs_openapi.test_commands"],
+        "sh": 2 * ["test_docs_openapi.test_commands"],
     },
     "plugin.md": {
         "proto": ["test_docs_plugin.test_commands"],

@@ -96,7 +96,6 @@ def _check_gateway(file: str) -> None:
     from transcoder.errors import ConfigError
 
     look_here()
-
     with told(Unreadable):
         found = [str(each) for each in mistakes(file)]
     if not found:

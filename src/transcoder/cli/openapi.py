@@ -59,7 +59,7 @@ def openapi(
       transcoder openapi --module services.user.v1.user_service_pb2 > openapi.json
       buf build -o - | transcoder openapi --image - --format yaml --title Users
     """
-    if app is not None:
+    if app:
         click.echo(_served(app, form), nl=False)
         return
     from transcoder.comments import comments_of

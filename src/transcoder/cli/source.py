@@ -135,7 +135,7 @@ class Loaded:
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where services come from; it is passed `loaded`.
 
-    That is None for a command with an argument `app`, where it is given.
+    That is None for a command that was given an application or a file instead.
     """
 
     @functools.wraps(command)
@@ -156,11 +156,8 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         conflicts: Literal["refuse", "warn"],
         **options: Any,
     ) -> None:
-        if options.get("app") is not None:
-            command(loaded=None, **options)
-            return
         given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
-        if not given and options.get("file"):
+        if options.get("app") or (options.get("file") and not given):
             command(loaded=None, **options)
             return
         if len(given) != 1:
