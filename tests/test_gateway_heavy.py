@@ -293,3 +293,23 @@ def test_streamed_replies_passed_on(routed: Served, size: str) -> None:
         longest = held(routed, lambda: list(watch(asked, timeout=20)))
 
     assert longest < BOUND
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_streamed_replies_through_interceptors(intercepted: Served, size: str) -> None:
+    """Nor one of many that an interceptor may look at."""
+    asked = EVERYTHING(string_value=f"children@{size}").SerializeToString()
+    told: set[str | None] = set()
+
+    def ask() -> None:
+        try:
+            list(watch(asked, timeout=20))
+        except grpc.RpcError as error:
+            told.add(error.details())
+
+    with channel_to(intercepted) as channel:
+        watch: Any = channel.unary_stream(_PATH + "Watch")
+        longest = held(intercepted, ask)
+
+    assert told == {"the backend's answer is over a limit"}
+    assert longest < BOUND

@@ -9,8 +9,11 @@ A profile is plain options. Take a named one and replace what you need:
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
+
+from transcoder.errors import ConfigError
 
 Order = Literal["specificity", "last-wins"]
 Unescape = Literal["except-reserved", "except-slash", "all", "legacy"]
@@ -48,6 +51,9 @@ class Profile:
         request_metadata: which headers of a request become metadata, under which names; see
             `transcoder.inbound`.
         response_metadata: which metadata become headers of the answer; see `transcoder.outbound`.
+
+    Raises:
+        ConfigError: an option has a value that it has not.
     """
 
     name: str
@@ -70,6 +76,24 @@ class Profile:
     stream: Stream = "array"
     request_metadata: MetadataNames = "no-cookies"
     response_metadata: MetadataNames = "no-cookies"
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        for name, allowed in _allowed().items():
+            value = getattr(self, name)
+            if type(value) is not type(allowed[0]) or value not in allowed:
+                expected = " or ".join(map(repr, allowed))
+                raise ConfigError(f"profile: {name} {value!r}: {expected} is expected")
+
+
+@functools.cache
+def _allowed() -> dict[str, tuple[object, ...]]:
+    """Return the values that options may have, of those that have not any."""
+    kinds = get_type_hints(Profile)
+    found = {
+        name: (False, True) if kind is bool else get_args(kind) for name, kind in kinds.items()
+    }
+    return {name: values for name, values in found.items() if values and name != "ignored_query"}
 
 
 GOOGLE = Profile(name="google", system_parameters=True)

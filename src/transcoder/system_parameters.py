@@ -93,6 +93,6 @@ def check_system(key: str, value: str) -> None:
     """
     name = key.removeprefix("$")
     if name == "alt" and value not in _ALTS:
-        raise InvalidRequest("expected json, json;enum-encoding=int, proto or sse", key)
+        raise InvalidRequest("expected json, json;enum-encoding=int or string, proto or sse", key)
     if name == "prettyPrint" and value not in _FLAGS:
         raise InvalidRequest("expected true or false", key)

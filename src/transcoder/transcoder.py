@@ -153,6 +153,8 @@ class Transcoder:
     ) -> None:
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
         self._rules = dict(rules) if isinstance(rules, Mapping) else {}
+        if not isinstance(profile, Profile):
+            raise ConfigError(f"profile {profile!r}: a Profile is expected, as transcoder.GOOGLE")
         self.profile = self._config.adapt(profile) if self._config else profile
         self._forms = forms
         self._unbound = unbound

@@ -19,6 +19,21 @@ def test_both_spellings() -> None:
     assert http_pb2.HttpRule(response_body="a") == camel == snake
 
 
+@pytest.mark.parametrize("kind", [str, bytearray, memoryview])
+@pytest.mark.parametrize("text", ['{"get": "/é"}', '{"get": null}'])
+def test_other_texts(kind: Any, text: str) -> None:
+    """JSON may be a text, or whatever holds bytes."""
+    data = text if kind is str else kind(text.encode())
+
+    assert from_json(data, http_pb2.HttpRule) == from_json(text.encode(), http_pb2.HttpRule)
+
+
+def test_a_lone_surrogate() -> None:
+    """A text that UTF-8 cannot say is refused, as its bytes are."""
+    with pytest.raises(InvalidRequest):
+        from_json('{"get": "\ud800"}', http_pb2.HttpRule)
+
+
 def test_unknown_fields_can_be_ignored() -> None:
     """A key that names no field is passed over on request."""
     assert http_pb2.HttpRule(get="/") == from_json(

@@ -30,14 +30,14 @@ T = TypeVar("T")
 Test = Callable[[Any, Users], Awaitable[T]]
 
 
-def run(test: Test[T]) -> T:
+def run(test: Test[T], **options: Any) -> T:
     """Run a test with a stub of a gateway's gRPC port, and the servicer of the backend behind."""
 
     async def running() -> T:
         users = Users()
         server = grpc.aio.server()
         port = server.add_insecure_port("127.0.0.1:0")
-        gateway = Gateway()
+        gateway = Gateway(**options)
         async with (
             backend(users) as target,
             Channel(target) as remote,
@@ -52,6 +52,48 @@ def run(test: Test[T]) -> T:
                 await server.stop(0)
 
     return asyncio.run(running())
+
+
+class Replacing(grpc.aio.ServerInterceptor):
+    """Answers GetUser with something else, and lets other methods be."""
+
+    def __init__(self, reply: Any) -> None:
+        self._reply = reply
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = await continuation(details)
+
+        async def answer(request: Any, context: Any) -> Any:
+            return self._reply
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, handler.request_deserializer, handler.response_serializer
+        )
+
+
+@pytest.mark.parametrize("reply", [None, ImportUsersResponse(created_count=1), "text"])
+def test_a_reply_of_another_type(caplog: pytest.LogCaptureFixture, reply: Any) -> None:
+    """What an interceptor returns that is no reply of the method is a defect, not wrong bytes."""
+
+    async def test(stub: Any, users: Users) -> grpc.aio.AioRpcError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetUser(GetUserRequest(id="7"), timeout=20)
+        return caught.value
+
+    error = run(test, interceptors=[Replacing(reply)])
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
+    assert "TypeError" in caplog.text
+
+
+def test_a_reply_in_its_place() -> None:
+    """One of the method's own type goes out."""
+
+    async def test(stub: Any, users: Users) -> User:
+        reply: User = await stub.GetUser(GetUserRequest(id="7"), timeout=20)
+        return reply
+
+    assert run(test, interceptors=[Replacing(User(id="8"))]) == User(id="8")
 
 
 def test_unary() -> None:

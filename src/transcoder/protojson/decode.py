@@ -34,27 +34,30 @@ _documents: dict[_Key, tuple[Decode, Tally]] = {}
 
 
 def from_json(
-    data: bytes,
+    data: bytes | bytearray | memoryview | str,
     message_class: type[M],
     *,
     ignore_unknown: bool = False,
     pool: DescriptorPool | None = None,
 ) -> M:
-    """Return the message that JSON bytes say.
+    """Return the message that JSON says.
 
     Args:
-        data: one JSON document in UTF-8.
+        data: one JSON document, as text or in UTF-8.
         message_class: of any descriptor pool.
         ignore_unknown: pass over keys that name no field, instead of refusing them.
         pool: where the types inside `google.protobuf.Any` are looked up.
 
     Raises:
-        InvalidRequest: the bytes are not JSON, or not of this message; `field` is the JSON path.
+        InvalidRequest: it is not JSON, or not of this message; `field` is the JSON path.
 
     >>> from google.protobuf.duration_pb2 import Duration
     >>> from_json(b'"1.5s"', Duration).nanos
     500000000
     """
+    if type(data) is not bytes:
+        # A lone surrogate makes bytes that are no UTF-8, and are refused as such.
+        data = data.encode(errors="surrogatepass") if isinstance(data, str) else bytes(data)
     descriptor: Any = message_class.DESCRIPTOR
     key = (descriptor, ignore_unknown, pool)
     found = _documents.get(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol, runtime_checkable
@@ -21,7 +22,7 @@ from transcoder.errors import StatusError
 from transcoder.metadata import Metadatum
 from transcoder.protojson.weight import LIMIT, weight
 from transcoder.status import Code
-from transcoder.upstream import Call, Upstream
+from transcoder.upstream import Call, Upstream, check_reply
 from transcoder.upstream.failures import TOO_LARGE
 
 
@@ -139,12 +140,13 @@ def _handler(rpc: MethodDescriptor, upstream: Upstream, call: type[Call]) -> Any
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[streams]
     behaviour = passing.stream if rpc.server_streaming else passing.single
-    write = None if call.raw else _serialized
+    write = None if call.raw else functools.partial(_serialized, GetMessageClass(rpc.output_type))
     return make(behaviour, GetMessageClass(rpc.input_type).FromString, write)
 
 
-def _serialized(reply: Message) -> bytes:
+def _serialized(expected: type[Message], reply: Message) -> bytes:
     """Serialize a reply that somebody looked at; of too many messages that would take long."""
+    check_reply(reply, expected)
     if weight(reply, contents=False) > LIMIT:
         error = StatusError(Code.INTERNAL, TOO_LARGE)
         error.log = f"the reply holds over {LIMIT} messages"
