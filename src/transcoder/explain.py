@@ -18,6 +18,7 @@ from transcoder.http_rule import Binding, is_delivered
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
 from transcoder.query_string import DEFAULT_LIMITS, parameters
+from transcoder.request_target import typed
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
 from transcoder.status import Code
@@ -88,7 +89,7 @@ def explain(
     Args:
         transcoder: all of whose routes are methods.
         method: the HTTP method, in the case in which the client writes it.
-        target: path and query as a client sends them, percent-encoded.
+        target: path and query as a client sends them, percent-encoded; or a URL.
         body: of the request.
         content_type: of the body.
 
@@ -103,11 +104,11 @@ def explain(
     >>> explain(Transcoder([service]), "PUT", "/v1/operations/7").candidates[0].stopped
     'the path fits, but it answers GET'
     """
-    path, _, query = target.partition("?")
     router = transcoder.compile()
     if not _is_heard(transcoder, method):
         return Explanation(error=_no_method(method))
     try:
+        path, _, query = typed(target).partition("?")
         found = router.match(method, path)
     except StatusError as error:
         return Explanation(error=error)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -35,8 +34,9 @@ from transcoder.connection_limits import (
 from transcoder.cycle import Answering, Cycle
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
-from transcoder.metadata import RawHeaders, request_id
+from transcoder.metadata import request_id
 from transcoder.peer_certificate import identity_behind
+from transcoder.request_target import origin_form
 from transcoder.response import error_payload
 from transcoder.status import Code
 from transcoder.upstream import NOBODY
@@ -62,7 +62,6 @@ DROP: Final = 1.0
 _REFUSED = frozenset({b"TRACE", b"CONNECT"})
 _TOLD = frozenset({b"retry-after"})
 _VERSIONS = frozenset({"1.1", "1.0"})
-_ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
 class State(ServerState):
@@ -212,7 +211,8 @@ class Protocol(HttpToolsProtocol):
         headers = self.headers
         self.expect_100_continue = check_head(headers, version, is_long=self._unread > HEADER_LIMIT)
         if self.url[:1] != b"/" or b"#" in self.url:
-            self.url = _origin_form(self.url, headers)
+            hosts = [value for name, value in headers if name == b"host"]
+            self.url = origin_form(self.url, hosts)
         scope = self.scope = self._scope(method.decode(), version)
         if parser.should_upgrade() and self._is_handshake():
             self._check_handshake()
@@ -382,18 +382,3 @@ def _refusal(error: httptools.HttpParserError) -> StatusError:
     if isinstance(error, httptools.HttpParserInvalidMethodError):
         return StatusError(Code.UNIMPLEMENTED, "no such HTTP method", http=501)
     return InvalidRequest(f"not a valid HTTP request: {error}")
-
-
-def _origin_form(target: bytes, headers: RawHeaders) -> bytes:
-    """Return the path and the query of a request target."""
-    if b"#" in target:
-        raise InvalidRequest("the request target holds a fragment")
-    if target == b"*":
-        return target
-    absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None:
-        raise InvalidRequest("the request target is neither a path nor a URL")
-    authority, rest = absolute.groups()
-    if [value.lower() for name, value in headers if name == b"host"] != [authority.lower()]:
-        raise InvalidRequest("the request target names another host than the Host header")
-    return rest if rest.startswith(b"/") else b"/" + rest
