@@ -72,9 +72,9 @@ def test_store_goes_and_comes(tmp_path: Path) -> None:
 def test_issuer_goes(answer: Any) -> None:
     """Once there are keys, an issuer that fails, says nonsense or is silent keeps nobody out."""
 
-    async def fact() -> tuple[set[Code], int, bool]:
+    async def fact() -> tuple[set[Code], bool, bool]:
         async with publishing(rsa()) as publisher:
-            keys = Published(publisher.url, loopback=True, refresh=0.2, timeout=0.2)
+            keys = Published(publisher.url, loopback=True, refresh=0.2, timeout=10)
             policy = Jwt(Issuer(publisher.issuer, audiences=["api"], keys=keys), kept=0)
             token = mint(claims(time.time(), iss=publisher.issuer))
             headers = {"authorization": f"Bearer {token}"}
@@ -90,9 +90,9 @@ def test_issuer_goes(answer: Any) -> None:
                 found |= await codes(running, headers)
                 if released is not None:
                     released.set()
-                return found, publisher.fetches, policy.ready()
+                return found, publisher.fetches > 1, policy.ready()
 
-    assert asyncio.run(fact()) == ({Code.OK}, 2, True)
+    assert asyncio.run(fact()) == ({Code.OK}, True, True)
 
 
 def test_cold_start() -> None:
