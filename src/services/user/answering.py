@@ -12,8 +12,8 @@ import grpc.aio
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from services.database import Unavailable
 from services.user import refusal
-from services.user.database import Unavailable
 from services.user.refusal import Refused
 from services.user.store import Changed, Missing, Taken
 from transcoder import StatusError

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-from collections.abc import AsyncIterator
 from typing import Any
 
-from services.user.database import Database, Unavailable
+from services.database import Database
 from services.user.feed import SqlFeed
+from services.user.schema import METADATA
 from services.user.service import UserService
 from services.user.store import SqlStore
 from services.user.v1.user_service_transcoder import register_user_service
-from transcoder import ConfigError, EventStream, Gateway
+from transcoder import EventStream, Gateway
 
 DATABASE = "sqlite:///users.db"
 DATABASE_VARIABLE = "USER_DATABASE"
@@ -22,8 +20,6 @@ EVENTS = {
     "services.user.v1.UserService.WatchUsers": EventStream(id="sequence", resume="after_sequence")
 }
 """A browser whose connection breaks goes on after the last change that it saw."""
-
-_log = logging.getLogger(__name__)
 
 
 def create_app(database: str = "", **options: Any) -> Gateway:
@@ -37,21 +33,7 @@ def create_app(database: str = "", **options: Any) -> Gateway:
     Raises:
         ValueError: the URL is not one of a database that the service can use.
     """
-    opened = Database(database or os.environ.get(DATABASE_VARIABLE) or DATABASE)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
-        try:
-            await opened.open()
-        except Unavailable as error:
-            _log.debug("the database cannot be opened", exc_info=error)
-            # The one kind that the server tells as it stands.
-            raise ConfigError(str(error)) from None
-        try:
-            yield
-        finally:
-            await opened.close()
-
-    app = Gateway(lifespan=lifespan, events=EVENTS, validate=True, **options)
+    opened = Database(database or os.environ.get(DATABASE_VARIABLE) or DATABASE, METADATA)
+    app = Gateway(lifespan=opened.lifespan, events=EVENTS, validate=True, **options)
     register_user_service(app, UserService(SqlStore(opened), SqlFeed(opened)))
     return app

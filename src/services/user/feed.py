@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.user.database import Database
+from services.database import Database
 from services.user.schema import CHANGES, MESSAGES
 from services.user.v1.user_service_pb2 import ChatResponse, User, WatchUsersResponse
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
-from services.user import update_mask
+from services import update_mask
+from services.database import Unavailable
 from services.user.answering import Context, single, status_of, stream
 from services.user.feed import Feed
 from services.user.listing import page_of, query_of
@@ -132,6 +133,8 @@ class UserService(UserServiceServicer):
             try:
                 await self._create(CreateUserRequest(user_id=request.user_id, user=request.user))
                 response.created_count += 1
+            except Unavailable:
+                raise
             except (Refused, StatusError, Taken) as error:
                 response.failed_count += 1
                 if response.failed_count <= _FAILURE_LIMIT:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.user.database import Database
+from services.database import Database
 from services.user.feed import append_change
 from services.user.filter import Comparison, Order, Value
 from services.user.schema import AVATARS, USERS, to_row, to_user

@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure, ResourceInfo
 from grpc_status import rpc_status
 
+from services.database import Database
 from services.user.app import create_app
-from services.user.database import Database
+from services.user.schema import METADATA
 from services.user.v1 import user_service_pb2 as pb
 from services.user.v1.user_service_pb2_grpc import UserServiceStub
 
@@ -590,7 +591,7 @@ def test_a_database_that_is_gone_is_unavailable(
 
 
 async def _break(url: str) -> None:
-    database = Database(url)
+    database = Database(url, METADATA)
 
     async def drop(connection: Any) -> None:
         await connection.exec_driver_sql("DROP TABLE users")

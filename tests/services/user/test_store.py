@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 from google.protobuf import text_format
 
+from services.database import Database
 from services.user import feed as feed_module
-from services.user.database import Database
 from services.user.feed import SqlFeed
 from services.user.filter import Order, Value, parse_filter, parse_order
+from services.user.schema import METADATA
 from services.user.store import Avatar, Changed, Missing, Query, SqlStore, Taken
 from services.user.v1.user_service_pb2 import ChatResponse, User, WatchUsersResponse
 
@@ -21,7 +22,7 @@ BY_ID = (Order(field="id"),)
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[tuple[SqlStore, SqlFeed]]:
-    database = Database(url)
+    database = Database(url, METADATA)
     await database.open()
     try:
         yield SqlStore(database), SqlFeed(database)
@@ -348,7 +349,7 @@ def test_a_lost_connection_is_unavailable_or_replaced(postgres_url: str) -> None
 
 
 async def _end_connections(url: str) -> None:
-    database = Database(url)
+    database = Database(url, METADATA)
     others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     await database.read(sa.text(f"SELECT pg_terminate_backend(pid) {others}"))
     await database.close()

@@ -1,11 +1,12 @@
-"""The database behind the store: SQLite by default, PostgreSQL by URL."""
+"""The database behind a store: SQLite by default, PostgreSQL by URL."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from services.user.schema import METADATA
-from services.user.sqlite import Connector
+from services.sqlite import Connector
+from transcoder import Code, ConfigError, StatusError
 
 T = TypeVar("T")
 
@@ -37,8 +38,21 @@ _FREE_WITHIN = 5
 _PASSWORD = re.compile(r"(?<=://)([^:/]*):[^@]*@|((?:ssl)?password=)[^&]*")
 
 
-class Unavailable(Exception):
-    """The database cannot be reached, or is too busy to answer; says which, and why."""
+_log = logging.getLogger(__name__)
+
+
+class Unavailable(StatusError):
+    """The database cannot be reached, or is too busy to answer.
+
+    Its text says which, and why; a client whom it reaches is told UNAVAILABLE, and neither.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Code.UNAVAILABLE, "the database cannot be reached: try again")
+        self.log = why
+
+    def __str__(self) -> str:
+        return self.log
 
 
 class Database:
@@ -46,14 +60,16 @@ class Database:
 
     Args:
         url: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://user@host/name`.
+        tables: those that it has.
         connections: how many at most; in memory it is one.
 
     Raises:
         ValueError: the URL names another kind of database, or is none.
     """
 
-    def __init__(self, url: str, *, connections: int = 10) -> None:
+    def __init__(self, url: str, tables: sa.MetaData, *, connections: int = 10) -> None:
         parsed = _url(url)
+        self._tables = tables
         self._name = _PASSWORD.sub(_masked, url)
         self._embedded = parsed.get_backend_name() == "sqlite"
         # Each connection to a database in memory would have one of its own.
@@ -74,6 +90,24 @@ class Database:
         self._transactional = self._engine.execution_options(isolation_level=level)
         self._writer = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Be open while an application runs.
+
+        Raises:
+            ConfigError: the database cannot be opened.
+        """
+        try:
+            await self.open()
+        except Unavailable as error:
+            _log.debug("the database cannot be opened", exc_info=error)
+            # The one kind that the server tells as it stands.
+            raise ConfigError(str(error)) from None
+        try:
+            yield
+        finally:
+            await self.close()
 
     async def open(self) -> None:
         """Connect, and create the tables that are missing.
@@ -126,7 +160,7 @@ class Database:
 
     async def _create_tables(self, connection: AsyncConnection) -> None:
         await self.serialize(connection)
-        for table in METADATA.sorted_tables:
+        for table in self._tables.sorted_tables:
             await connection.execute(CreateTable(table, if_not_exists=True))
             for index in sorted(table.indexes, key=lambda index: index.name or ""):
                 await connection.execute(CreateIndex(index, if_not_exists=True))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf import text_format
 
-from services.user.update_mask import apply, problem, settable
+from services.update_mask import apply, problem, settable
 from services.user.v1.user_service_pb2 import User
 
 STORED = """

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from services.user.database import Database, Unavailable
+from services.database import Database, Unavailable
+from services.user.schema import METADATA
 
 
 async def refused(url: str) -> str:
     """Return why a database cannot be opened."""
     with pytest.raises(Unavailable) as caught:
-        await Database(url).open()
+        await Database(url, METADATA).open()
     return str(caught.value)
 
 
@@ -21,7 +22,7 @@ def test_two_processes_may_create_the_tables_at_once(database_url: str) -> None:
     """Databases that are opened together find or create the same tables."""
 
     async def scenario() -> None:
-        databases = [Database(database_url) for _ in range(4)]
+        databases = [Database(database_url, METADATA) for _ in range(4)]
         try:
             await asyncio.gather(*(database.open() for database in databases))
         finally:
@@ -39,7 +40,7 @@ def test_waits_for_who_creates_the_file(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         asyncio.get_running_loop().call_later(0.1, other.execute, "COMMIT")
-        database = Database(f"sqlite:///{path}")
+        database = Database(f"sqlite:///{path}", METADATA)
         await database.open()
         await database.close()
 
@@ -121,4 +122,4 @@ def test_a_failed_open_leaves_no_thread() -> None:
 def test_refuses_other_databases(url: str, problem: str) -> None:
     """A URL of another kind of database is refused by name."""
     with pytest.raises(ValueError, match=problem):
-        Database(url)
+        Database(url, METADATA)
