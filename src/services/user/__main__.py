@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
 import click
 
+from services.command import LOGGING, option
 from services.user.app import DATABASE, DATABASE_VARIABLE, create_app
 from transcoder import Gateway, Listening, Server
-
-LOGGING = {
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"level": "WARNING", "handlers": ["stderr"]},
-}
 
 _USER = '{"name": "Ann", "email": "ann@example.com"}'
 
 
-_option = functools.partial(click.option, show_default=True, show_envvar=True)
-
-
 @click.command(context_settings={"auto_envvar_prefix": "USER"})
-@_option("--http", default=":8080", help="Address for REST: HOST:PORT or unix:/path.")
-@_option("--grpc", default=":50051", help="Address for gRPC: HOST:PORT or unix:/path.")
-@_option("--workers", default=1, type=click.IntRange(1), help="How many processes serve.")
-@_option(
+@option("--http", default=":8080", help="Address for REST: HOST:PORT or unix:/path.")
+@option("--grpc", default=":50051", help="Address for gRPC: HOST:PORT or unix:/path.")
+@option("--workers", default=1, type=click.IntRange(1), help="How many processes serve.")
+@option(
     "--database",
     default=DATABASE,
     help="sqlite:///path, sqlite:// (in memory) or postgresql://user@host/name.",

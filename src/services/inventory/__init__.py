@@ -1,0 +1,1 @@
+"""The inventory service: items, their stock and its reservations, over gRPC and REST."""

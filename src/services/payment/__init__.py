@@ -1,0 +1,1 @@
+"""The payment service: charges of cards, over gRPC and REST."""
