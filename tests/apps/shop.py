@@ -11,11 +11,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx2
+import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
 
 from entrances import open_doors
 from over_tls import CA, ROGUE, credentials, trust, write, write_ca
@@ -79,7 +82,7 @@ class Service:
         """End its process at once."""
         assert self.process is not None
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
 
 class Shop:
@@ -97,7 +100,7 @@ class Shop:
         self._stack = stack
         self.ca = write_ca(folder)
 
-    def tls(self, name: str) -> dict[str, str]:
+    def tls(self, name: str) -> dict[str, Any]:
         """Write the certificate of a service; return its files."""
         return write(self.folder, CERTIFICATES[name], name)
 
@@ -107,7 +110,8 @@ class Shop:
         own = self.tls(name)
         if name == "order":
             options["tls"] = Tls(ca=self.ca, **own)
-        app = create(f"sqlite:///{self.folder}/{name}.db", **options)
+        options.setdefault("database", f"sqlite:///{self.folder}/{name}.db")
+        app = create(**options)
         opened = open_doors(app, tls=ServerTls(client_ca=self.ca, **own))
         listening = self._stack.enter_context(self._portal.wrap_async_context_manager(opened))
         return Service(name, listening.http.target, listening.grpc.target)
@@ -119,7 +123,7 @@ class Shop:
         command += ["--grpc", grpc, "--tls-certificate", own["certificate"]]
         command += ["--tls-key", own["key"], "--tls-ca", self.ca, *options]
         process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
-        self._stack.callback(process.communicate)
+        self._stack.enter_context(process)
         self._stack.callback(process.kill)
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
@@ -155,3 +159,13 @@ def code_of(method: Any, request: Any, **options: Any) -> str:
         name: str = called.code().name
         return name
     return "OK"
+
+
+def reason_of(method: Any, request: Any) -> str:
+    """Return the reason, as `ErrorInfo` has it, of a call that is refused."""
+    with pytest.raises(grpc.RpcError) as caught:
+        method(request, timeout=PATIENCE)
+    status: Any = rpc_status.from_call(cast("grpc.Call", caught.value))
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    return info.reason
