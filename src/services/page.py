@@ -7,14 +7,14 @@ import base64
 from services.refusal import invalid
 
 _SIZE = 50
-_SIZE_LIMIT = 1000
+_SIZE_LIMIT = 250
 
 
 def size(page_size: int) -> int:
     """Return how many items a page has.
 
     >>> size(0), size(7), size(10_000)
-    (50, 7, 1000)
+    (50, 7, 250)
     """
     return min(page_size or _SIZE, _SIZE_LIMIT)
 

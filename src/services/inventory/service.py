@@ -53,7 +53,8 @@ class InventoryService(InventoryServiceServicer):
         """Change the fields of an item that the mask names, and no others."""
         item_id, values = request.item.id, _changes(request)
         while True:
-            changed = await self._store.change(item_id, values or {"id": item_id})
+            store = self._store
+            changed = await (store.change(item_id, values) if values else store.item(item_id))
             if changed is not None:
                 return changed
             if not request.allow_missing:
@@ -61,7 +62,7 @@ class InventoryService(InventoryServiceServicer):
             if not values.get("unit_price_cents"):
                 raise invalid("item.unit_price_cents", "is required of a new item")
             created = Item(id=item_id, **values)
-            if await self._store.insert(created):
+            if await store.insert(created):
                 return created
 
     async def ReserveStock(self, request: ReserveStockRequest, context: Context) -> Reservation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -79,9 +80,11 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
         async with opened.lifespan(app), to_inventory, to_payment:
+            tidying = asyncio.create_task(fulfilment.tidy())
             try:
                 yield
             finally:
+                tidying.cancel()
                 await fulfilment.close()
 
     ordering = {"services.order.v1.OrderService.*": Grant(names=callers, schemes=["mtls"])}

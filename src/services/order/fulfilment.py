@@ -8,6 +8,7 @@ the one before was cut off.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import grpc.aio
 
+from services.database import Unavailable
 from services.inventory.v1.inventory_service_pb2 import (
     Line,
     ReleaseStockRequest,
@@ -39,6 +41,8 @@ Trace: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 _PATIENCE = 5
 """Seconds that a release may take, whose customer may be gone."""
+
+_MINUTE = 60
 
 _NEVER_TAKEN = {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION}
 
@@ -74,6 +78,14 @@ class Fulfilment:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
+
+    async def tidy(self) -> None:
+        """Release what nobody came to release: look for it now, and every minute."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                for placed in await self._store.releasing():
+                    await self._release(placed, ())
+            await asyncio.sleep(_MINUTE)
 
     async def close(self) -> None:
         """Wait for what runs."""

@@ -21,16 +21,8 @@ from services.inventory.v1.inventory_service_pb2 import Line
 from services.order.v1.order_service_pb2 import Order
 from transcoder import Code
 
-_FOR_GOOD = frozenset(
-    {
-        Code.INVALID_ARGUMENT,
-        Code.NOT_FOUND,
-        Code.ALREADY_EXISTS,
-        Code.FAILED_PRECONDITION,
-        Code.OUT_OF_RANGE,
-    }
-)
-"""What another attempt would only be told again."""
+FOR_GOOD = frozenset({Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION})
+"""What another attempt would only be told again, and the customer can do something about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +47,7 @@ class Placed:
     @property
     def failed_for_good(self) -> bool:
         """Whether no further attempt is to be made."""
-        return self.failure is not None and self.failure.code in _FOR_GOOD
+        return self.failure is not None and self.failure.code in FOR_GOOD
 
     def priced(self, reserved: Iterable[Line]) -> Self:
         """Return it with the prices of a reservation, unless an earlier attempt had told others."""

@@ -13,11 +13,10 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from services.order.placed import FOR_GOOD
 from transcoder import Code, StatusError
 
 _AGAIN = RetryInfo(retry_delay=Duration(seconds=1))
-_TOLD = frozenset({Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT})
-"""What the customer can do something about."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ def failure(error: grpc.aio.AioRpcError, service: str) -> Status:
         service: which service was called.
     """
     code = Code(error.code().value[0])
-    if code in _TOLD:
+    if code in FOR_GOOD:
         # Typed for calls that block, and asks for what these have, too.
         told = rpc_status.from_call(cast("grpc.Call", error))
         return told or Status(code=int(code), message=error.details() or "")

@@ -45,6 +45,11 @@ class Store:
         rows = await self._database.read(statement)
         return [Listed(row["sequence"], to_order(row)) for row in rows.mappings()]
 
+    async def releasing(self) -> Sequence[Placed]:
+        """Return the orders whose stock is being released, or should be."""
+        statement = sa.select(ORDERS).where(ORDERS.c.state == Order.STATE_RELEASING)
+        return [to_placed(row) for row in (await self._database.read(statement)).mappings()]
+
     async def place(self, placed: Placed, request_id: str, digest: bytes) -> Placed:
         """Add an order, or return the one that the same request has placed before.
 

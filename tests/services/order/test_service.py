@@ -123,7 +123,7 @@ def create(service: Service, request: CreateOrderRequest) -> str:
 def newest(service: Service) -> Order:
     """Return the order that was placed last."""
     with service.stub("customer") as stub:
-        orders = stub.ListOrders(ListOrdersRequest(page_size=1000), timeout=PATIENCE).orders
+        orders = stub.ListOrders(ListOrdersRequest(page_size=250), timeout=PATIENCE).orders
         last: Order = orders[-1]
         return last
 
@@ -246,10 +246,19 @@ def test_an_inventory_that_cannot_be_reached(trade: Trade, lamp: str) -> None:
     cut_off = trade.another(inventory=NOWHERE)
 
     assert create(cut_off, request) == "UNAVAILABLE"
-    assert newest(trade.order).state == Order.STATE_RELEASING
     assert create(trade.order, request) == "OK"
     assert newest(trade.order).state == Order.STATE_PAID
     assert trade.stock(lamp) == 3
+
+
+def test_what_was_not_released_is_released_later(trade: Trade, lamp: str) -> None:
+    """A server that starts finds the orders that an earlier one could not release."""
+    cut_off = trade.another(inventory=NOWHERE, database=f"sqlite:///{trade.shop.folder}/left.db")
+    assert create(cut_off, ordering(lamp)) == "UNAVAILABLE"
+    assert newest(cut_off).state == Order.STATE_RELEASING
+    later = trade.another(database=f"sqlite:///{trade.shop.folder}/left.db")
+
+    assert eventually(lambda: newest(later).state == Order.STATE_PENDING)
 
 
 def test_a_charge_whose_answer_was_lost_is_found(trade: Trade, lamp: str) -> None:
@@ -358,7 +367,7 @@ def test_pages(trade: Trade, lamp: str) -> None:
     for _ in range(3):
         create(trade.order, ordering(lamp, 1))
     with trade.order.stub("customer") as stub:
-        whole = stub.ListOrders(ListOrdersRequest(page_size=1000)).orders
+        whole = stub.ListOrders(ListOrdersRequest(page_size=250)).orders
         request, found = ListOrdersRequest(page_size=2), []
         while True:
             page = stub.ListOrders(request)

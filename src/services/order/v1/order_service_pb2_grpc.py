@@ -66,7 +66,7 @@ class OrderServiceServicer:
         FAILED_PRECONDITION if the stock is too small (reason `OUT_OF_STOCK`), if there is no such
         item (`ITEM_MISSING`) or if the card is declined (`CARD_DECLINED`): the order has failed.
         UNAVAILABLE if the inventory or the payment cannot be reached: the order waits for the request
-        to come again. In both cases nothing stays reserved.
+        to come again. In both cases its stock is released.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class OrderServiceStub:
     FAILED_PRECONDITION if the stock is too small (reason `OUT_OF_STOCK`), if there is no such
     item (`ITEM_MISSING`) or if the card is declined (`CARD_DECLINED`): the order has failed.
     UNAVAILABLE if the inventory or the payment cannot be reached: the order waits for the request
-    to come again. In both cases nothing stays reserved.
+    to come again. In both cases its stock is released.
     """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.GetOrderRequest, _order_service_pb2.Order]
     """Returns one order."""
@@ -65,7 +65,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     FAILED_PRECONDITION if the stock is too small (reason `OUT_OF_STOCK`), if there is no such
     item (`ITEM_MISSING`) or if the card is declined (`CARD_DECLINED`): the order has failed.
     UNAVAILABLE if the inventory or the payment cannot be reached: the order waits for the request
-    to come again. In both cases nothing stays reserved.
+    to come again. In both cases its stock is released.
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.GetOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
     """Returns one order."""
@@ -89,7 +89,7 @@ class OrderServiceServicer:
         FAILED_PRECONDITION if the stock is too small (reason `OUT_OF_STOCK`), if there is no such
         item (`ITEM_MISSING`) or if the card is declined (`CARD_DECLINED`): the order has failed.
         UNAVAILABLE if the inventory or the payment cannot be reached: the order waits for the request
-        to come again. In both cases nothing stays reserved.
+        to come again. In both cases its stock is released.
         """
 
     def GetOrder(
