@@ -264,7 +264,10 @@ class _Guard:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
             coded = self._coded(context, given, until)
-            reply = await behaviour.reply(given, coded, self._threads)
+            try:
+                reply = await behaviour.reply(given, coded, self._threads)
+            finally:
+                coded.over = True
             return b"" if number_of(context.code()) else self.serialize(reply)
 
     async def stream(self, data: Any, context: Any) -> None:
@@ -277,13 +280,16 @@ class _Guard:
             behaviour = await self._behaviour(context)
             given = await behaviour.requests(await received())
             coded = self._coded(context, given, until, writes=behaviour.writes)
-            if behaviour.writes:
-                await behaviour.function(given, coded)
-                return
-            replies = behaviour.replies(given, coded, self._threads)
-            async with contextlib.aclosing(replies):
-                async for reply in replies:
-                    await sent(context.write(self.serialize(reply)))
+            try:
+                if behaviour.writes:
+                    await behaviour.function(given, coded)
+                    return
+                replies = behaviour.replies(given, coded, self._threads)
+                async with contextlib.aclosing(replies):
+                    async for reply in replies:
+                        await sent(context.write(self.serialize(reply)))
+            finally:
+                coded.over = True
 
     @contextlib.asynccontextmanager
     async def _reading(self, data: Any) -> AsyncGenerator[Callable[[], Awaitable[Any]], None]:

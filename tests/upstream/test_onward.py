@@ -134,6 +134,52 @@ def test_deadline_goes_on(ask: Ask) -> None:
     assert 10 < left < 20.1
 
 
+class Later(UserServiceServicer):
+    """Asks another service after it has answered."""
+
+    def __init__(self, channel: Channel, *, reads: bool) -> None:
+        self.stub: Any = UserServiceStub(channel)
+        self.reads = reads
+        self.answered = asyncio.Event()
+        self.asked: asyncio.Task[None]
+
+    async def GetUser(self, request: GetUserRequest, context: Any) -> User:
+        if self.reads:
+            assert context.invocation_metadata()
+        self.asked = asyncio.create_task(self.ask(context))
+        return User(id=request.id)
+
+    async def ask(self, context: Any) -> None:
+        """Ask when the call is over, and gRPC has forgotten it."""
+        await self.answered.wait()
+        await asyncio.sleep(0.2)
+        await self.stub.GetUser(GetUserRequest(id="7"))
+        if not self.reads:
+            with pytest.raises(grpc.aio.UsageError, match="the call is over"):
+                context.peer()
+
+
+@pytest.mark.parametrize(
+    ("ask", "reads", "carried"),
+    [(over_rest, True, True), (over_grpc, True, True), (over_grpc, False, False)],
+)
+def test_after_the_call(ask: Ask, *, reads: bool, carried: bool) -> None:
+    """A task that outlives its call asks as a part of it, by what was read while it lasted."""
+
+    async def running() -> Mapping[str, str | bytes]:
+        users = Users()
+        gateway = Gateway()
+        async with backend(users) as target, Channel(target) as behind:
+            later = Later(behind, reads=reads)
+            add_UserServiceServicer_to_server(later, gateway)  # type: ignore[arg-type]
+            await ask(gateway, HEADERS)
+            later.answered.set()
+            await later.asked
+        return users.seen
+
+    assert (TRACE.items() <= asyncio.run(running()).items()) == carried
+
+
 @pytest.mark.parametrize(("timeout", "config"), [(5, None), (None, "5s"), (30, "5s")])
 def test_smaller_deadline(timeout: float | None, config: str | None) -> None:
     """Of the servicer's own timeout, the service config's and what is left, the smallest holds."""

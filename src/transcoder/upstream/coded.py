@@ -50,7 +50,8 @@ class CodedContext:
     """The context that a servicer sees over a handler of bytes.
 
     `read()` and `write()` speak messages, metadata may be any sequence, and what the call has come
-    to is told as in process.
+    to is told as in process. A task or a thread may keep it beyond the call: what was read of the
+    metadata by then stays, and gRPC is not asked again, for that would end the process.
 
     Args:
         context: grpc.aio's.
@@ -66,10 +67,12 @@ class CodedContext:
         "_coding",
         "_context",
         "_handoff",
+        "_metadata",
         "_requests",
         "_task",
         "_until",
         "_writes",
+        "over",
     )
 
     def __init__(
@@ -89,18 +92,31 @@ class CodedContext:
         self._writes = writes
         self._task = asyncio.current_task()
         self._cancelled = False
+        self._metadata: tuple[Any, ...] | None = None
+        self.over = False
+        """Whether the call has ended."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
     def invocation_metadata(self) -> tuple[Any, ...]:
-        return self._coding.admitted(self._context)
+        if self._metadata is None and not self.over:
+            self._metadata = self._coding.admitted(self._context)
+        return self._metadata or ()
+
+    def peer(self) -> str:
+        told: str = self._live().peer()
+        return told
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        return exact(self._context.auth_context())
+        return exact(self._live().auth_context())
+
+    def peer_identity_key(self) -> str | None:
+        key: str | None = self._live().peer_identity_key()
+        return key
 
     def peer_identities(self) -> Iterable[bytes] | None:
-        key = self._context.peer_identity_key()
+        key = self.peer_identity_key()
         return None if key is None else self.auth_context().get(key)
 
     def time_remaining(self) -> float | None:
@@ -141,10 +157,14 @@ class CodedContext:
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         def run(_context: object) -> None:
+            # gRPC calls back while it can still be asked.
+            self.over = False
             try:
                 callback(self)
             except Exception:  # noqa: BLE001  whatever a stranger's callback raises
                 _log.exception("a callback at the end of %s failed", self._coding.path)
+            finally:
+                self.over = True
 
         self._context.add_done_callback(run)
 
@@ -164,6 +184,11 @@ class CodedContext:
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
         self._context.set_trailing_metadata(checked(trailing_metadata))
+
+    def _live(self) -> Any:
+        if self.over:
+            raise grpc.aio.UsageError("the call is over: ask who made it before it ends")
+        return self._context
 
 
 grpc.aio.ServicerContext.register(CodedContext)
