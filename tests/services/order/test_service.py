@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import signal
@@ -17,7 +18,7 @@ import grpc
 import httpx2
 import pytest
 
-from over_tls import credentials
+from over_tls import credentials, trust
 from services.inventory.v1.inventory_service_pb2 import GetItemRequest
 from services.order.v1.order_service_pb2 import (
     CreateOrderRequest,
@@ -31,7 +32,18 @@ from services.payment.v1.payment_service_pb2 import (
     CreateChargeRequest,
     GetChargeRequest,
 )
-from shop import CARD, DECLINED, PATIENCE, Service, Shop, code_of, open_shop, put, reason_of
+from shop import (
+    CARD,
+    CERTIFICATES,
+    DECLINED,
+    PATIENCE,
+    Service,
+    Shop,
+    code_of,
+    open_shop,
+    put,
+    reason_of,
+)
 from transcoder.observers import AccessLog
 
 NOWHERE = "127.0.0.1:1"
@@ -312,23 +324,49 @@ def test_a_payment_that_is_killed(trade: Trade, lamp: str) -> None:
 
 
 def test_a_payment_that_is_silent(trade: Trade, lamp: str) -> None:
-    """A customer whose deadline passes leaves no stock reserved; one who hangs up has ordered."""
+    """A customer whose deadline passes leaves no stock reserved."""
     payment = trade.shop.start("payment", "--database", "sqlite://")
     order = trade.another(payment=payment.grpc)
-    assert payment.process is not None
-    with order.stub("customer") as stub:
-        payment.process.send_signal(signal.SIGSTOP)
-        impatient = stub.CreateOrder.future(ordering(lamp, 1), timeout=2)
-        assert impatient.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    with order.stub("customer") as stub, silent(payment):
+        waiting = stub.CreateOrder.future(ordering(lamp), timeout=2)
+
+        assert waiting.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert eventually(lambda: newest(order).state == Order.STATE_PENDING)
         assert eventually(lambda: trade.stock(lamp) == 5)
-        gone = stub.CreateOrder.future(ordering(lamp, 2), timeout=PATIENCE)
-        assert eventually(lambda: trade.stock(lamp) == 3)
-        gone.cancel()
-        payment.process.send_signal(signal.SIGCONT)
 
-    assert eventually(lambda: newest(order).state == Order.STATE_PAID)
-    assert trade.stock(lamp) == 3
+
+def test_a_customer_who_hangs_up(trade: Trade) -> None:
+    """What was begun comes to its end, though nobody waits for it, through each port."""
+    inventory = trade.shop.start("inventory", "--database", "sqlite://")
+    order = trade.another(inventory=inventory.grpc, database="sqlite://")
+    put(inventory, "lamp", stock=5)
+
+    def placed() -> list[Order.State]:
+        with order.stub("customer") as stub:
+            return [each.state for each in stub.ListOrders(ListOrdersRequest()).orders]
+
+    with order.stub("customer") as stub, silent(inventory):
+        called = stub.CreateOrder.future(ordering("lamp", 1), timeout=PATIENCE)
+        assert eventually(lambda: len(placed()) == 1)
+        called.cancel()
+        context = trust(CERTIFICATES["customer"])
+        with httpx2.Client(verify=context) as client, pytest.raises(httpx2.ReadTimeout):
+            client.post(f"https://{order.http}/orders", json=body_of("lamp", 2), timeout=2)
+        assert eventually(lambda: len(placed()) == 2)
+
+    assert eventually(lambda: placed() == [Order.STATE_PAID] * 2)
+    assert stock_at(inventory, "lamp") == 2
+
+
+@contextlib.contextmanager
+def silent(service: Service) -> Iterator[None]:
+    """Stop a process, which goes on when this is over."""
+    assert service.process is not None
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
 
 
 def test_not_allowed_to_charge(trade: Trade, lamp: str) -> None:
