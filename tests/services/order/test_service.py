@@ -223,6 +223,24 @@ def test_the_same_request_orders_once(trade: Trade, lamp: str) -> None:
     assert trade.stock(lamp) == 3
 
 
+def test_one_replica_fails_what_another_pays(trade: Trade, lamp: str) -> None:
+    """Where attempts at one order fail and succeed at once, it is paid and takes its units once."""
+    cut_off = trade.another(payment=NOWHERE)
+    requests = [ordering(lamp, 1) for _ in range(4)]
+    with (
+        cut_off.stub("customer") as failing,
+        trade.order.stub("customer") as paying,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        asked = [(stub, each) for each in requests for stub in (failing, paying, failing) * 2]
+        codes = list(pool.map(lambda ask: code_of(ask[0].CreateOrder, ask[1]), asked))
+        orders = [paying.CreateOrder(each, timeout=PATIENCE) for each in requests]
+
+    assert set(codes) <= {"OK", "UNAVAILABLE"}
+    assert {order.state for order in orders} == {Order.STATE_PAID}
+    assert trade.stock(lamp) == 1
+
+
 def test_another_request_of_the_same_id(trade: Trade, lamp: str) -> None:
     """A request with the id of another one is refused, and orders nothing."""
     named = f"request_id={uuid.uuid4()}"
