@@ -50,6 +50,7 @@ from services.user.v1.user_service_pb2_grpc import (
 from transcoder import Gateway
 from transcoder.calls import IDENTITY
 from transcoder.observers import AccessLog, AuditLog, Metrics, Traces
+from transcoder.observers.failures import Failures
 from transcoder.policies import (
     ApiKeys,
     Authorization,
@@ -171,6 +172,7 @@ def alone(key: RSAKey, folder: Path, introspection: str) -> list[Case]:
         Case("access log", observers=[AccessLog("/dev/null")]),
         Case("audit log", observers=[AuditLog("/dev/null")]),
         Case("metrics", observers=[Metrics()]),
+        Case("the last failures, none", observers=[Failures()]),
     ]
 
 

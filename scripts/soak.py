@@ -1,7 +1,9 @@
-"""Loads a real server with everything on, at a set rate, and sees what of it grows.
+"""Loads a real server with everything on, its console open, and sees what of it grows.
 
-What the server has is measured when nobody asks anything: after a warm-up, and again at the end.
-Resident memory may grow by 10 MB, file descriptors and tasks by 2.
+The rate is given, or 0.7 of what the server can take just now: of what it answers when there are
+always so many calls that wait. What the server has is measured when nobody asks anything: after
+the warm-up, and again at the end. Resident memory may grow by 10 MB, file descriptors and tasks by
+2.
 """
 
 from __future__ import annotations
@@ -30,6 +32,14 @@ from services.user.v1.user_service_pb2 import GetUserRequest, User
 HERE = Path(__file__).resolve().parent
 WARM_UP = 20.0
 """Seconds until allocators and caches have what they want."""
+
+SHARE = 0.7
+"""Of its capacity that a server is loaded with."""
+
+WAITING = 32
+"""Calls at once that tell its capacity."""
+
+TICK = os.sysconf("SC_CLK_TCK")
 
 BOUNDS = {"rss_mb": 10.0, "descriptors": 2.0, "tasks": 2.0, "threads": 2.0}
 """By how much each may grow."""
@@ -67,6 +77,17 @@ class Served:
             "tasks": _value(text, "soak_tasks"),
             "threads": _value(text, "soak_threads"),
         }
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def look(self) -> str:
+        """Look at its console."""
+        with urllib.request.urlopen(f"http://{self.admin}/console", timeout=20) as answer:
+            answer.read()
+            return f"HTTP {answer.status} of the console"
 
     def in_flight(self) -> float:
         """Return how many calls run."""
@@ -143,19 +164,34 @@ class Load:
             if due - began > seconds:
                 break
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            task = asyncio.create_task(self._one(ask))
+            task = asyncio.create_task(self.one(ask))
             running.add(task)
             task.add_done_callback(running.discard)
         await asyncio.gather(*running)
-        for _, writer in self._kept:
-            writer.close()
-        self._kept.clear()
+        self._close()
+
+    async def fill(self, at_once: int, seconds: float) -> None:
+        """Ask the next thing whenever one of so many is answered."""
+        until, kinds = time.monotonic() + seconds, itertools.cycle(self._kinds)
+
+        async def ask() -> None:
+            while time.monotonic() < until:
+                await self.one(next(kinds))
+
+        await asyncio.gather(*(ask() for _ in range(at_once)))
+        self._close()
 
     async def create(self) -> None:
         """Create what is asked for."""
         self.counts[await self._kept_alive("POST", "/v1/users?user_id=ann", _ANN)] += 1
 
-    async def _one(self, ask: Callable[[], Awaitable[str]]) -> None:
+    def _close(self) -> None:
+        for _, writer in self._kept:
+            writer.close()
+        self._kept.clear()
+
+    async def one(self, ask: Callable[[], Awaitable[str]]) -> None:
+        """Ask one thing, and count what came of it."""
         try:
             async with asyncio.timeout(30):
                 self.counts[await ask()] += 1
@@ -230,17 +266,54 @@ async def at_rest(served: Served) -> dict[str, float]:
     return seen
 
 
-async def soak(served: Served, rate: float, seconds: float) -> int:
-    """Load a server; return 1 if anything grew more than it may."""
-    async with loading(served) as load:
+@asynccontextmanager
+async def looking(served: Served, load: Load) -> AsyncIterator[None]:
+    """Look at the console of a server each second, as its page does; a look is one of the calls."""
+
+    async def look() -> None:
+        while True:
+            await load.one(lambda: asyncio.to_thread(served.look))
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def warmed_up(served: Served, rate: float | None) -> float:
+    """Load a server for a while; return the rate to load it with, if none is given."""
+    async with loading(served) as load, looking(served, load):
         await load.create()
-        await load.run(rate, WARM_UP)
+        if rate is not None:
+            await load.run(rate, WARM_UP)
+            return rate
+        await load.fill(WAITING, WARM_UP / 2)
+        before, cpu, begun = load.counts.total(), served.cpu(), time.monotonic()
+        await load.fill(WAITING, WARM_UP / 2)
+        took = time.monotonic() - begun
+        capacity = (load.counts.total() - before) / took
+        share = 100 * (served.cpu() - cpu) / took
+    print(f"capacity: {capacity:.0f} calls/s, which take {share:.0f} % of a core", flush=True)
+    return SHARE * capacity
+
+
+async def soak(served: Served, given: float | None, seconds: float) -> int:
+    """Load a server; return 1 if anything grew more than it may."""
+    rate = await warmed_up(served, given)
     before = await at_rest(served)
-    async with loading(served) as load:
+    cpu, begun = served.cpu(), time.monotonic()
+    async with loading(served) as load, looking(served, load):
         await load.run(rate, seconds)
         counts = dict(sorted(load.counts.items()))
+    took, used = time.monotonic() - begun, served.cpu() - cpu
     after = await at_rest(served)
-    print(f"{sum(counts.values())} calls in {seconds:g} s: {counts}")
+    calls = sum(counts.values())
+    print(f"{calls} calls in {took:.0f} s: {counts}")
+    print(f"{calls / took:.0f} calls/s of {rate:.0f}, {100 * used / took:.0f} % of a core")
     grown = {name: after[name] - before[name] for name in BOUNDS}
     for name, bound in BOUNDS.items():
         change = f"{before[name]:.1f} -> {after[name]:.1f}"
@@ -255,7 +328,12 @@ def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--rate", type=float, default=100.0, help="calls a second")
+    parser.add_argument(
+        "--rate",
+        type=lambda text: None if text == "auto" else float(text),
+        default=100.0,
+        help=f"calls a second; auto is {SHARE:g} of what the server can take",
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         served = stack.enter_context(serving(Path(folder)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -30,12 +31,15 @@ THREADS = Metric("soak_threads", "Threads of the process.")
 class Process:
     """What a process has that ought not to grow."""
 
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
     def readings(self) -> Readings:
-        """Tell how much of it there is; the admin port asks in the event loop."""
-        return (
-            Reading(TASKS, len(asyncio.all_tasks())),
-            Reading(THREADS, threading.active_count()),
-        )
+        """Tell how much of it there is; the console asks on a thread, `/metrics` in the loop."""
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+        tasks = () if self._loop is None else asyncio.all_tasks(self._loop)
+        return (Reading(TASKS, len(tasks)), Reading(THREADS, threading.active_count()))
 
 
 class Nowhere(SpanExporter):

@@ -107,8 +107,10 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 SCRIPT = """
 import json, sys
 from transcoder import Server, ServerTls
-from transcoder import ConnectionLimits
+from transcoder import Admin, ConnectionLimits
 told = json.loads(sys.argv[1])
+if isinstance(told["options"].get("admin"), dict):
+    told["options"]["admin"] = Admin(**told["options"]["admin"])
 if "connections" in told["options"]:
     told["options"]["connections"] = ConnectionLimits(**told["options"]["connections"])
 options = {

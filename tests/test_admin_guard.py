@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ def asked(address: str, headers: dict[str, str], token: str = "", kind: str = "h
 def status(address: str, headers: dict[str, str], token: str = "") -> int:
     """Return the status of an answer."""
     return int(asked(address, headers, token)["status"])
+
+
+def basic(user: str, password: str) -> str:
+    """Return the credentials of RFC 7617."""
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,11 @@ def test_origin(origin: str, expected: int) -> None:
         (f"Bearer {TOKEN}", 200),
         (f"bearer {TOKEN}", 200),  # RFC 9110, section 11.1
         (f"Basic {TOKEN}", 401),
+        (f"Basic {basic('anybody', TOKEN)}", 200),  # As a browser does that asked for a password.
+        (f"basic {basic('', TOKEN)}", 200),
+        (f"Basic {basic(TOKEN, 'wrong')}", 401),
+        (f"Basic {basic('anybody', '')}", 401),
+        (f"Digest {TOKEN}", 401),
         ("Bearer", 401),
         ("Bearer correct hors", 401),
         (f"Bearer {TOKEN}é", 401),
@@ -114,8 +125,9 @@ def test_token(address: str, authorization: str | None, expected: int) -> None:
 
 def test_challenge() -> None:
     """Who shows none is told what to show."""
-    headers = dict(asked("127.0.0.1:0", {"host": "localhost"}, TOKEN)["headers"])
-    assert headers[b"www-authenticate"] == b'Bearer realm="admin"'
+    headers = asked("127.0.0.1:0", {"host": "localhost"}, TOKEN)["headers"]
+    told = [value for name, value in headers if name == b"www-authenticate"]
+    assert told == [b'Bearer realm="admin"', b'Basic realm="admin"']
 
 
 def test_other_names() -> None:

@@ -162,6 +162,27 @@ def test_help() -> None:
     assert all(f"| `--{name}` | `{told}` | `{value}` |" in shown for name, told, value in options)
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--admin-name", "gate"], 2, "--admin-name and --admin-peer go with --admin"),
+        (["--admin-peer", "users:9901"], 2, "--admin-name and --admin-peer go with --admin"),
+        (
+            ["--admin", "127.0.0.1:0", "--admin-peer", "users"],
+            1,
+            "admin: peer 'users': HOST:PORT or http://HOST:PORT is expected",
+        ),
+    ],
+)
+def test_wrong_admin(serve: Serve, options: list[str], code: int, words: str) -> None:
+    """What is wrong with the admin port is told in a line before anything is served."""
+    process = serve("hello:create", *LOOPBACK, *options)
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert errors.splitlines()[-1].removeprefix("Error: ") == words
+
+
 def test_tls(serve: Serve, tmp_path: Path) -> None:
     """Both ports speak TLS with the files that the options and the environment name."""
     files = write(tmp_path, HERE)

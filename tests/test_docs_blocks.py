@@ -62,6 +62,11 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     "index.md": {"{toctree}": 5 * ["test_docs_site.test_pages"]},
     "json.md": {"python": ["protojson/test_json_docs.test_examples"]},
     "mounting.md": "test_docs_mounting.test_session",
+    "console.md": {
+        "sh": 2 * ["test_docs_console.test_command"],
+        "console": ["test_docs_console.test_topology"],
+        "python": ["test_docs_console.test_python"],
+    },
     "observability.md": {
         "python": 2 * ["test_docs_observability.test_python"],
         "sh": ["test_docs_observability.test_logs", "test_docs_observability.test_command"],

@@ -22,6 +22,8 @@ from promtool import promtool
 from scraping import LOCAL
 from transcoder import Gateway, Server
 from transcoder.admin import METRICS
+from transcoder.console.page import PATH as CONSOLE
+from transcoder.console.peers import PATH as TOPOLOGY
 from transcoder.observers import AccessLog, Metrics, Traces, sink
 from transcoder.observers.log_record import LINE_LIMIT, SECRET
 from transcoder.route import LIVENESS, READINESS
@@ -101,7 +103,7 @@ def test_admin_port(start: Start) -> None:
         assert fits(expected, done.stdout), command
     assert len(shown) == 3
     paths = [path.strip("`") for path, _ in PAGE.rows("## Admin port")]
-    assert paths == [METRICS, LIVENESS, READINESS]
+    assert paths == [METRICS, LIVENESS, READINESS, CONSOLE, TOPOLOGY]
 
 
 def test_command() -> None:

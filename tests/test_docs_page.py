@@ -6,24 +6,19 @@ import asyncio
 import base64
 import contextlib
 import json
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 import odd_page
-from browsers import tab
-from pages import ROOT
+from browsers import picture, tab
 from services.user.app import create_app
 from transcoder import Gateway, Listening, Server
 from transcoder.policies.key_file import create_key
-
-KEPT = ROOT / "build" / "screenshots"
-"""Where pictures of the page are, for people to look at."""
 
 USERS = "UserService_"
 ODD = "ServiceOfAnOrganisationThatLikesItsNamesToTellTheWholeStory_"
@@ -76,14 +71,6 @@ class Docs:
         """Unfold a part of an operation."""
         await self.of(operation, f"summary:text-is('{title}')").click()
 
-    async def picture(self, name: str, width: int, scheme: Literal["dark", "light"]) -> int:
-        """Keep a picture of the whole page; return how much of it stands out of the window."""
-        await self.page.set_viewport_size({"width": width, "height": 900})
-        await self.page.emulate_media(color_scheme=scheme)
-        await self.page.screenshot(path=KEPT / f"{name}.png", full_page=True)
-        beyond: int = await self.page.evaluate("document.documentElement.scrollWidth")
-        return max(beyond - width, 0)
-
 
 async def look(docs: Docs) -> dict[str, Any]:
     """Use the page of the user service, and return what was seen."""
@@ -110,9 +97,9 @@ async def look(docs: Docs) -> dict[str, Any]:
     await docs.send("ListUsers")
     seen["refused"] = await docs.answer("ListUsers")
     seen["beyond"] = [
-        await docs.picture("users-wide", 1280, "light"),
-        await docs.picture("users-dark", 1280, "dark"),
-        await docs.picture("users-narrow", 360, "light"),
+        await picture(docs.page, "users-wide", 1280, "light"),
+        await picture(docs.page, "users-dark", 1280, "dark"),
+        await picture(docs.page, "users-narrow", 360, "light"),
     ]
     await page.locator("#filter").fill("watch")
     seen["filtered"] = await page.locator(".operation:not([hidden])").count()
@@ -181,8 +168,8 @@ async def look_at_odd(docs: Docs, key: str, image: Path) -> dict[str, Any]:
     await docs.of("Echo", ".row").wait_for()
     seen["forms"] = await look_at_forms(docs, image)
     seen["beyond"] = [
-        await docs.picture("odd-wide", 1280, "light"),
-        await docs.picture("odd-narrow-dark", 360, "dark"),
+        await picture(docs.page, "odd-wide", 1280, "light"),
+        await picture(docs.page, "odd-narrow-dark", 360, "dark"),
     ]
     return seen
 
@@ -223,8 +210,6 @@ async def used(origin: str, other: str, key: str, image: Path) -> dict[str, Any]
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the pages showed and did."""
-    shutil.rmtree(KEPT, ignore_errors=True)
-    KEPT.mkdir(parents=True)
     return asyncio.run(visited(tmp_path_factory.mktemp("docs")))
 
 

@@ -25,7 +25,13 @@ def snapshot(calls: float, status: str = "SERVING") -> dict[str, Any]:
     door = {"door": "http"}
     counter = ["calls", "What it tells.", "counter", [["calls_total", door, calls]]]
     gauge = ["running", "What it tells.", "gauge", [["running", door, 1]]]
-    return {"metrics": [counter, gauge], "ready": {"status": status, "checks": []}}
+    about = {"services": ["a.A"], "limits": {"body": "9 B"}}
+    ready = {"status": status, "checks": []}
+    return {"metrics": [counter, gauge], "ready": ready, "about": about, "failures": []}
+
+
+async def nobody(question: Any) -> Any:
+    """Explain nothing."""
 
 
 def values(snapshots: Snapshots, *, apart: bool = False) -> dict[tuple[str, ...], float]:
@@ -40,7 +46,7 @@ def state(snapshots: Snapshots) -> Any:
 
 def test_sum() -> None:
     """What workers count is told as its sum, or each by itself."""
-    snapshots = Snapshots(2)
+    snapshots = Snapshots(2, nobody)
     snapshots.took(0, 100, snapshot(3))
     snapshots.took(1, 101, snapshot(4))
 
@@ -55,7 +61,7 @@ def test_sum() -> None:
 
 def test_gone() -> None:
     """When a worker is gone its calls count on, under its place, and what ran there no longer."""
-    snapshots = Snapshots(2)
+    snapshots = Snapshots(2, nobody)
     snapshots.took(0, 100, snapshot(3))
     snapshots.took(1, 101, snapshot(4))
     snapshots.ended(0)
@@ -78,7 +84,7 @@ def test_gone() -> None:
 )
 def test_worst(states: tuple[str, str], worst: str) -> None:
     """All are as ready as the worst of them."""
-    snapshots = Snapshots(2)
+    snapshots = Snapshots(2, nobody)
     for place, each in enumerate(states):
         snapshots.took(place, 100 + place, snapshot(0, each))
 
@@ -93,7 +99,7 @@ def test_worst(states: tuple[str, str], worst: str) -> None:
 def test_silent() -> None:
     """A worker that has said nothing yet, or nothing for long, is not ready."""
     now = 100.0
-    snapshots = Snapshots(2, lambda: now)
+    snapshots = Snapshots(2, nobody, lambda: now)
     snapshots.took(0, 100, snapshot(0))
     starting = {"worker": "1", "status": "NOT_SERVING", "problem": "the worker starts"}
     assert state(snapshots)["workers"][1] == starting

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from transcoder.lazy import lazy
 
 if TYPE_CHECKING:
+    from transcoder.admin import Admin
     from transcoder.connection_limits import ConnectionLimits
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
     from transcoder.event_stream import EventStream
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from transcoder.validation import Validation
 
 _HOME = {
+    "Admin": "admin",
     "Channel": "upstream.channel",
     "CircuitBreaker": "upstream.circuit_breaker",
     "Code": "status",
@@ -88,6 +90,7 @@ __all__ = [
     "GOOGLE",
     "GRPC_GATEWAY",
     "STRICT",
+    "Admin",
     "Channel",
     "CircuitBreaker",
     "Code",

@@ -1,4 +1,4 @@
-"""The admin port: metrics and health for operators, apart from what clients reach.
+"""The admin port: metrics, health and a console for operators, apart from what clients reach.
 
 It is an HTTP listener of its own in the same event loop. With several processes it is their
 supervisor's, which tells of all of them.
@@ -7,10 +7,10 @@ supervisor's, which tells of all of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 from starlette.applications import Starlette
@@ -28,6 +28,11 @@ from transcoder.listeners import Address, Claim
 from transcoder.readiness import State
 from transcoder.refusal import refuse
 from transcoder.route import LIVENESS, READINESS
+
+if TYPE_CHECKING:
+    # What it needs is an extra.
+    from transcoder.console.look import About, Look, Question
+    from transcoder.observers.failures import Recent
 
 METRICS: Final = "/metrics"
 _JSON: Final = "application/json"
@@ -50,6 +55,14 @@ class Source(Protocol):
         """Return the state of all as JSON has it: `status`, and what it comes from."""
         ...
 
+    def look(self, worker: str = "") -> Look:
+        """Return what the console shows; see `transcoder.console.look.Source`."""
+        ...
+
+    async def explain(self, question: Question) -> Mapping[str, Any]:
+        """Return why a request goes where it goes, likewise."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Admin:
@@ -57,11 +70,23 @@ class Admin:
 
     Args:
         address: where.
-        token: that its clients must show; "" for none.
+        token: that its clients must show, and that is shown to peers; "" for none.
+        name: of this process, where others tell of it: that of its certificate, if it has one. By
+            default it is the first service that it answers itself, or `gateway`.
+        peers: the admin ports of other processes, as `127.0.0.1:9902`, of which the console tells
+            too.
     """
 
     address: str
     token: str = ""
+    name: str = ""
+    peers: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, given: Admin | str, token: str | None) -> Admin:
+        """Return the port that an option means, with a token that is given apart from it."""
+        options = given if isinstance(given, Admin) else cls(given)
+        return replace(options, token=token or options.token)
 
     @contextmanager
     def claim(self) -> Iterator[Claim]:
@@ -80,13 +105,14 @@ class AdminPort:
     Args:
         claim: where.
         source: what it tells of.
-        token: that its clients must show; "" for none.
+        options: of the port.
 
     Raises:
-        ConfigError: others than this machine reach the address, and there is no token.
+        ConfigError: others than this machine reach the address, and there is no token; or a peer is
+            no address.
     """
 
-    def __init__(self, claim: Claim, source: Source, token: str) -> None:
+    def __init__(self, claim: Claim, source: Source, options: Admin) -> None:
         self.address: Final = claim.address
         pages = _Pages(source)
         app = Starlette(
@@ -94,10 +120,11 @@ class AdminPort:
                 Route(METRICS, pages.metrics),
                 Route(LIVENESS, pages.live),
                 Route(READINESS, pages.ready),
+                *_console(source, options),
             ],
             exception_handlers={HTTPException: _refused},
         )
-        guarded: Any = Guard(app, claim, token)
+        guarded: Any = Guard(app, claim, options.token)
         self._listener = HttpListener(
             guarded,
             {},
@@ -162,19 +189,28 @@ async def _refused(request: Request, error: Exception) -> Response:
     return Response(payload.body, payload.status, headers, payload.content_type.decode())
 
 
+def _console(source: Source, options: Admin) -> list[Route]:
+    from transcoder.console.endpoints import routes  # noqa: PLC0415  an extra
+
+    return routes(source, options.peers, options.token, options.name)
+
+
 class OneProcess:
     """What a port tells of this process.
 
     Args:
         gateway: that it serves. Without metrics of its own it gets some.
+        limits: of what serves it, in words.
 
     Raises:
         ConfigError: what counts is not installed.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, limits: Mapping[str, str]) -> None:
         self._gateway = gateway
+        self._limits = limits
         self._registries = registries(gateway)
+        self._recent = recent(gateway)
 
     def metrics(self, accept: str, *, apart: bool) -> tuple[bytes, str]:
         """Return the gateway's metrics; see `Source`."""
@@ -185,6 +221,47 @@ class OneProcess:
     async def ready(self) -> Mapping[str, Any]:
         """Return the gateway's report; see `Source`."""
         return (await self._gateway.readiness.report()).as_json(problems=True)
+
+    def look(self, worker: str = "") -> Look:
+        """Return what is known of the gateway; see `Source`."""
+        from transcoder.console.look import Look  # noqa: PLC0415  an extra
+        from transcoder.observers.scrape import taken  # noqa: PLC0415  as above
+
+        return Look(
+            about=about(self._gateway, self._limits),
+            families=taken(self._registries),
+            failures=self._recent.since(),
+        )
+
+    async def explain(self, question: Question) -> Mapping[str, Any]:
+        """Return what the gateway does with a request; see `Source`."""
+        from transcoder.console.explained import plain  # noqa: PLC0415  an extra
+
+        return await asyncio.to_thread(plain, self._gateway.transcoder, asdict(question))
+
+
+def about(gateway: Gateway, limits: Mapping[str, str]) -> About:
+    """Return what a process says of itself.
+
+    Args:
+        gateway: that it serves.
+        limits: of what serves it, in words.
+    """
+    from transcoder.console.look import About  # noqa: PLC0415  an extra
+
+    return About(services=gateway.own_services, limits={**limits, **gateway.limits})
+
+
+def recent(gateway: Gateway) -> Recent:
+    """Return the last failures of a gateway, which are kept from now on."""
+    from transcoder.observers.failures import Failures  # noqa: PLC0415  as above
+
+    for each in gateway.chain.observers:
+        if isinstance(each, Failures):
+            return each.recent
+    failures = Failures()
+    gateway.observe(failures)
+    return failures.recent
 
 
 def registries(gateway: Gateway) -> list[Any]:

@@ -7,6 +7,8 @@ alone, no port answers pages of other origins, and one on any other interface wa
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import ipaddress
 import re
@@ -21,8 +23,11 @@ from transcoder.refusal import refuse
 from transcoder.status import Code
 
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:]*))(?::[0-9]*)?")
-_BEARER: Final = "bearer "
-_CHALLENGE: Final = [("www-authenticate", 'Bearer realm="admin"')]
+# A line each: of several challenges in one, browsers read the first.
+_CHALLENGES: Final = [
+    ("www-authenticate", 'Bearer realm="admin"'),
+    ("www-authenticate", 'Basic realm="admin"'),
+]
 
 
 def is_loopback(host: str) -> bool:
@@ -94,11 +99,23 @@ class Guard:
             )
         if self._token and not self._shows_token(header(scope["headers"], b"authorization")):
             message = "this needs the token of the admin port"
-            return StatusError(Code.UNAUTHENTICATED, message, headers=_CHALLENGE)
+            return StatusError(Code.UNAUTHENTICATED, message, headers=_CHALLENGES)
         return None
 
     def _shows_token(self, shown: str) -> bool:
-        scheme, token = shown[: len(_BEARER)], shown[len(_BEARER) :]
+        scheme, _, credentials = shown.partition(" ")
+        token = credentials.strip().encode("latin-1", "replace")
+        if scheme.lower() == "basic":
+            token = _password(token)
+        elif scheme.lower() != "bearer":
+            return False
         # In constant time: how long it takes tells nothing of the token.
-        right = hmac.compare_digest(token.strip().encode("latin-1", "replace"), self._token)
-        return right and scheme.lower() == _BEARER
+        return hmac.compare_digest(token, self._token)
+
+
+def _password(credentials: bytes) -> bytes:
+    """Return the password of basic credentials, which is all that a browser asks a person for."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""

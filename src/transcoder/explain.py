@@ -23,7 +23,7 @@ from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
 from transcoder.status import Code
 from transcoder.system_parameters import system_names
-from transcoder.transcoder import Transcoder
+from transcoder.transcoder import Endpoint, Transcoder
 
 NEAR = 5
 """How many routes are looked at more closely when none matches."""
@@ -87,7 +87,7 @@ def explain(
     """Return why a request goes where it goes.
 
     Args:
-        transcoder: all of whose routes are methods.
+        transcoder: whose routes these are; what a gateway answers itself binds nothing.
         method: the HTTP method, in the case in which the client writes it.
         target: path and query as a client sends them, percent-encoded; or a URL.
         body: of the request.
@@ -117,14 +117,26 @@ def explain(
             return Explanation(allow=found.allow)
         near = tuple(_near(router, method, path))
         return Explanation(error=transcoder.refusal(found), candidates=near)
-    match: Match[Any] = found
+    asked, content = (method, path, query.encode()), (body, content_type)
+    return _matched(transcoder, found, asked, content)
+
+
+def _matched(
+    transcoder: Transcoder,
+    match: Match[Any],
+    asked: tuple[str, str, bytes],
+    content: tuple[bytes, str],
+) -> Explanation:
+    method, path, query = asked
+    others = tuple(_also_fitting(transcoder, match, method, path))
+    if not isinstance(match.route.endpoint, Endpoint):
+        return Explanation(route=match.route, candidates=others)
     binding: Binding = match.route.endpoint.binding
     bound = [*_path_bound(binding, match)]
-    others = tuple(_also_fitting(transcoder, match, method, path))
     try:
-        bound += _query_bound(binding, query.encode(), transcoder)
-        message = transcoder.request(match, query.encode(), body, content_type)
-        transcoder.presentation(match, query.encode())
+        bound += _query_bound(binding, query, transcoder)
+        message = transcoder.request(match, query, *content)
+        transcoder.presentation(match, query)
     except StatusError as error:
         return Explanation(route=match.route, bound=tuple(bound), error=error, candidates=others)
     return Explanation(

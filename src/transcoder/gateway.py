@@ -73,6 +73,7 @@ from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
+from transcoder.upstream import backend_calls
 from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.proxy import Reachable, Remote
 from transcoder.websocket import NO_STREAM, Sockets
@@ -276,6 +277,11 @@ class Gateway(Starlette):
         return self._registry.names
 
     @property
+    def own_services(self) -> tuple[str, ...]:
+        """Full names of those whose calls are not passed on."""
+        return self._registry.own
+
+    @property
     def pool(self) -> DescriptorPool:
         """Where the services' descriptors are."""
         return self._registry.pool
@@ -351,7 +357,8 @@ class Gateway(Starlette):
 
     def readings(self) -> Readings:
         """Tell what the gateway's parts count; see `Measured`."""
-        parts: list[Measured] = [self.readiness, self.chain, self._registry, *self._measured]
+        own = self.readiness, self.chain, self._registry, backend_calls.CALLS
+        parts: list[Measured] = [*own, *self._measured]
         for each in parts:
             yield from each.readings()
 

@@ -73,6 +73,7 @@ class Registry:
         self._handlers: dict[str, GuardedHandlers] = {}
         self._upstreams: dict[str, Upstream] = {}
         self._remotes: dict[Remote, str] = {}
+        self._passed_on: set[str] = set()
         self._local = Local(calling.executor, calling.stream_executor, calling.interceptors)
 
     def __contains__(self, name: str) -> bool:
@@ -83,6 +84,11 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Full names of the services."""
         return tuple(name for name in self._handlers if not name.startswith("/"))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Full names of the services that this process answers itself."""
+        return tuple(name for name in self.names if name not in self._passed_on)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -125,6 +131,7 @@ class Registry:
             self._add_routes(service)
             self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         upstream.add(service)
+        self._passed_on.add(service.full_name)
         self._remotes.setdefault(upstream, service.full_name)
         guarded = self._guarded(handler, interceptors=interceptors, raw=not interceptors)
         self._handlers[service.full_name] = guarded

@@ -25,7 +25,7 @@ from transcoder import process
 from transcoder.admin import Admin, AdminPort, OneProcess
 from transcoder.certificates import keep_fresh, open_certificates
 from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
-from transcoder.doors import Doors, Options
+from transcoder.doors import Doors, Options, Port
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.http_rule import undelivered
@@ -34,7 +34,7 @@ from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.loading import load
 from transcoder.server_tls import ServerTls
-from transcoder.snapshots import Telling
+from transcoder.snapshots import Line, Telling
 from transcoder.supervisor import Supervisor
 from transcoder.transcoder import Endpoint
 from transcoder.watchdog import watched
@@ -68,8 +68,8 @@ class Server:
         grpc_tls: TLS of the gRPC port, in place of `tls`.
         log_config: a `logging.config.dictConfig` for the process that `run` serves in, and for
             each of several; without one those have no logging but what their app sets up.
-        admin: where operators see metrics and health, as `127.0.0.1:9901`; None for nowhere. Needs
-            the extra `metrics`.
+        admin: where operators see metrics, health and a console, as `127.0.0.1:9901` or, with more
+            options, `transcoder.Admin`; None for nowhere. Needs the extra `metrics`.
         admin_token: that they must show there as bearers; without one the address is of this
             machine alone.
         on_ready: called with the real addresses when all listeners are open.
@@ -92,7 +92,7 @@ class Server:
         http_tls: ServerTls | None = None,
         grpc_tls: ServerTls | None = None,
         log_config: Mapping[str, Any] | None = None,
-        admin: str | None = None,
+        admin: Admin | str | None = None,
         admin_token: str | None = None,
         on_ready: Callable[[Listening], object] | None = None,
     ) -> None:
@@ -112,7 +112,7 @@ class Server:
             grpc_tls=grpc_tls,
         )
         self._log_config = log_config
-        self._admin = None if admin is None else Admin(admin, admin_token or "")
+        self._admin = None if admin is None else Admin.of(admin, admin_token)
         self._on_ready = on_ready
         self._settle = settle
         self._stopping = asyncio.Event()
@@ -159,7 +159,7 @@ class Server:
         admin: Claim | None = None,
         *,
         one_of_several: bool = False,
-        tell: Callable[[bytes], object] | None = None,
+        line: Line | None = None,
     ) -> int:
         """Serve on addresses that this process holds; return the exit code.
 
@@ -168,7 +168,7 @@ class Server:
             grpc: where to listen for gRPC.
             admin: where operators look; None for nowhere.
             one_of_several: whether other processes listen there too.
-            tell: sends lines to the process that serves operators in this one's place.
+            line: to the process that serves operators in this one's place.
 
         Raises:
             ConfigError: the server cannot start; nothing listens then.
@@ -177,7 +177,7 @@ class Server:
         options = self._options
         certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
         gateway = load(self._app)
-        aside = self._admin_port(gateway, admin) if tell is None else Telling(gateway, tell)
+        aside = self._aside(gateway, admin, line)
         lifespan = Lifespan(gateway, options.grace)
         alive = True
         try:
@@ -224,21 +224,19 @@ class Server:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._reloading.set)
 
-    def run_claimed(
-        self, http: Claim, grpc: Claim, tell: Callable[[bytes], object] | None = None
-    ) -> int:
+    def run_claimed(self, http: Claim, grpc: Claim, line: Line | None = None) -> int:
         """Serve as one of several processes on the same addresses; return the exit code.
 
         Args:
             http: where to listen for HTTP.
             grpc: where to listen for gRPC.
-            tell: sends lines to the process that serves operators; None where none does.
+            line: to the process that serves operators; None where none does.
 
         Raises:
             ConfigError: the server cannot start.
         """
         self._configure_logging()
-        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True, tell=tell))
+        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True, line=line))
 
     def _run(self, http: Address, grpc: Address) -> int:
         self._configure_logging()
@@ -279,10 +277,13 @@ class Server:
         ):
             return await self.serve_claimed(http_claim, grpc_claim, admin_claim)
 
-    def _admin_port(self, gateway: Gateway, claim: Claim | None) -> AdminPort | None:
+    def _aside(self, gateway: Gateway, claim: Claim | None, line: Line | None) -> Port | None:
+        limits = self._options.limits
+        if line is not None:
+            return Telling(gateway, line, limits)
         if self._admin is None or claim is None:
             return None
-        return AdminPort(claim, OneProcess(gateway), self._admin.token)
+        return AdminPort(claim, OneProcess(gateway, limits), self._admin)
 
     async def _starts(self, lifespan: Lifespan) -> bool:
         """Start the application; False when `stop()` came first."""

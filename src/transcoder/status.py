@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor_pool import Default, DescriptorPool
@@ -42,6 +42,11 @@ class Code(enum.IntEnum):
     DATA_LOSS = 15
     UNAUTHENTICATED = 16
 
+
+FAULTS: Final = frozenset(
+    {Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS}
+)
+"""Codes by which it is the server that failed, and not the client who asked for the wrong thing."""
 
 _HTTP = {
     Code.OK: 200,

@@ -24,7 +24,7 @@ from transcoder import process
 from transcoder.admin import Admin, AdminPort
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim, Listening
-from transcoder.snapshots import Snapshots
+from transcoder.snapshots import Ask, Snapshots
 from transcoder.worker_process import Worker
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Supervisor:
         self._count = workers
         self._on_ready = on_ready
         self._admin = admin
-        self._snapshots = None if admin is None else _snapshots(workers)
+        self._snapshots = None if admin is None else _snapshots(workers, self._explain)
         self._settle = options["settle"]
         self._stopping = asyncio.Event()
         self._workers: set[Worker] = set()
@@ -96,7 +96,14 @@ class Supervisor:
     def _admin_port(self, claim: Claim | None) -> AdminPort | None:
         if self._admin is None or claim is None or self._snapshots is None:
             return None
-        return AdminPort(claim, self._snapshots, self._admin.token)
+        return AdminPort(claim, self._snapshots, self._admin)
+
+    async def _explain(self, question: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return what a worker does with a request: they all do the same."""
+        for worker in list(self._workers):
+            with contextlib.suppress(TimeoutError):
+                return await worker.explain(question)
+        return {"problem": "no worker answers"}
 
     async def _run(self, http: Claim, grpc: Claim, port: AdminPort | None) -> int:
         try:
@@ -217,8 +224,8 @@ def _delay(quick: int) -> float:
     return BACKOFF[min(quick, len(BACKOFF) - 1)]
 
 
-def _snapshots(workers: int) -> Snapshots:
+def _snapshots(workers: int, ask: Ask) -> Snapshots:
     try:
-        return Snapshots(workers)
+        return Snapshots(workers, ask)
     except ImportError as error:
         raise ConfigError(f"admin: {error}") from error

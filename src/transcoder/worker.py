@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transcoder import process
@@ -15,6 +15,7 @@ from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim
 from transcoder.server import Server
 from transcoder.server_tls import ServerTls
+from transcoder.snapshots import Line
 
 ORPHAN = 4.0
 """Seconds that a worker has to end once its parent is gone."""
@@ -42,10 +43,11 @@ def work(descriptor: int) -> None:
     told = json.loads(orders.readline())
     options = {name: _option(name, value) for name, value in told["options"].items()}
     server = Server(told["app"], **options, on_ready=lambda _: say(ready=True))
-    threading.Thread(target=_obey, args=(orders, server), daemon=True).start()
+    line = Line(tell)
+    threading.Thread(target=_obey, args=(orders, server, line), daemon=True).start()
     try:
         claims = _inherited(told["http"]), _inherited(told["grpc"])
-        code = server.run_claimed(*claims, tell if told["snapshots"] else None)
+        code = server.run_claimed(*claims, line if told["snapshots"] else None)
     except ConfigError as error:
         say(failed=str(error))
         code = 1
@@ -63,13 +65,25 @@ def _inherited(passed: tuple[dict[str, Any], list[int]]) -> Claim:
     return Claim.inherit(Address(**address), descriptors)
 
 
-def _obey(orders: Iterable[str], server: Server) -> None:
+def _obey(orders: Iterable[str], server: Server, line: Line) -> None:
     """Follow the parent's orders; in a thread, for a blocked loop must not outlive the parent."""
     with contextlib.suppress(OSError):
         for order in map(json.loads, orders):
             if "drain" in order:
                 server.stop(order["drain"])
+            elif "explain" in order:
+                answer = {"explained": _explained(order["explain"], line)}
+                line.tell(json.dumps({**answer, "number": order["number"]}).encode() + b"\n")
             else:
                 server.reload()
     process.end_within(ORPHAN, 1)
     server.stop(settle=0)
+
+
+def _explained(question: Mapping[str, str], line: Line) -> Mapping[str, Any]:
+    if line.explain is None:
+        return {"problem": "the worker starts"}
+    try:
+        return line.explain(question)
+    except Exception as error:  # noqa: BLE001  whoever obeys must go on
+        return {"problem": f"{type(error).__name__}: {error}"}

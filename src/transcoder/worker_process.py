@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from typing import Any
 from transcoder.errors import ConfigError
 from transcoder.listeners import Claim
 from transcoder.snapshots import LONGEST
+
+PATIENCE = 5.0
+"""Seconds within which a worker answers a question."""
 
 _WORK = "import sys; sys.path[:] = {}; from transcoder.worker import work; work({})"
 
@@ -54,6 +58,9 @@ class Worker:
         self._told = asyncio.Event()
         self._control = ours
         self._on_snapshot = on_snapshot
+        self._numbers = itertools.count()
+        self._asking = asyncio.Lock()
+        self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._tell(
             {
                 "app": app,
@@ -87,6 +94,23 @@ class Worker:
         """Tell the worker to read its certificates again."""
         self._tell({"reload": True})
 
+    async def explain(self, question: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return what the worker does with a request.
+
+        Raises:
+            TimeoutError: it does not answer.
+        """
+        # One at a time: a worker that does not listen must not be told more than the socket takes.
+        async with asyncio.timeout(PATIENCE), self._asking:
+            number = next(self._numbers)
+            answer: asyncio.Future[Mapping[str, Any]]
+            answer = self._answers[number] = asyncio.get_running_loop().create_future()
+            try:
+                self._tell({"explain": question, "number": number})
+                return await answer
+            finally:
+                del self._answers[number]
+
     def kill(self) -> None:
         """End the worker at once, if it still runs."""
         self._process.kill()
@@ -112,7 +136,11 @@ class Worker:
         return code
 
     def _hear(self, told: Mapping[str, Any]) -> None:
-        if "snapshot" not in told:
+        if "explained" in told:
+            answer = self._answers.get(told["number"])
+            if answer is not None and not answer.done():
+                answer.set_result(told["explained"])
+        elif "snapshot" not in told:
             self.failure = told.get("failed", "")
             self._told.set()
         elif self._on_snapshot is not None:

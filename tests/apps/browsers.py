@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from playwright.async_api import Page, async_playwright, expect
 
+from pages import ROOT
 from programs import program
+
+PICTURES = ROOT / "build" / "screenshots"
+"""Where pictures of pages are, for people to look at."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ("--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-proxy-server")
@@ -36,6 +41,15 @@ class Tab:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("console", lambda told: self.noted.append((told.text, told.location["url"])))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+
+async def picture(page: Page, name: str, width: int, scheme: Literal["dark", "light"]) -> int:
+    """Keep a picture of a whole page; return how much of it stands out of the window."""
+    await page.set_viewport_size({"width": width, "height": 900})
+    await page.emulate_media(color_scheme=scheme)
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    beyond: int = await page.evaluate("document.documentElement.scrollWidth")
+    return max(beyond - width, 0)
 
 
 @contextlib.asynccontextmanager

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from transcoder.cli.serving import LEVELS, logging_of, tell
 from transcoder.cli.source import look_here, told
+
+if TYPE_CHECKING:
+    from transcoder.admin import Admin
 
 _ASKS = click.Choice(["required", "optional"])
 _VERSIONS = click.Choice(["1.2", "1.3"])
@@ -18,10 +21,10 @@ _Command = Callable[..., None]
 _SECONDS = click.FloatRange(min=0)
 
 
-def _option(name: str, **attributes: Any) -> Callable[[_Command], _Command]:
+def _option(name: str, *parameter: str, **attributes: Any) -> Callable[[_Command], _Command]:
     variable = f"TRANSCODER_{name.lstrip('-').replace('-', '_').upper()}"
     shown = {"envvar": variable, "show_envvar": True, "show_default": True}
-    return click.option(name, **{**shown, **attributes})
+    return click.option(name, *parameter, **{**shown, **attributes})
 
 
 _file = functools.partial(_option, metavar="FILE", default=None, show_default="none")
@@ -36,7 +39,7 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
     metavar="ADDRESS",
     default=None,
     show_default="none",
-    help="Where operators see metrics and health.",
+    help="Where operators see metrics, health and a console.",
 )
 @_option(
     "--admin-token",
@@ -44,6 +47,21 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
     default=None,
     show_default="none",
     help="What they must show there; give it by the environment, for others see command lines.",
+)
+@_option(
+    "--admin-name",
+    metavar="NAME",
+    default="",
+    show_default="none",
+    help="What this process is called there; that of its certificate, if it has one.",
+)
+@_option(
+    "--admin-peer",
+    "admin_peers",
+    metavar="ADDRESS",
+    multiple=True,
+    show_default="none",
+    help="The admin port of another process, of which the console tells too; several times.",
 )
 @_option("--workers", type=click.IntRange(1), default=1, help="How many processes serve.")
 @_seconds("--settle", default=5.0, help="How long a drain still takes new connections.")
@@ -82,11 +100,31 @@ def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **opt
     from transcoder.server import Server
 
     look_here()
-    drain = {name: value for name, value in options.items() if not name.startswith("tls_")}
     with told(click.ClickException):
-        tls = _tls(**{name: options[name] for name in options.keys() - drain.keys()})
-    server = Server(app, log_config=logging_of(log_level), on_ready=tell, **drain, **tls)
+        tls = _tls(**_taken(options, "tls_"))
+    admin = _admin(**_taken(options, "admin"))
+    server = Server(
+        app, log_config=logging_of(log_level), on_ready=tell, admin=admin, **options, **tls
+    )
     server.run(http=http, grpc=grpc, workers=workers)
+
+
+def _taken(options: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Take the options with a prefix out of all."""
+    return {name: options.pop(name) for name in list(options) if name.startswith(prefix)}
+
+
+def _admin(
+    *, admin: str | None, admin_token: str | None, admin_name: str, admin_peers: tuple[str, ...]
+) -> Admin | None:
+    """Return what the server is told of its admin port."""
+    from transcoder.admin import Admin
+
+    if admin is not None:
+        return Admin(admin, admin_token or "", admin_name, admin_peers)
+    if admin_name or admin_peers:
+        raise click.UsageError("--admin-name and --admin-peer go with --admin")
+    return None
 
 
 def _tls(

@@ -26,26 +26,10 @@ except ImportError as error:
 
 from transcoder import observe
 from transcoder.call_details import CallDetails
+from transcoder.durations import BUCKETS
 from transcoder.measured import Measured, Reading, Spread
+from transcoder.observers.callers import Callers, with_clients
 from transcoder.status import Code
-
-BUCKETS: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-)
-"""Upper bounds of the durations, in seconds."""
 
 _CALL = ("door", "method", "route")
 
@@ -90,7 +74,8 @@ class Metrics:
             tally = tallies.calls[key] = _Tally()
         seconds = call.ended - call.started
         tally.seconds += seconds
-        tally.buckets[bisect_left(BUCKETS, seconds)] += 1
+        place = bisect_left(BUCKETS, seconds)
+        tally.buckets[place] += 1
         if call.called:
             tally.upstream_seconds += call.upstream_seconds
             tally.upstream_buckets[bisect_left(BUCKETS, call.upstream_seconds)] += 1
@@ -99,6 +84,8 @@ class Metrics:
         if call.streams:
             tally.received_messages += call.received_messages
             tally.sent_messages += call.sent_messages
+        if call.identity and call.method:
+            tallies.callers.count(call, seconds, place)
         if call.denied_by:
             refusals, why = tallies.refusals, (call.denied_by, call.reason)
             refusals[why] = refusals.get(why, 0) + 1
@@ -144,10 +131,13 @@ class _Tallies:
         self.flying: dict[str, int] = {}
         self.calls: dict[_Key, _Tally] = {}
         self.refusals: dict[tuple[str, str], int] = {}
+        self.callers = Callers()
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics."""
-        # A copy: whoever reads may do so on another thread.
+        # Copies: whoever reads may do so on another thread. The callers first: of those that are
+        # counted meanwhile no call is missing in the whole.
+        callers = self.callers.taken()
         calls = list(self.calls.items())
         yield _counter(
             "calls", "Calls that are over.", (*_CALL, "code", "http_status"), _ended(calls)
@@ -159,10 +149,17 @@ class _Tallies:
             found.add_metric([door], count)
         yield found
         yield _counter("bytes", "Of bodies and messages.", ("door", "direction"), _bytes(calls))
-        labels = "door", "method", "direction"
-        yield _counter("stream_messages", "Of streams.", labels, _messages(calls))
+        of_messages = "door", "method", "direction"
+        yield _counter("stream_messages", "Of streams.", of_messages, _messages(calls))
         refusals: _Numbers = {(*key,): count for key, count in list(self.refusals.items())}
         yield _counter("policy_refusals", "Calls refused by one.", ("policy", "reason"), refusals)
+        of_methods = (
+            (code, status, tally.buckets, tally.seconds)
+            for (_, method, _, code, status), tally in calls
+            if method
+        )
+        by_caller = with_clients(callers, of_methods)
+        yield _histogram("caller", "Calls of methods.", by_caller, ("caller", "outcome"))
 
 
 _Calls: TypeAlias = "list[tuple[_Key, _Tally]]"
@@ -220,8 +217,10 @@ def _counter(name: str, text: str, labels: Sequence[str], numbers: _Numbers) -> 
     return found
 
 
-def _histogram(name: str, text: str, durations: _Durations) -> Metric:
-    found = HistogramMetricFamily(f"transcoder_{name}_duration_seconds", text, labels=_CALL)
+def _histogram(
+    name: str, text: str, durations: _Durations, labels: Sequence[str] = _CALL
+) -> Metric:
+    found = HistogramMetricFamily(f"transcoder_{name}_duration_seconds", text, labels=labels)
     for values, (buckets, seconds) in durations.items():
         counts = _buckets(BUCKETS, buckets)
         if counts[-1][1]:

@@ -27,6 +27,7 @@ from transcoder.errors import SHUTTING_DOWN, ConfigError, StatusError
 from transcoder.offload import Offload
 from transcoder.status import Code
 from transcoder.upstream import Call, RawRequest, Request
+from transcoder.upstream.backend_calls import CALLS, Attempt, Backend
 from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
 from transcoder.upstream.failures import Refused, failure, is_poisoned, too_large, unreadable
 from transcoder.upstream.feeding import Feeding, Run, serialized
@@ -48,6 +49,7 @@ class _Method:
     path: str
     reply: type[Message]
     config: MethodConfig
+    backend: Backend
     proven: bool = False  # The backend answers it with one message.
 
 
@@ -115,7 +117,7 @@ class Channel(LazyChannel):
             path = f"/{service.full_name}/{rpc.name}"
             reply = GetMessageClass(rpc.output_type)
             config = self._config.of(path)
-            self._methods[path] = _Method(path, reply, config)
+            self._methods[path] = _Method(path, reply, config, CALLS.to(path, self.target))
 
     async def check(self) -> str:
         """Return why the backend cannot be reached, once that is known; see `Reachable`."""
@@ -142,7 +144,8 @@ class Channel(LazyChannel):
         return self._replies(self._method(call), call, request)
 
     def _onward(self, path: str, opened: Callable[[], Any]) -> Onward:
-        return Onward(opened, self._passed, self._config.of(path).timeout)
+        backend = CALLS.to(path, self.target)
+        return Onward(opened, self._passed, self._config.of(path).timeout, backend)
 
     def _method(self, call: Call) -> _Method:
         method = self._methods.get(call.method)
@@ -176,9 +179,11 @@ class Channel(LazyChannel):
     async def _single(self, method: _Method, call: Call, request: bytes) -> Any:
         seconds, metadata = timeout(call, method.config.timeout), outgoing(call)
         called = self.opened("unary_unary", method.path)
+        attempt = Attempt(method.backend, call.time_remaining)
         remote = called(request, timeout=seconds, metadata=metadata)
         try:
-            data = await remote
+            with attempt:
+                data = await remote
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             raise self._failure(error, method, call) from None
         self._told(method, call, await remote.initial_metadata(), await remote.trailing_metadata())
@@ -199,14 +204,15 @@ class Channel(LazyChannel):
             remote = self.opened("stream_stream", method.path)(**told)
             feeding = Feeding(remote, request, self._offload.in_turn)
         try:
-            initial = await remote.initial_metadata()
-            self._told(method, call, initial, ())
-            if call.initial_metadata:
-                # The servicer sent them before a reply; without any, an error may come instead.
-                call.open(call.initial_metadata)
-            while (data := await remote.read()) is not grpc.aio.EOF:
-                yield await self._read(method, call, data, self._offload.in_turn)
-            self._told(method, call, initial, await remote.trailing_metadata())
+            with Attempt(method.backend, call.time_remaining):
+                initial = await remote.initial_metadata()
+                self._told(method, call, initial, ())
+                if call.initial_metadata:
+                    # The servicer sent them before a reply; without any, an error may come instead.
+                    call.open(call.initial_metadata)
+                while (data := await remote.read()) is not grpc.aio.EOF:
+                    yield await self._read(method, call, data, self._offload.in_turn)
+                self._told(method, call, initial, await remote.trailing_metadata())
         except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
             if feeding is not None and feeding.error is not None:
                 raise feeding.error from None

@@ -17,17 +17,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.errors import ConfigError, StatusError
 from transcoder.measured import Metric, Reading, Readings
-from transcoder.status import Code
+from transcoder.status import FAULTS, Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
 from transcoder.upstream.failures import UNAVAILABLE
 from transcoder.upstream.proxy import Reachable, Remote
 
 _log = logging.getLogger(__name__)
-
-_FAULTS: Final = frozenset(
-    {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS, Code.DEADLINE_EXCEEDED}
-)
 
 _STATE: Final = Metric("transcoder_breaker_state", "1 for the state in which a breaker is.")
 
@@ -168,7 +164,7 @@ class _Passage:
         code = error.status.code
         if code is Code.DEADLINE_EXCEEDED:
             return self._took_long()
-        return code in _FAULTS
+        return code in FAULTS
 
     def _took_long(self) -> bool:
         return self._clock() - self._begun >= self._slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from transcoder.upstream.backend_calls import Attempt, Backend
 from transcoder.upstream.current import current
 from transcoder.upstream.passing import LONGEST
 
@@ -19,14 +20,20 @@ class Onward:
         opened: returns gRPC's own multi-callable; it can be made only inside the running loop.
         passed: keys of the metadata that go along, unless the stub's user gives others.
         timeout: seconds that a call may take at most; None for no bound.
+        backend: counts the calls.
     """
 
     def __init__(
-        self, opened: Callable[[], Any], passed: Collection[str], timeout: float | None
+        self,
+        opened: Callable[[], Any],
+        passed: Collection[str],
+        timeout: float | None,
+        backend: Backend,
     ) -> None:
         self._opened = opened
         self._passed = passed
         self._timeout = timeout
+        self._backend = backend
 
     def __call__(
         self, *request: Any, timeout: float | None = None, metadata: Any = None, **options: Any
@@ -49,4 +56,7 @@ class Onward:
         timeout = min((bound for bound in bounds if bound is not None), default=None)
         if timeout is not None:
             timeout = min(timeout, LONGEST)
-        return self._opened()(*request, timeout=timeout, metadata=metadata, **options)
+        attempt = Attempt(self._backend)
+        call = self._opened()(*request, timeout=timeout, metadata=metadata, **options)
+        call.add_done_callback(attempt.done)
+        return call
