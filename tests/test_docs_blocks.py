@@ -49,6 +49,11 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "pycon": 4 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_shape"],
     },
+    "example-services.md": {
+        "sh": ["test_docs_example_services.test_commands"],
+        "console": 4 * ["test_docs_example_services.test_commands"],
+        "python": 2 * ["test_docs_example_services.test_python"],
+    },
     "from-fastapi.md": "test_docs_from_fastapi.test_session",
     "from-grpc-gateway.md": {"python": ["test_docs_from_grpc_gateway.test_python"]},
     "gateway.md": {
