@@ -165,7 +165,8 @@ def test_time_remaining(timeout: float | None, least: float, most: float) -> Non
         assert call("unary_unary", method, timeouts, timeout)[0] is grpc.StatusCode.OK
 
     assert len(seen) == 2
-    assert all(least < each <= most for each in seen)
+    # gRPC rounds what it tells up.
+    assert all(least < each < most + 0.1 for each in seen)
 
 
 def test_own_timeout() -> None:
