@@ -109,6 +109,34 @@ def test_full_first() -> None:
     assert limiter.take(b"spent", 50.0).remaining == 4
 
 
+@pytest.mark.parametrize("others", [0, 3, 1000])
+def test_few_keys_take_little(others: int) -> None:
+    """Keys that are used on and on take no more memory for it, whoever came before them."""
+    limiter = Gcra(Rate(limit=1000, per=1, burst=100))
+    for index in range(others):
+        limiter.take(b"%d" % index, 0.0)
+    for turn in range(20_000):
+        limiter.take(b"a" if turn % 3 else b"b", turn / 500)
+
+    assert len(limiter) == 2
+    assert len(limiter._slots) == len(limiter._earliest) < 200
+
+
+def test_as_if_nothing_was_forgotten() -> None:
+    """What is forgotten changes no answer: a limiter of one number for each key says the same."""
+    rate = Rate(limit=50, per=1, burst=5)
+    limiter, arrivals = Gcra(rate), dict[bytes, float]()
+    source, now = random.Random(3), 0.0
+    for _ in range(20_000):
+        now += source.expovariate(400)
+        key = b"%d" % source.randrange(12)
+        following = max(arrivals.get(key, 0.0), now) + 1 / 50
+        allowed = following - now - 5 / 50 <= 1e-9
+        if allowed:
+            arrivals[key] = following
+        assert limiter.take(key, now).allowed is allowed
+
+
 MILLION = """
 from pathlib import Path
 from resource import getpagesize

@@ -22,7 +22,10 @@ CAPACITY: Final = 250_000
 
 _SLOTS = 64
 _AT_ONCE = 64
-"""Keys and slots that one call looks at, to forget them."""
+"""Keys and slots that one call looks at, to forget them, where there are too many keys."""
+
+_A_FEW = 4
+"""The same, wherever there is a slot more."""
 
 _HAIR = 1e-9
 
@@ -63,11 +66,11 @@ class Gcra:
             return Taken(allowed=False, remaining=0, reset=arrival - now, retry_after=early)
         if known is None:
             self._make_room(now)
-        self._remember(key, known, following)
+        self._remember(key, known, following, now)
         remaining = int((self._tolerance - (following - now) + _HAIR) / self._interval)
         return Taken(allowed=True, remaining=remaining, reset=following - now, retry_after=0.0)
 
-    def _remember(self, key: bytes, known: float | None, arrival: float) -> None:
+    def _remember(self, key: bytes, known: float | None, arrival: float, now: float) -> None:
         self._arrivals[key] = arrival
         slot = int(arrival / self._slot)
         if known is not None:
@@ -77,14 +80,24 @@ class Gcra:
                 return
             self._slots[before].pop(key)
         if slot not in self._slots:
+            # For each slot that comes, several may go: also where all calls are of a few keys.
+            self._forget(now, _A_FEW)
             self._slots[slot] = {}
             heapq.heappush(self._earliest, slot)
         self._slots[slot][key] = None
 
     def _make_room(self, now: float) -> None:
+        if len(self._arrivals) >= self._capacity:
+            self._forget(now, _AT_ONCE)
+        if len(self._arrivals) >= self._capacity:
+            key, arrival = self._arrivals.popitem(last=False)
+            self._slots[int(arrival / self._slot)].pop(key)
+
+    def _forget(self, now: float, most: int) -> None:
+        """Forget keys whose time has passed, and slots without a key, the earliest first."""
         current = int(now / self._slot)
-        for _ in range(_AT_ONCE):
-            if len(self._arrivals) < self._capacity:
+        for _ in range(most):
+            if not self._earliest:
                 return
             slot = self._earliest[0]
             filed = self._slots[slot]
@@ -95,7 +108,4 @@ class Gcra:
                 # Every time that is filed here has passed.
                 del self._arrivals[filed.popitem()[0]]
             else:
-                break
-        if len(self._arrivals) >= self._capacity:
-            key, arrival = self._arrivals.popitem(last=False)
-            self._slots[int(arrival / self._slot)].pop(key)
+                return
