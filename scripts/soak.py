@@ -204,7 +204,7 @@ class Load:
 
     async def _kept_alive(self, method: str, path: str, body: bytes = b"") -> str:
         """Ask on a connection that is there, or on a new one that stays."""
-        connection = self._kept.pop() if self._kept else await self._connect()
+        connection = self._open() or await self._connect()
         reader, writer = connection
         status, length = await _asked(connection, method, path, body)
         await reader.readexactly(length)
@@ -213,6 +213,15 @@ class Load:
         else:
             self._kept.append(connection)
         return status
+
+    def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Return a connection that the server has not closed, for it was idle for long."""
+        while self._kept:
+            reader, writer = self._kept.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def _get(self, path: str, accept: str = "*/*") -> str:
         """Ask on a connection that goes once an answer begins."""
