@@ -146,6 +146,18 @@ def test_every_character(place: str) -> None:
     assert json.loads(text) == record
 
 
+def test_every_code_point() -> None:
+    """So is one with any character there is, such as a name that an issuer tells."""
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    for start in range(0, len(points), 512):
+        text = "".join(points[start : start + 512])
+        written = line({"subject": text}).removesuffix(b"\n")
+
+        assert written.isascii()
+        assert not set(written) & {*range(32), 127}
+        assert json.loads(written) == {"subject": text}
+
+
 def test_forged() -> None:
     """What a client writes into a header forges no field."""
     agent = b'a\x1b[31m", "http_status":200, "x":"'
