@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from programs import program
 
 MAIN = """
 daemon off;
@@ -33,13 +31,7 @@ PATIENCE = 20.0
 
 def nginx() -> str:
     """Return the path of nginx."""
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if found is None:
-        reason = "nginx is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+    return program("nginx", also=["/usr/sbin"])
 
 
 @contextlib.contextmanager
