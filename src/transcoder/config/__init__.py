@@ -1,8 +1,9 @@
 """`gateway.yaml`: a gateway in front of services, without a line of code.
 
     file.py      YAML, with the place of each key
-    models.py    what may be said, and of what type
-    build.py     what is said, as the objects that the library has for it
+    models/      what may be said, and of what type
+    build.py     what is said, as the objects that the library has for it; with the same
+                 names as the models, upstreams.py and policies.py for those
 
 Its words are those of the library's keyword arguments.
 """

@@ -13,7 +13,11 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.config import models
 from transcoder.config.file import read_bytes, read_text
+from transcoder.config.folder import Folder
+from transcoder.config.models import Config
+from transcoder.config.models.services import Service
 from transcoder.config.policies import observers_of, policies_of
+from transcoder.config.upstreams import remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
@@ -22,12 +26,8 @@ from transcoder.reflection_client import reflect
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
-from transcoder.upstream.breaker import Thresholds
-from transcoder.upstream.channel import Channel
-from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.proxy import Remote
 from transcoder.upstream.split import HeaderMatch, Split, Version
-from transcoder.upstream.tls import Tls
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Built:
     tls: ServerTls | None
 
 
-def build(config: models.Config, folder: Path = Path()) -> Built:
+def build(config: Config, folder: Path = Path()) -> Built:
     """Make what a file describes; nothing is connected yet.
 
     Args:
@@ -55,9 +55,9 @@ def build(config: models.Config, folder: Path = Path()) -> Built:
     Raises:
         ConfigError: a file is missing, a service is not there, or an option is none.
     """
-    at = _Folder(folder)
+    at = Folder(folder)
     upstreams = {
-        name: _named(f"upstreams.{name}", _upstream, given, at)
+        name: _named(f"upstreams.{name}", remote, given, at)
         for name, given in config.upstreams.items()
     }
     described = [
@@ -82,28 +82,7 @@ def build(config: models.Config, folder: Path = Path()) -> Built:
         answering = _named(f"services[{index}]", _answering, given, upstreams)
         for service in found.services:
             gateway.route(pool.FindServiceByName(service.full_name), answering)
-    tls = None if config.tls is None else ServerTls(**at.files(config.tls.told(), _SERVER_FILES))
-    return Built(gateway, tls)
-
-
-_SERVER_FILES = "certificate", "key", "client_ca"
-_CLIENT_FILES = "ca", "certificate", "key"
-
-
-class _Folder:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __call__(self, name: str) -> Path:
-        """Return the path of a file."""
-        return self._path / name
-
-    def files(self, told: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-        """Return arguments with those that name files as paths."""
-        return {
-            name: self(value) if name in names and value is not None else value
-            for name, value in told.items()
-        }
+    return Built(gateway, at.server_tls(config.tls))
 
 
 def _named(place: str, make: Callable[..., T], *given: Any) -> T:
@@ -114,24 +93,14 @@ def _named(place: str, make: Callable[..., T], *given: Any) -> T:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _upstream(given: models.Upstream, at: _Folder) -> Remote:
-    tls = None if given.tls is None else Tls(**at.files(given.tls.told(), _CLIENT_FILES))
-    channel = Channel(tls=tls, **given.told("tls", "breaker"))
-    if given.breaker is None:
-        return channel
-    thresholds = Thresholds(**given.breaker.told("by", "slow"))
-    return CircuitBreaker(channel, thresholds, by=given.breaker.by, slow=given.breaker.slow)
-
-
-def _described(given: models.Service, config: models.Config, at: _Folder) -> Descriptors:
+def _described(given: Service, config: Config, at: Folder) -> Descriptors:
     if given.module is not None:
         found = import_descriptors(given.module)
     elif given.reflection is not None:
         upstream = config.upstreams.get(given.reflection)
         if upstream is None:
             raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
-        tls = None if upstream.tls is None else Tls(**at.files(upstream.tls.told(), _CLIENT_FILES))
-        found = reflect(upstream.target, tls=tls)
+        found = reflect(upstream.target, tls=at.tls(upstream.tls))
     else:
         path = at(given.descriptor_set or given.image or "")
         found = read_descriptors(read_bytes(path), str(path))
@@ -168,14 +137,14 @@ def _files(services: tuple[ServiceDescriptor, ...]) -> Iterator[FileDescriptorPr
         yield proto
 
 
-def _rules(config: models.Config, at: _Folder) -> ServiceConfig | None:
+def _rules(config: Config, at: Folder) -> ServiceConfig | None:
     if config.rules is None:
         return None
     path = at(config.rules)
     return read_service_config(read_text(path), str(path))
 
 
-def _answering(given: models.Service, upstreams: Mapping[str, Remote]) -> Remote:
+def _answering(given: Service, upstreams: Mapping[str, Remote]) -> Remote:
     if given.upstream is not None:
         return upstreams[given.upstream]
     versions = [

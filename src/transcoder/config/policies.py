@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from transcoder import observers, policies
-from transcoder.config import models
+from transcoder.config.folder import Folder
+from transcoder.config.models import observers as watching
+from transcoder.config.models import policies as standing
+from transcoder.config.models.model import Model
 from transcoder.errors import ConfigError
 
-At: TypeAlias = "Callable[[str], Path]"
-"""From a path in the file to where it is."""
 
-
-def policies_of(given: models.Policies, at: At) -> Iterator[Any]:
+def policies_of(given: standing.Policies, at: Folder) -> Iterator[Any]:
     """Yield what stands before calls.
 
     Args:
@@ -33,7 +32,7 @@ def policies_of(given: models.Policies, at: At) -> Iterator[Any]:
                 yield _made(f"policies.{place}", _POLICIES[name], each, at)
 
 
-def observers_of(given: models.Observers, at: At) -> Iterator[Any]:
+def observers_of(given: watching.Observers, at: Folder) -> Iterator[Any]:
     """Yield who is told of calls; as `policies_of`."""
     for name in type(given).model_fields:
         options = getattr(given, name)
@@ -41,10 +40,10 @@ def observers_of(given: models.Observers, at: At) -> Iterator[Any]:
             yield _made(f"observers.{name}", _OBSERVERS[name], options, at)
 
 
-_Make: TypeAlias = "Callable[[Any, At], Any]"
+_Make: TypeAlias = "Callable[[Any, Folder], Any]"
 
 
-def _made(place: str, make: _Make, options: Any, at: At) -> Any:
+def _made(place: str, make: _Make, options: Any, at: Folder) -> Any:
     try:
         return make(options, at)
     except ConfigError as error:
@@ -54,13 +53,13 @@ def _made(place: str, make: _Make, options: Any, at: At) -> Any:
 def _plain(home: Any, name: str) -> _Make:
     """Return what makes something whose options are its arguments."""
 
-    def make(options: models.Model, _at: At) -> Any:
+    def make(options: Model, _at: Folder) -> Any:
         return getattr(home, name)(**options.told())
 
     return make
 
 
-def _jwt(options: models.Jwt, at: At) -> Any:
+def _jwt(options: standing.Jwt, at: Folder) -> Any:
     issuers = []
     for each in options.issuers:
         told = each.told("name", "published", "keys")
@@ -73,7 +72,7 @@ def _jwt(options: models.Jwt, at: At) -> Any:
     return policies.Jwt(*issuers, require=require, **options.told("issuers", "require"))
 
 
-def _rate_limit(options: models.RateLimit, _at: At) -> Any:
+def _rate_limit(options: standing.RateLimit, _at: Folder) -> Any:
     shared = options.shared
     limiter = None
     if shared is not None:
@@ -81,11 +80,11 @@ def _rate_limit(options: models.RateLimit, _at: At) -> Any:
     return policies.RateLimit(limiter=limiter, **options.told("shared"))
 
 
-def _api_keys(options: models.ApiKeys, at: At) -> Any:
+def _api_keys(options: standing.ApiKeys, at: Folder) -> Any:
     return policies.ApiKeys(at(options.keys), **options.told("keys"))
 
 
-def _authorization(options: models.Authorization, _at: At) -> Any:
+def _authorization(options: standing.Authorization, _at: Folder) -> Any:
     grants: dict[str, Any] = {
         name: {of: policies.Grant(**each.told()) for of, each in getattr(options, name).items()}
         for name in ("allow", "deny")
@@ -94,12 +93,12 @@ def _authorization(options: models.Authorization, _at: At) -> Any:
     return policies.Authorization(default=options.default, **grants)
 
 
-def _access_log(options: models.AccessLog, at: At) -> Any:
+def _access_log(options: watching.AccessLog, at: Folder) -> Any:
     path = options.path if options.path == "-" else at(options.path)
     return observers.AccessLog(path, **options.told("path"))
 
 
-def _audit_log(options: models.AuditLog, at: At) -> Any:
+def _audit_log(options: watching.AuditLog, at: Folder) -> Any:
     spool = None if options.spool is None else at(options.spool)
     return observers.AuditLog(at(options.path), spool=spool, **options.told("path", "spool"))
 

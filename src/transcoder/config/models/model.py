@@ -1,0 +1,28 @@
+"""What all models are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Texts = list[str]
+
+
+class Model(BaseModel):
+    """What all models are: no key that is not known, and no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def told(self, *left_out: str) -> dict[str, Any]:
+        """Return what the file says, as keyword arguments.
+
+        Args:
+            left_out: fields that are none.
+        """
+        names = type(self).model_fields.keys() & self.model_fields_set
+        return {name: getattr(self, name) for name in names if name not in left_out}
+
+
+class Nothing(Model):
+    """What has no options."""
