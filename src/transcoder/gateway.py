@@ -43,6 +43,7 @@ from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
+from transcoder.forwarding import Forwarder, Forwarding
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
@@ -214,6 +215,7 @@ class Gateway(Starlette):
         )
         self.readiness = _readiness(options, lambda: self.draining, self.chain)
         self._measured: list[Measured] = []
+        self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
         inbound = Inbound(
             profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
@@ -322,6 +324,29 @@ class Gateway(Starlette):
         if isinstance(upstream, Reachable):
             name = service.full_name
             self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
+
+    def forward(self, template: str, forwarder: Forwarder, *, method: str = "*") -> None:
+        """Pass the requests of paths on over HTTP, where no method answers.
+
+        Policies stand before them as before all others. The forwarder is closed when the
+        application stops.
+
+        Args:
+            template: of the paths, as `/legacy/**`.
+            forwarder: who answers.
+            method: as HTTP spells it; `*` for any.
+
+        Raises:
+            TemplateError: the template is none.
+        """
+        parsed = PathTemplate.parse(template)
+        self.transcoder.add_route(Route(method, parsed, template, Forwarding(forwarder)))
+        if forwarder not in self._forwarders:
+            self._forwarders.append(forwarder)
+            if isinstance(forwarder, Reachable):
+                self.readiness.add(Named(f"upstream:{template}", forwarder.check))
+            if isinstance(forwarder, Measured):
+                self.measure(forwarder)
 
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
@@ -456,6 +481,8 @@ class Gateway(Starlette):
                 yield state
         finally:
             await self._registry.close()
+            for forwarder in self._forwarders:
+                await forwarder.close()
             await self.chain.close()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -516,6 +543,8 @@ class Gateway(Starlette):
         scope["route"] = route
         endpoint = route.endpoint
         if not isinstance(endpoint, Endpoint):
+            if isinstance(endpoint, Forwarding):
+                return endpoint.to.forward(found, scope, receive, send)
             built_in: BuiltIn = endpoint
             return built_in(scope)
         if endpoint.streams:
