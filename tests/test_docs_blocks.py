@@ -129,7 +129,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     "policies/request-id.md": {"python": [POLICY], "pycon": 2 * [POLICY]},
     "policies/security-headers.md": {"python": [POLICY], "pycon": [POLICY]},
     "profiles.md": {"pycon": 6 * ["test_docs_profiles.test_code"]},
-    "remote.md": {"python": 4 * ["test_docs_remote.test_python"]},
+    "remote.md": {"python": 5 * ["test_docs_remote.test_python"]},
     "servicers.md": {"python": ["test_gateway_interceptors.test_the_example"]},
     "start.md": "test_docs_start.test_session",
     "streams.md": {

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
     from transcoder.upstream.circuit_breaker import CircuitBreaker
+    from transcoder.upstream.limited import Limited
     from transcoder.upstream.split import HeaderMatch, Split, Version
     from transcoder.upstream.tls import Tls
     from transcoder.validation import Validation
@@ -61,6 +62,7 @@ _HOME = {
     "Health": "health",
     "HttpRoute": "http_route",
     "InvalidRequest": "errors",
+    "Limited": "upstream.limited",
     "Listening": "listeners",
     "OpenApi": "own_pages",
     "Pace": "pace",
@@ -102,6 +104,7 @@ __all__ = [
     "Health",
     "HttpRoute",
     "InvalidRequest",
+    "Limited",
     "Listening",
     "OpenApi",
     "Pace",

@@ -9,6 +9,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from compiled import pool
 from tokens import jwks, rsa
+from transcoder import Limited
 from transcoder.config import build, read_models
 from transcoder.config.build import Built
 from transcoder.config.models import Config
@@ -189,3 +190,46 @@ def test_wrong(told: dict[str, Any], problem: str) -> None:
 
     assert problem in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_limit() -> None:
+    """The limit of an upstream stands before its breaker, which counts no refusal of it."""
+    given = {"target": "localhost:1", "limit": {"calls": 2}, "breaker": {}}
+
+    made = upstream(built(upstreams={"a": given}))
+
+    assert isinstance(made, Limited)
+    assert isinstance(made._upstream, CircuitBreaker)
+
+
+def test_timeout_and_retries() -> None:
+    """Timeout and retries of an upstream hold for all its methods."""
+    retries = {"attempts": 3, "codes": ["UNAVAILABLE", "ABORTED"]}
+    given = {"target": "localhost:1", "timeout": 2.5, "retries": retries}
+
+    config = upstream(built(upstreams={"a": given}))._config
+
+    assert config.of("/any.Service/Method").timeout == 2.5
+    assert json.loads(config.json)["methodConfig"] == [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.100s",
+                "maxBackoff": "1.000s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "ABORTED"],
+            },
+        }
+    ]
+
+
+def test_timeout_beside_service_config() -> None:
+    """Where a whole service config is given, timeout and retries stand in it."""
+    given = {"target": "localhost:1", "timeout": 1.0, "service_config": {}}
+    config, found = read_models(json.dumps({**GOOD, "upstreams": {"a": given}}), "g.yaml")
+
+    assert config is None
+    assert [mistake.message for mistake in found] == [
+        "upstreams.a: timeout and retries stand in service_config, or beside none"
+    ]

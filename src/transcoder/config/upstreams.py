@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transcoder.config.folder import Folder
 from transcoder.config.models.upstreams import Upstream
 from transcoder.upstream.breaker import Thresholds
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
+from transcoder.upstream.limited import Limited
 from transcoder.upstream.proxy import Remote
 
 
@@ -16,8 +19,29 @@ def remote(given: Upstream, at: Folder) -> Remote:
     Raises:
         ConfigError: an option is none.
     """
-    channel = Channel(tls=at.tls(given.tls), **given.told("tls", "breaker"))
-    if given.breaker is None:
-        return channel
-    thresholds = Thresholds(**given.breaker.told("by", "slow"))
-    return CircuitBreaker(channel, thresholds, by=given.breaker.by, slow=given.breaker.slow)
+    told = given.told("tls", "timeout", "retries", "limit", "breaker")
+    if given.timeout is not None or given.retries is not None:
+        told["service_config"] = _service_config(given)
+    backend: Remote = Channel(tls=at.tls(given.tls), **told)
+    if given.breaker is not None:
+        thresholds = Thresholds(**given.breaker.told("by", "slow"))
+        by, slow = given.breaker.by, given.breaker.slow
+        backend = CircuitBreaker(backend, thresholds, by=by, slow=slow)
+    # Outermost: what it refuses says nothing of how the backend does.
+    return backend if given.limit is None else Limited(backend, **given.limit.told())
+
+
+def _service_config(given: Upstream) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": [{}]}
+    if given.timeout is not None:
+        entry["timeout"] = f"{given.timeout:.3f}s"
+    retries = given.retries
+    if retries is not None:
+        entry["retryPolicy"] = {
+            "maxAttempts": retries.attempts,
+            "initialBackoff": f"{retries.backoff:.3f}s",
+            "maxBackoff": f"{retries.maximum:.3f}s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": retries.codes,
+        }
+    return {"methodConfig": [entry]}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from transcoder.config.models.model import Model, Texts
 
@@ -29,6 +31,25 @@ class Breaker(Model):
     slow: float = 1.0
 
 
+class Retries(Model):
+    """Calls that are tried again, where the backend ended them with one of the codes.
+
+    Between two attempts lie seconds that double each time, from `backoff` to `maximum`.
+    """
+
+    attempts: Annotated[int, Field(ge=2, le=5, description="the first included")] = 2
+    backoff: Annotated[float, Field(gt=0)] = 0.1
+    maximum: Annotated[float, Field(gt=0)] = 1.0
+    codes: Annotated[Texts, Field(min_length=1)] = ["UNAVAILABLE"]
+
+
+class Limit(Model):
+    """How much it may have at once; see `transcoder.Limited`."""
+
+    calls: int = 256
+    streams: int = 256
+
+
 class Upstream(Model):
     """A backend; see `transcoder.Channel`."""
 
@@ -38,4 +59,13 @@ class Upstream(Model):
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
     max_message: int = 4 << 20
     identity: Texts = ["authorization"]
+    timeout: Annotated[float | None, Field(gt=0, description="seconds of a call")] = None
+    retries: Retries | None = None
+    limit: Limit | None = None
     breaker: Breaker | None = None
+
+    @model_validator(mode="after")
+    def _one_config(self) -> Self:
+        if self.service_config is not None and (self.timeout or self.retries):
+            raise ValueError("timeout and retries stand in service_config, or beside none")
+        return self
