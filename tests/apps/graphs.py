@@ -13,7 +13,7 @@ import uvicorn
 from ariadne import MutationType, ObjectType, QueryType, make_executable_schema
 from ariadne.asgi import GraphQL
 from graphql import GraphQLError
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 SDL = """\
 enum Role {
@@ -142,16 +142,27 @@ def graph(**options: Any) -> Iterator[Graph]:
         options: of uvicorn.
     """
     served = Graph()
-    config = uvicorn.Config(served, lifespan="off", log_config=None, **options)
-    server = uvicorn.Server(config)
+    scheme = "https" if "ssl_certfile" in options else "http"
+    with serving(served, lifespan="off", **options) as address:
+        served.url = f"{scheme}://{address}/"
+        yield served
+
+
+@contextmanager
+def serving(app: ASGIApp, **options: Any) -> Iterator[str]:
+    """Run an application; the value is host and port.
+
+    Args:
+        app: what answers.
+        options: of uvicorn.
+    """
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, **options))
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        scheme = "https" if "ssl_certfile" in options else "http"
-        served.url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/"
         # The kernel takes connections, whether or not the server has begun to.
         serving = threading.Thread(target=server.run, args=([listening],))
         serving.start()
         try:
-            yield served
+            yield "{}:{}".format(*listening.getsockname())
         finally:
             server.should_exit = True
             serving.join(60)

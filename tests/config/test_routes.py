@@ -13,7 +13,11 @@ from transcoder.config.build import Built
 from transcoder.errors import ConfigError
 
 ONE = "query One($id: ID!) {\n  user(id: $id) { id name }\n}\n"
-BOTH = f"{ONE}mutation Rename($id: ID!, $name: String!) {{ renameUser(id: $id, name: $name) {{ id }} }}"
+BOTH = f"""{ONE}
+mutation Rename($id: ID!, $name: String!) {{
+  renameUser(id: $id, name: $name) {{ id }}
+}}
+"""
 ROUTE: dict[str, Any] = {
     "path": "/v1/users/{id}",
     "methods": ["GET"],
@@ -104,7 +108,7 @@ def test_mistakes(route: Any, told: str) -> None:
         ({"document": "none.graphql"}, "none.graphql: No such file or directory"),
         ({"operation": "Two"}, "users.graphql: no operation is named 'Two'"),
         ({"answer": "usr"}, "answer 'usr': the document asks for no 'usr'; did you mean user?"),
-        ({"variables": {"id": "path.i"}}, "variables: the path has no 'i'; did you mean id?"),
+        ({"variables": {"id": "path.ids"}}, "variables: the path has no 'ids'; did you mean id?"),
         ({"document": "{ user(id: 1) { nme } }", "operation": ""}, "document:1:17: Cannot query"),
         ({"document": "query One {\n  user(", "operation": ""}, "document:2:8: Expected Name"),
     ],
