@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,13 @@ def test_upstreams(tmp_path: Path) -> None:
         built(tmp_path, text("http://localhost:1/", ROUTE, sdl="schema.graphql"))
     with pytest.raises(ConfigError, match=r"^upstreams\.users: url 'localhost:1': "):
         built(tmp_path, text("localhost:1", ROUTE))
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed, a file that needs it says so."""
+    monkeypatch.setitem(sys.modules, "transcoder.graphql_upstream", None)
+    with pytest.raises(ConfigError, match=r"^upstreams\.users: graphql: import of "):
+        built(Path(), text("http://localhost:1/", ROUTE))
 
 
 def test_conflicts(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_partial() -> None:
         ({"errors": ["no"]}, 200, JSON, 502),
         ({"data": {"user": 1}}, 500, JSON, 502),
         ({"data": [1]}, 200, JSON, 502),
+        ({"data": {"user": [1]}}, 200, JSON, 502),
+        (b'{"data":{"user":{"name":' + b"[" * 500 + b"]" * 500 + b"}}}", 200, JSON, 502),
         ({"data": {"user": 1}}, 302, JSON, 502),
         (b"", 404, "text/plain", 502),
         (b"", 401, "text/plain", 502),
@@ -101,7 +103,7 @@ def test_partial() -> None:
 def test_no_reply(told: Any, status: int, content_type: str, http: int) -> None:
     """What is no reply of GraphQL is the backend's fault, or that of whatever is before it."""
     with pytest.raises(StatusError) as raised:
-        answer(told, status=status, content_type=content_type)
+        answer(told, "user.name", status=status, content_type=content_type)
 
     assert raised.value.http == http
     assert raised.value.status.message.startswith("the backend")

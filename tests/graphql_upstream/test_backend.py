@@ -8,6 +8,8 @@ import json
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +241,13 @@ def test_no_schema_needed() -> None:
     """A URL may have a query, and IPv6; what is logged of it is host and port alone."""
     assert GraphQl("https://[::1]/graphql?key=secret").name == "[::1]:443"
     assert GraphQl("http://graph.internal:8080").name == "graph.internal:8080"
+
+
+@pytest.mark.parametrize("missing", ["graphql", "httpx2"])
+def test_without_the_extra(missing: str) -> None:
+    """Without the extra it is said which one it takes."""
+    script = f"import sys; sys.modules[{missing!r}] = None; import transcoder; transcoder.GraphQl"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert done.stderr.endswith(f"{missing} is missing: install transcoder[graphql]\n")

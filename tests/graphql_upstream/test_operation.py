@@ -85,6 +85,14 @@ def test_path(client: TestClient) -> None:
     assert "etag" not in answer.headers
 
 
+def test_a_large_body(client: TestClient) -> None:
+    """A body of many values is taken too, off the event loop."""
+    lines = [str(number) for number in range(5_000)]
+    body = {"name": "Ann", "address": {"city": "Bern", "lines": lines}}
+
+    assert client.post("/v1/users", json=body).json()["name"].endswith("'4999']}")
+
+
 def test_head(client: TestClient) -> None:
     """HEAD is answered where GET is, without a body."""
     answer = client.head("/v1/users/7")

@@ -32,6 +32,11 @@ def parts(**changed: Any) -> Parts:
     return Parts(**{**good, **changed})
 
 
+def nested(levels: int) -> list[Any]:
+    """Return a list that is so deep."""
+    return [] if levels == 1 else [nested(levels - 1)]
+
+
 @pytest.mark.parametrize(
     ("request_", "values"),
     [
@@ -138,6 +143,8 @@ def test_path(names: list[str], told: str) -> None:
         (b'"\xc3\xa9"', "application/merge-patch+json; charset=utf-8", "é"),
         (b"", "", NOTHING),
         (b"null", "application/json", None),
+        (b"[" * 100 + b"]" * 100 + b" ", "application/json", nested(100)),
+        (b"[" + b"[]," * 200 + b"[]]", "application/json", [[]] * 201),
     ],
 )
 def test_body(data: bytes, content_type: str, value: Any) -> None:
@@ -152,6 +159,8 @@ def test_body(data: bytes, content_type: str, value: Any) -> None:
         (b'"\xff"', "application/json", InvalidRequest, "the body is not JSON"),
         (b"[" * 2000, "application/json", InvalidRequest, "the body is not JSON"),
         (b"NaN", "application/json", InvalidRequest, "the body is not JSON"),
+        (b"[" * 101 + b"]" * 101, "application/json", InvalidRequest, "nested over 100 levels"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "application/json", InvalidRequest, "nested over 100"),
         (b"{}", "text/plain", UnsupportedMedia, "a body of this type is not taken"),
         (b"{}", "", UnsupportedMedia, "it has no Content-Type"),
         (b"[" + b"0," * 100_001 + b"0]", "application/json", StatusError, "over 100000 JSON"),

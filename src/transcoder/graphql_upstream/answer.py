@@ -69,7 +69,10 @@ class Answer:
             raise fault(errors[0], self.backend)
         if part is None:
             raise NotFound("there is none")
-        return Payload(200, JSON, orjson.dumps(part))
+        try:
+            return Payload(200, JSON, orjson.dumps(part))
+        except orjson.JSONEncodeError:
+            raise self._unreadable(reply, "a part that is nested too deep") from None
 
     def _told(self, reply: Reply) -> Mapping[str, Any]:
         if not is_json(reply.content_type):

@@ -167,7 +167,8 @@ def _address(url: str) -> tuple[bool, str]:
         raise ConfigError(problem) from None
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     printable = url.isascii() and url.isprintable() and " " not in url
-    if usual is None or not parts.hostname or parts.fragment or "@" in url or not printable:
+    more = parts.fragment or "@" in parts.netloc
+    if usual is None or not parts.hostname or more or not printable:
         raise ConfigError(problem)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return parts.scheme == "https", f"{host}:{port or usual}"

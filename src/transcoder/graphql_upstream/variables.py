@@ -21,6 +21,9 @@ from transcoder.values import BadValue, suggestion
 Known: TypeAlias = "dict[str, Known]"
 """The members of a body that are known; none for all that may be in it."""
 
+DEPTH: Final = 100
+"""Arrays and objects within one another that a body may have."""
+
 NOTHING: Final = object()
 """What a body is that is not there."""
 
@@ -133,7 +136,7 @@ def json_body(data: bytes, content_type: str) -> Any:
 
     Raises:
         UnsupportedMedia: it is of another type.
-        InvalidRequest: it is no JSON.
+        InvalidRequest: it is no JSON, or nested too deep.
         StatusError: 413, it holds too many values.
     """
     if not data:
@@ -146,10 +149,25 @@ def json_body(data: bytes, content_type: str) -> Any:
         problem = f"the body holds over {LIMIT} JSON values"
         raise StatusError(Code.RESOURCE_EXHAUSTED, problem, http=413)
     try:
-        return orjson.loads(data)
+        body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         problem = f"the body is not JSON: line {error.lineno}, column {error.colno}"
         raise InvalidRequest(problem) from None
+    if data.count(b"[") + data.count(b"{") > DEPTH and _is_deeper(body):
+        raise InvalidRequest(f"the body is nested over {DEPTH} levels deep")
+    return body
+
+
+def _is_deeper(body: Any) -> bool:
+    inside = [body]
+    for _ in range(DEPTH + 1):
+        around = [each for each in inside if isinstance(each, dict | list)]
+        if not around:
+            return False
+        inside = []
+        for each in around:
+            inside += each.values() if isinstance(each, dict) else each
+    return True
 
 
 def _filled(name: str, text: str, variables: Mapping[str, Variable]) -> _Filled:
