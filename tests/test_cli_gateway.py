@@ -112,18 +112,18 @@ def test_before_a_service(run: Gateway, start: Start, tmp_path: Path) -> None:
 
 def test_a_wrong_file(run: Gateway, tmp_path: Path) -> None:
     """What is wrong ends it with one line, which names the place."""
-    (tmp_path / "g.yaml").write_text("upstreams: {}\nservices: []\nlisten: 1\n")
+    (tmp_path / "g.yaml").write_text("upstreams: {}\nservices: 1\nlisten: 1\n")
     process = run("g.yaml")
     _, told = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert told == "Error: g.yaml:2:1: services: at least one is expected (and 1 more)\n"
+    assert told == "Error: g.yaml:2:1: services: a list is expected (and 1 more)\n"
 
 
 def test_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`check` tells all that is wrong, a line each; or that nothing is."""
     monkeypatch.chdir(tmp_path)
-    Path("g.yaml").write_text("upstreams: {}\nservices: []\nlisten: 1\n")
+    Path("g.yaml").write_text("upstreams: {}\nservices: 1\nlisten: 1\n")
     wrong = CliRunner().invoke(main, ["check", "g.yaml"])
     Path("g.yaml").write_text(
         "upstreams: {a: {target: 'localhost:1'}}\n"
@@ -134,7 +134,7 @@ def test_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (wrong.exit_code, wrong.stdout.splitlines()) == (
         1,
         [
-            "g.yaml:2:1: services: at least one is expected",
+            "g.yaml:2:1: services: a list is expected",
             "g.yaml:3:1: listen: a mapping is expected",
         ],
     )

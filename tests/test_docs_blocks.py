@@ -60,6 +60,12 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "yaml": ["test_docs_gateway.test_example"],
         "console": 2 * ["test_docs_gateway.test_commands"],
     },
+    "graphql.md": {
+        "graphql": ["test_docs_graphql.test_answers"],
+        "yaml": ["test_docs_graphql.test_answers"],
+        "console": ["test_docs_graphql.test_check", "test_docs_graphql.test_answers"],
+        "python": ["test_docs_graphql.test_python"],
+    },
     "headers.md": {
         "pycon": 6 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_created"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transcoder.event_stream import EventStream
     from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
+    from transcoder.graphql_upstream import GraphQl
     from transcoder.health import Health
     from transcoder.http_route import HttpRoute
     from transcoder.listeners import Listening
@@ -58,6 +59,7 @@ _HOME = {
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
+    "GraphQl": "graphql_upstream",
     "HeaderMatch": "upstream.split",
     "Health": "health",
     "HttpRoute": "http_route",
@@ -100,6 +102,7 @@ __all__ = [
     "ConnectionLimits",
     "EventStream",
     "Gateway",
+    "GraphQl",
     "HeaderMatch",
     "Health",
     "HttpRoute",

@@ -43,7 +43,7 @@ from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
-from transcoder.forwarding import Forwarder, Forwarding
+from transcoder.forwarding import TERMS, Forwarder, Forwarding, Particular, Terms
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
@@ -250,6 +250,7 @@ class Gateway(Starlette):
             body=body_limit, pace=pace, timeouts=timeouts, streams=streams, threads=threads
         )
         self._streaming = Streaming(*answering, self._rest, streams)
+        self._terms = Terms(calls=calls, read=read, offload=offload)
         self._sockets = Sockets(
             self._match,
             streaming=self._streaming,
@@ -338,8 +339,11 @@ class Gateway(Starlette):
 
         Raises:
             TemplateError: the template is none.
+            ConfigError: the forwarder is not for such a route.
         """
         parsed = PathTemplate.parse(template)
+        if isinstance(forwarder, Particular):
+            forwarder.check_route(parsed, method)
         self.transcoder.add_route(Route(method, parsed, template, Forwarding(forwarder)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
@@ -544,6 +548,7 @@ class Gateway(Starlette):
         endpoint = route.endpoint
         if not isinstance(endpoint, Endpoint):
             if isinstance(endpoint, Forwarding):
+                scope[TERMS] = self._terms
                 return endpoint.to.forward(found, scope, receive, send)
             built_in: BuiltIn = endpoint
             return built_in(scope)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -119,6 +120,28 @@ class Reader:
             json = _json_of(body, content_type)
             self._validation.over_http(request, endpoint.binding, more or query, json)
         return request, endpoint.presentation(query, more) if query or more else None
+
+    @contextlib.asynccontextmanager
+    async def body(
+        self, scope: Scope, headers: RawHeaders, receive: Receive
+    ) -> AsyncIterator[bytes]:
+        """Give the whole body of a request, which counts as held while the context lasts.
+
+        Args:
+            scope: of the request.
+            headers: of the request, in a list that nobody else adds to.
+            receive: the ASGI channel.
+
+        Raises:
+            StatusError: it is over a limit, or its headers are wrong; see `read_body`.
+            Disconnected: the client went away.
+        """
+        with Holding(self._bodies) as holding:
+            body = await read_body(headers, receive, self._body_limit, self._pace, holding)
+            call: CallDetails | None = scope.get(CALL)
+            if call is not None:
+                call.received += len(body)
+            yield body
 
     def at_once(self, match: Match[Any], scope: Scope) -> Message | None:
         """Return the request message that the path alone makes; None where there is more to read.

@@ -45,7 +45,18 @@ def test_defaults() -> None:
         ("? [a]\n: 1", "1:3: a key is a text"),
         ("a: !!python/object:os.system {}", "1:1: a: no such key"),
         ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
-        (GOOD.replace("target", "taget"), "2:3: upstreams.a.target: is required"),
+        (
+            GOOD.replace('target: "localhost:1"', ""),
+            "2:3: upstreams.a: one of target, graphql is expected",
+        ),
+        (
+            GOOD.replace("target", "sdl: a, graphql"),
+            "5:5: services[0].upstream: upstream 'a' has graphql: one with target is expected",
+        ),
+        (
+            GOOD.replace("{target", "{breaker: {}, graphql"),
+            "2:3: upstreams.a: breaker is no option of an upstream with graphql",
+        ),
         (
             GOOD.replace("target", "taget"),
             "2:7: upstreams.a.taget: no such key; did you mean target?",
@@ -69,7 +80,8 @@ def test_defaults() -> None:
             GOOD.replace("    upstream: a", "    image: b\n    upstream: a"),
             "4:5: services[0]: one of descriptor_set, image, module, reflection is expected",
         ),
-        ("upstreams: {}\nservices: []", "2:1: services: at least one is expected"),
+        ("upstreams: {}\nservices: []", "1:1: services or routes are expected"),
+        ("upstreams: {}\nservices: 1", "2:1: services: a list is expected"),
         (
             GOOD.replace(
                 "    upstream: a",
@@ -94,7 +106,6 @@ def test_all_at_once() -> None:
     text = GOOD.replace("localhost:1", "a").replace("target", "taget") + "listen: {htp: ':1'}\n"
 
     assert [each.split(": ")[0] for each in wrong(text)] == [
-        "g.yaml:2:3",
         "g.yaml:2:7",
         "g.yaml:6:10",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -17,7 +17,8 @@ from transcoder.config.folder import Folder
 from transcoder.config.models import Config
 from transcoder.config.models.services import Service
 from transcoder.config.policies import observers_of, policies_of
-from transcoder.config.upstreams import remote
+from transcoder.config.routes import add_route
+from transcoder.config.upstreams import graphql, remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
@@ -56,9 +57,13 @@ def build(config: Config, folder: Path = Path()) -> Built:
         ConfigError: a file is missing, a service is not there, or an option is none.
     """
     at = Folder(folder)
-    upstreams = {
-        name: _named(f"upstreams.{name}", remote, given, at)
-        for name, given in config.upstreams.items()
+    made = {
+        kind: {
+            name: _named(f"upstreams.{name}", make, given, at)
+            for name, given in config.upstreams.items()
+            if given.kind == kind
+        }
+        for kind, make in _UPSTREAMS.items()
     }
     described = [
         _named(f"services[{index}]", _described, given, config, at)
@@ -79,10 +84,16 @@ def build(config: Config, folder: Path = Path()) -> Built:
         pool=pool,
     )
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
-        answering = _named(f"services[{index}]", _answering, given, upstreams)
+        answering = _named(f"services[{index}]", _answering, given, made["target"])
         for service in found.services:
-            gateway.route(pool.FindServiceByName(service.full_name), answering)
+            gateway.route(gateway.pool.FindServiceByName(service.full_name), answering)
+    for index, route in enumerate(config.routes):
+        _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
     return Built(gateway, at.server_tls(config.tls))
+
+
+_UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {"target": remote, "graphql": graphql}
+"""What makes an upstream, by its kind."""
 
 
 def _named(place: str, make: Callable[..., T], *given: Any) -> T:
@@ -100,15 +111,17 @@ def _described(given: Service, config: Config, at: Folder) -> Descriptors:
         upstream = config.upstreams.get(given.reflection)
         if upstream is None:
             raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
-        found = reflect(upstream.target, tls=at.tls(upstream.tls))
+        found = reflect(upstream.target or "", tls=at.tls(upstream.tls))
     else:
         path = at(given.descriptor_set or given.image or "")
         found = read_descriptors(read_bytes(path), str(path))
     return found.choose(given.names) if given.names else found
 
 
-def _pool(described: list[Descriptors]) -> DescriptorPool:
-    """Return a pool that holds all services."""
+def _pool(described: list[Descriptors]) -> DescriptorPool | None:
+    """Return a pool that holds all services; None where there are none."""
+    if not described:
+        return None
     pools = {id(each.pool): each.pool for each in described}
     if len(pools) == 1:
         return described[0].pool

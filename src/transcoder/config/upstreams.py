@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from transcoder.config.file import read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models.upstreams import Upstream
+from transcoder.errors import ConfigError
 from transcoder.upstream.breaker import Thresholds
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.limited import Limited
 from transcoder.upstream.proxy import Remote
+
+if TYPE_CHECKING:
+    from transcoder.graphql_upstream import GraphQl
 
 
 def remote(given: Upstream, at: Folder) -> Remote:
@@ -45,3 +50,19 @@ def _service_config(given: Upstream) -> dict[str, Any]:
             "retryableStatusCodes": retries.codes,
         }
     return {"methodConfig": [entry]}
+
+
+def graphql(given: Upstream, at: Folder) -> GraphQl:
+    """Return a backend that speaks GraphQL; as `remote`.
+
+    Raises:
+        ConfigError: an option is none, or its extra is not installed.
+    """
+    try:
+        from transcoder.graphql_upstream import GraphQl  # noqa: PLC0415  it needs an extra
+    except ImportError as error:
+        raise ConfigError(f"graphql: {error}") from error
+    told = given.told("graphql", "tls", "sdl")
+    if given.sdl is not None:
+        told["sdl"] = read_text(at(given.sdl))
+    return GraphQl(given.graphql or "", tls=at.tls(given.tls), **told)

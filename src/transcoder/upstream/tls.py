@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import tempfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -46,6 +48,30 @@ class Tls:
         return grpc.ssl_channel_credentials(
             _read("ca", self.ca), _read("key", self.key), _read("certificate", self.certificate)
         )
+
+    def context(self) -> ssl.SSLContext:
+        """Return what OpenSSL takes, to speak HTTP/1.1; files are read now.
+
+        Raises:
+            ConfigError: a file cannot be read, or does not hold what it should.
+        """
+        ca = _read("ca", self.ca)
+        try:
+            context = ssl.create_default_context(cadata=None if ca is None else ca.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigError("tls: ca: it holds no certificate") from error
+        context.set_alpn_protocols(["http/1.1"])
+        certificate, key = _read("certificate", self.certificate), _read("key", self.key)
+        if certificate is not None and key is not None:
+            # OpenSSL, as Python has it, reads these from files only.
+            with tempfile.NamedTemporaryFile() as pair:
+                pair.write(b"\n".join((key, certificate)))
+                pair.flush()
+                try:
+                    context.load_cert_chain(pair.name)
+                except ssl.SSLError as error:
+                    raise ConfigError("tls: certificate: with its key it is no pair") from error
+        return context
 
     def options(self) -> tuple[tuple[str, str], ...]:
         """Return the options that gRPC takes beside the credentials."""

@@ -7,14 +7,15 @@ defaults.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from transcoder.config.models.listeners import Listen, ServerTls
 from transcoder.config.models.model import Model, Texts
 from transcoder.config.models.observers import Observers
 from transcoder.config.models.policies import Policies
+from transcoder.config.models.routes import Route, problem_of
 from transcoder.config.models.services import Service
 from transcoder.config.models.upstreams import Upstream
 from transcoder.values import suggestion
@@ -48,10 +49,17 @@ class Config(Model):
     trusted_peers: Texts = []
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
-    services: Annotated[list[Service], Field(min_length=1)]
+    services: list[Service] = []
+    routes: list[Route] = []
     policies: Policies = Policies()
     public: Texts = []
     observers: Observers = Observers()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.services and not self.routes:
+            raise ValueError("services or routes are expected")
+        return self
 
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield where a name is that nothing has, and what it should name."""
@@ -64,10 +72,14 @@ class Config(Model):
             for number, version in enumerate(service.versions):
                 named.append(((*at, "versions", number, "upstream"), version.upstream))
             for keys, name in named:
-                if name is not None and name not in self.upstreams:
-                    yield keys, f"no upstream is named {name!r}{suggestion(name, self.upstreams)}"
+                problem = "" if name is None else problem_of(name, self.upstreams, "target")
+                if problem:
+                    yield keys, problem
             versions = [version.name for version in service.versions]
             for number, match in enumerate(service.matches):
                 if match.to not in versions:
                     problem = f"no version is named {match.to!r}{suggestion(match.to, versions)}"
                     yield (*at, "matches", number, "to"), problem
+        for index, route in enumerate(self.routes):
+            for keys, problem in route.unknown(self.upstreams):
+                yield ("routes", index, *keys), problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,9 +51,13 @@ class Limit(Model):
 
 
 class Upstream(Model):
-    """A backend; see `transcoder.Channel`."""
+    """A backend; what it speaks is said by the key that tells where it is.
 
-    target: str
+    See `transcoder.Channel` for a `target`, and `transcoder.GraphQl` for `graphql`.
+    """
+
+    target: Annotated[str | None, Field(description="where gRPC is spoken")] = None
+    graphql: Annotated[str | None, Field(description="the URL of GraphQL over HTTP")] = None
     tls: Tls | None = None
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
@@ -63,9 +67,44 @@ class Upstream(Model):
     retries: Retries | None = None
     limit: Limit | None = None
     breaker: Breaker | None = None
+    sdl: Annotated[str | None, Field(description="a file of GraphQL's schema language")] = None
+    answer_limit: int = 4 << 20
 
     @model_validator(mode="after")
     def _one_config(self) -> Self:
         if self.service_config is not None and (self.timeout or self.retries):
             raise ValueError("timeout and retries stand in service_config, or beside none")
         return self
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [kind for kind in OPTIONS if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"one of {', '.join(OPTIONS)} is expected")
+        (kind,) = kinds
+        for name in sorted(self.model_fields_set - {kind} - OPTIONS[kind]):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} is no option of an upstream with {kind}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The key that tells where it is."""
+        return next(kind for kind in OPTIONS if getattr(self, kind) is not None)
+
+
+OPTIONS: Final = {
+    "target": {
+        "tls",
+        "service_config",
+        "load_balancing",
+        "max_message",
+        "identity",
+        "timeout",
+        "retries",
+        "limit",
+        "breaker",
+    },
+    "graphql": {"tls", "identity", "timeout", "sdl", "answer_limit"},
+}
+"""The kinds of upstreams, by the key that tells where they are; with the options of each."""
