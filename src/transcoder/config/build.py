@@ -38,11 +38,13 @@ class Built:
 
     Args:
         gateway: with its services, whose calls go to their upstreams.
+        services: what the file says of each of them, by its full name.
         tls: what it shows on both ports; None to serve in the clear.
     """
 
     gateway: Gateway
     tls: ServerTls | None
+    services: Mapping[str, Service]
 
 
 def build(config: Config, folder: Path = Path()) -> Built:
@@ -78,11 +80,13 @@ def build(config: Config, folder: Path = Path()) -> Built:
         observers=list(observers_of(config.observers, at)),
         pool=pool,
     )
+    services: dict[str, Service] = {}
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
         answering = _named(f"services[{index}]", _answering, given, upstreams)
         for service in found.services:
             gateway.route(pool.FindServiceByName(service.full_name), answering)
-    return Built(gateway, at.server_tls(config.tls))
+            services[service.full_name] = given
+    return Built(gateway, at.server_tls(config.tls), services)
 
 
 def _named(place: str, make: Callable[..., T], *given: Any) -> T:
