@@ -38,13 +38,13 @@ class Built:
 
     Args:
         gateway: with its services, whose calls go to their upstreams.
-        services: what the file says of each of them, by its full name.
+        descriptors: of each of the file's services.
         tls: what it shows on both ports; None to serve in the clear.
     """
 
     gateway: Gateway
     tls: ServerTls | None
-    services: Mapping[str, Service]
+    descriptors: tuple[Descriptors, ...]
 
 
 def build(config: Config, folder: Path = Path()) -> Built:
@@ -80,13 +80,11 @@ def build(config: Config, folder: Path = Path()) -> Built:
         observers=list(observers_of(config.observers, at)),
         pool=pool,
     )
-    services: dict[str, Service] = {}
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
         answering = _named(f"services[{index}]", _answering, given, upstreams)
         for service in found.services:
             gateway.route(pool.FindServiceByName(service.full_name), answering)
-            services[service.full_name] = given
-    return Built(gateway, at.server_tls(config.tls), services)
+    return Built(gateway, at.server_tls(config.tls), tuple(described))
 
 
 def _named(place: str, make: Callable[..., T], *given: Any) -> T:

@@ -34,6 +34,12 @@ class Described:
     config: Config
     built: Built
 
+    @property
+    def services(self) -> dict[str, Service]:
+        """What the file says of each service, by its full name."""
+        told = zip(self.config.services, self.built.descriptors, strict=True)
+        return {service.full_name: given for given, found in told for service in found.services}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -122,7 +128,7 @@ def _followed(
     here, seen = gateways[0], {gateways[0].name}
     while True:
         call = _admitted(here, call)
-        service = here.built.services[call.method.rpartition(".")[0]]
+        service = here.services[call.method.rpartition(".")[0]]
         upstream, how = _chosen(service, call)
         given = here.config.upstreams[upstream]
         security = "TLS" if given.tls is not None else "in the clear"
@@ -145,7 +151,7 @@ def _methods(gateway: Described) -> set[str]:
     pool = gateway.built.gateway.pool
     return {
         method.full_name
-        for name in gateway.built.services
+        for name in gateway.services
         for method in pool.FindServiceByName(name).methods
     }
 
