@@ -348,6 +348,18 @@ listen: {{grpc: ":{grpc}"}}
 services: [{{descriptor_set: api.binpb, upstream: users{more}}}]
 policies: {{request_id: {{}}}}
 """
+HOPS = """\
+edge.yaml: HTTP on :8080
+  host      api.example
+  route     GET /v1/{name=books/*}
+  method    api.v1.Books.Get
+  policies  request-id
+  upstream  users: gRPC to localhost:50052, in the clear
+inner.yaml: gRPC on :50052
+  method    api.v1.Books.Get
+  policies  request-id
+  upstream  users: gRPC to localhost:50061, in the clear
+"""
 
 
 def test_explain_hops(run: Run) -> None:
@@ -358,18 +370,7 @@ def test_explain_hops(run: Run) -> None:
     explained = run("explain", *files, "GET", "http://api.example/v1/books/7")
 
     assert explained.exit_code == 0
-    assert explained.stdout == (
-        "edge.yaml: HTTP on :8080\n"
-        "  host      api.example\n"
-        "  route     GET /v1/{name=books/*}\n"
-        "  method    api.v1.Books.Get\n"
-        "  policies  request-id\n"
-        "  upstream  users: gRPC to localhost:50052, in the clear\n"
-        "inner.yaml: gRPC on :50052\n"
-        "  method    api.v1.Books.Get\n"
-        "  policies  request-id\n"
-        "  upstream  users: gRPC to localhost:50061, in the clear\n",
-    )
+    assert explained.stdout == HOPS
     explained = run("explain", *files, "GET", "http://api.example/none")
     assert explained.exit_code == 1
     assert "  refused   404 NOT_FOUND: " in explained.stdout
