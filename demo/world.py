@@ -106,6 +106,7 @@ class World:
         self.variables = {
             **issuer.tokens(),
             "SITE": sysconfig.get_path("purelib"),
+            "PYTHONPATH": str(ROOT),
             "COLUMNS": "140",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }

@@ -8,61 +8,83 @@ from dataclasses import dataclass
 from demo.transcript import Step, Transcript, Words
 
 _CALLS = 300
+_TOLD = re.compile(r"p50 ([\d.]+) ms, p99 ([\d.]+) ms\n")
 _SUM = (
     "sort -n | awk '{t[NR] = $1 * 1000} END"
     ' {printf "p50 %.2f ms, p99 %.2f ms\\n", t[int(NR * 0.5)], t[int(NR * 0.99)]}\''
 )
+_INSIDE = "--ca ca.pem --cert edge.pem --key edge.key"
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A way to the users: what curl is told, and the processes that it passes."""
+    """A way to the users: its name, where it begins, and the processes that it passes."""
 
-    name: str
+    name: Words
+    grpc: str
     curl: str
     processes: tuple[str, ...]
 
-    @property
-    def command(self) -> str:
+    def commands(self) -> dict[str, str]:
+        """Return the command of each protocol."""
         times = "-o /dev/null -w '%{time_total}\\n'"
-        return f"curl {self.curl}/v1/users/ada#[1-{_CALLS}]' {times} | {_SUM}"
+        return {
+            "gRPC": f"python -m demo.calls --calls {_CALLS} {self.grpc}",
+            "REST": f"curl {self.curl}/v1/users/ada#[1-{_CALLS}]' {times} | {_SUM}",
+        }
 
 
 _WAYS = (
-    _Way("direct", "-K inside.curl 'https://localhost:8080", ("user",)),
-    _Way("one gateway", "-K inside.curl 'https://localhost:8445", ("user", "business-b")),
     _Way(
-        "two gateways",
+        Words("directly", "直连"),
+        f"localhost:50051 {_INSIDE}",
+        "-K inside.curl 'https://localhost:8080",
+        ("user",),
+    ),
+    _Way(
+        Words("through one gateway", "经过一层网关"),
+        f"localhost:50445 {_INSIDE}",
+        "-K inside.curl 'https://localhost:8445",
+        ("business-b", "user"),
+    ),
+    _Way(
+        Words("through two gateways", "经过两层网关"),
+        'localhost:50443 --ca public-ca.pem --token "$TOKEN"',
         '-K outside.curl -H "authorization: Bearer $TOKEN" \'https://user.example.com:8443',
-        ("user", "business-b", "edge"),
+        ("edge", "business-b", "user"),
     ),
 )
 
 
 def _run(told: Transcript) -> None:
-    rows = []
-    for way in _WAYS:
-        before = {name: told.world.process(name).cpu for name in way.processes}
-        output = told.command(way.command)
-        used = {name: told.world.process(name).cpu - begun for name, begun in before.items()}
-        found = re.fullmatch(r"p50 ([\d.]+) ms, p99 ([\d.]+) ms\n", output)
-        spent = {name: round(seconds / _CALLS * 1e6) for name, seconds in used.items()}
-        rows.append((way, found, spent))
-        each = " + ".join(f"{name} {spent[name]} µs" for name in reversed(way.processes))
+    for protocol in ("gRPC", "REST"):
+        costs = []
+        for way in _WAYS:
+            spent = _spent(told, way, way.commands()[protocol])
+            costs.append(sum(spent.values()))
+            each = " + ".join(f"{name} {cost}" for name, cost in spent.items())
+            told.check(
+                f"{protocol} {way.name.en}: {costs[-1]} µs of CPU a request ({each})",
+                f"{protocol} {way.name.zh}：每个请求 {costs[-1]} 微秒 CPU（{each}）",
+                bool(costs[-1]),
+            )
         told.check(
-            f"{way.name}: CPU of a request {sum(spent.values())} µs ({each})",
-            f"{_ZH[way.name]}：每个请求的 CPU 时间 {sum(spent.values())} 微秒（{each}）",
-            found is not None,
+            f"{protocol}: each gateway on the way adds its part",
+            f"{protocol}：每多一层网关，就多一份开销",
+            costs == sorted(costs),
         )
-    costs = [sum(spent.values()) for _, _, spent in rows]
-    told.check(
-        "each gateway adds to it: between services that know each other, none",
-        "每经过一层网关都要多付一份：彼此已知的服务之间不经过网关",
-        costs == sorted(costs),
-    )
 
 
-_ZH = {"direct": "直连", "one gateway": "经过一层网关", "two gateways": "经过两层网关"}
+def _spent(told: Transcript, way: _Way, command: str) -> dict[str, int]:
+    """Return the microseconds of CPU that each process spends on a request; 0 if it fails."""
+    processes = {name: told.world.process(name) for name in way.processes}
+    before = {name: process.cpu for name, process in processes.items()}
+    output = told.command(command)
+    if _TOLD.fullmatch(output) is None:
+        return dict.fromkeys(processes, 0)
+    used = {name: process.cpu - before[name] for name, process in processes.items()}
+    return {name: round(seconds / _CALLS * 1e6) for name, seconds in used.items()}
+
 
 STEP = Step(
     9,
