@@ -28,7 +28,7 @@ def main(
     """Call one method of the user service many times, and print half and the slowest hundredth."""
     own = (key.read_bytes(), cert.read_bytes()) if key and cert else (None, None)
     credentials = grpc.ssl_channel_credentials(ca.read_bytes(), *own)
-    metadata = [("authorization", f"Bearer {token}")] if token else []
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
     with grpc.secure_channel(target, credentials) as channel:
         get = UserServiceStub(channel).GetUser
         took = []
