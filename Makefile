@@ -14,14 +14,14 @@ SPREAD := -n 3 --dist loadfile --max-worker-restart=0
 COVERED := --cov --cov-report=term --cov-fail-under=95
 IMAGE := build/protos.binpb
 PUBLISHED := build/published/protos.binpb
-TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts
+TYPED := src/transcoder src/services tests fuzz $(wildcard benchmarks) scripts demo
 
 # Tests start hundreds of processes from one source: compiled once, they start sooner.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check docs bench fuzz soak generate format build clean constraints
+.PHONY: help run demo test check docs bench fuzz soak generate format build clean constraints
 .PHONY: lint types contract fresh protos breaking
 
 help: ## Show this list
@@ -29,6 +29,9 @@ help: ## Show this list
 
 run: $(VENV) ## Serve the example user service; pass options with ARGS="--help"
 	@$(BIN)/python -m services.user $(ARGS)
+
+demo: $(VENV) ## Show the gateway end to end; STEP=6 one step, HOLD=1 leaves it running
+	@$(BIN)/python -m demo $(if $(STEP),--step $(STEP)) $(if $(HOLD),--hold) $(if $(DOCS),--docs docs)
 
 test: $(VENV) $(PUBLISHED) ## Run every test, with COVERAGE=1 for twice as long; or ARGS="-k routing"
 	$(BIN)/pytest $(or $(ARGS),$(SPREAD) $(if $(COVERAGE),$(COVERED)))

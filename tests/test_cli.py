@@ -342,6 +342,53 @@ def test_explain_a_miss(run: Run) -> None:
     )
 
 
+GATEWAY = """\
+upstreams: {{users: {{target: "localhost:{target}"}}}}
+listen: {{grpc: ":{grpc}"}}
+services: [{{descriptor_set: api.binpb, upstream: users{more}}}]
+policies: {{request_id: {{}}}}
+"""
+HOPS = """\
+edge.yaml: HTTP on :8080
+  host      api.example
+  route     GET /v1/{name=books/*}
+  method    api.v1.Books.Get
+  policies  request-id
+  upstream  users: gRPC to localhost:50052, in the clear
+inner.yaml: gRPC on :50052
+  method    api.v1.Books.Get
+  policies  request-id
+  upstream  users: gRPC to localhost:50061, in the clear
+"""
+
+
+def test_explain_hops(run: Run) -> None:
+    """Each gateway's file is a hop, and what nothing answers ends with 1."""
+    Path("edge.yaml").write_text(GATEWAY.format(target=50052, grpc=50051, more=""))
+    Path("inner.yaml").write_text(GATEWAY.format(target=50061, grpc=50052, more=""))
+    files = ("--gateway", "edge.yaml", "--gateway", "inner.yaml")
+    explained = run("explain", *files, "GET", "http://api.example/v1/books/7")
+
+    assert explained.exit_code == 0
+    assert explained.stdout == HOPS
+    explained = run("explain", *files, "GET", "http://api.example/none")
+    assert explained.exit_code == 1
+    assert "  refused   404 NOT_FOUND: " in explained.stdout
+
+
+def test_explain_hops_options(run: Run) -> None:
+    """Options that mean nothing are told, with exit code 2."""
+    Path("edge.yaml").write_text(GATEWAY.format(target=50052, grpc=50051, more=""))
+    for wrong, why in (
+        (("--gateway", "edge.yaml", "GET", "/v1/books/7"), "a URL with a host is expected"),
+        (("--gateway", "none.yaml", "GET", "http://a/"), "No such file or directory"),
+        (("--gateway", "edge.yaml", "-H", "a", "GET", "http://a/"), "NAME:VALUE is expected"),
+        (("--gateway", "edge.yaml", "--image", "api.binpb", "GET", "/"), "--gateway says itself"),
+    ):
+        explained = run("explain", *wrong)
+        assert (explained.exit_code, why in explained.stderr) == (2, True)
+
+
 def test_explain_a_method_in_small_letters(run: Run) -> None:
     """A method is taken as it is written, as the server does, and the right one is told."""
     explained = run("explain", "--descriptor-set", "api.binpb", "get", "/v1/books/7")

@@ -102,11 +102,20 @@ def test_terminal(folder: Path) -> None:
     head, *rows = os.read(ours, 1 << 16).decode().splitlines()
     os.close(ours)
 
-    assert head.split() == ["time", "log", "call", "code", "ms", "why"]
+    assert head.split() == ["time", "log", "call", "code", "ms", "caller", "why"]
     assert " front  services.user.v1.UserService.GetUser " in rows[0]
     assert " back     services.user.v1.UserService.GetUser " in rows[1]
     assert " front  services.user.v1.UserService.WatchUsers begins " in rows[2]
     assert " front  GET /v1/none " in rows[-1]
+
+
+def test_table(tmp_path: Path) -> None:
+    """Who is no terminal gets the table by asking for it, with the caller of each call."""
+    record = {"time": "2026-01-01T00:00:00Z", "request_id": "r1", "event": "call"}
+    (tmp_path / "log").write_text(json.dumps({**record, "method": "a.B.C", "subject": "ann"}))
+    done = script("--table", "--request-id", "r1", str(tmp_path / "log"))
+
+    assert done.stdout.splitlines()[1].split()[2:] == ["a.B.C", "ann"]
 
 
 def test_unknown(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ PAGES = {
     shown.name: shown
     for shown in (
         readme(),
+        readme("README.zh.md"),
         *(page(path.relative_to(DOCS).as_posix()) for path in sorted(DOCS.rglob("*.md"))),
     )
     if shown.all_blocks
@@ -32,12 +33,14 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
             *5 * [COMMANDS],
         ],
     },
+    "README.zh.md": "test_readme.test_in_chinese",
     "command.md": {
         "console": 5 * ["test_cli.test_the_page_about_the_command"],
         "sh": ["test_docs_command.test_serve", *4 * ["test_docs_command.test_calls"]],
         "text": ["test_docs_command.test_calls"],
         "python": ["test_cli.test_the_page_about_programs"],
     },
+    "demo.md": "test_demo.test_page",
     "deployment.md": {
         "sh": ["test_docs_deployment.test_command"],
         "python": 3 * ["test_docs_deployment.test_python"],
@@ -45,6 +48,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "yaml": 3 * ["test_docs_deployment.test_names"],
         "nginx": ["test_docs_deployment.test_through_nginx"],
     },
+    "east-west.md": {"console": ["test_docs_tiers.test_console"]},
     "errors.md": {
         "pycon": 4 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_shape"],
@@ -70,7 +74,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "pycon": 6 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_created"],
     },
-    "index.md": {"{toctree}": 5 * ["test_docs_site.test_pages"]},
+    "index.md": {"{toctree}": 6 * ["test_docs_site.test_pages"]},
     "json.md": {"python": ["protojson/test_json_docs.test_examples"]},
     "mounting.md": "test_docs_mounting.test_session",
     "console.md": {
@@ -136,6 +140,10 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     "policies/security-headers.md": {"python": [POLICY], "pycon": [POLICY]},
     "profiles.md": {"pycon": 6 * ["test_docs_profiles.test_code"]},
     "remote.md": {"python": 5 * ["test_docs_remote.test_python"]},
+    "routing.md": {
+        "yaml": ["test_docs_tiers.test_yaml"],
+        "console": ["test_docs_tiers.test_console"],
+    },
     "servicers.md": {"python": ["test_gateway_interceptors.test_the_example"]},
     "start.md": "test_docs_start.test_session",
     "streams.md": {
@@ -143,6 +151,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "js": ["test_browser.test_the_example_of_events", "test_browser.test_the_example"],
     },
     "testing.md": {"python": 3 * ["test_docs_testing.test_python"]},
+    "tiers.md": {"yaml": 3 * ["test_docs_tiers.test_yaml"]},
     "tls.md": {
         "python": [*2 * ["test_docs_tls.test_commands"], "test_docs_tls.test_ports_that_differ"],
         "console": 2 * ["test_docs_tls.test_commands"],
@@ -154,6 +163,14 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "python": ["test_docs_validation.test_python"],
         "console": 2 * ["test_docs_validation.test_session"],
     },
+    "zh/demo.md": "test_demo.test_page",
+    "zh/east-west.md": {"console": ["test_docs_tiers.test_console"]},
+    "zh/routing.md": {
+        "yaml": ["test_docs_tiers.test_yaml"],
+        "console": ["test_docs_tiers.test_console"],
+    },
+    "zh/tiers.md": {"yaml": 3 * ["test_docs_tiers.test_yaml"]},
+    "zh/index.md": {"{toctree}": ["test_docs_site.test_index_in_chinese"]},
 }
 """The test of each block, by page and language, in their order; a name alone is of a whole page."""
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from browsers import tab
-from pages import DOCS, ROOT
+from pages import DOCS, ROOT, page
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
@@ -89,6 +89,15 @@ def test_pages(site: Path) -> None:
     wanted = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
 
     assert wanted <= {path.relative_to(site) for path in site.rglob("*.html")}
+
+
+def test_index_in_chinese() -> None:
+    """The index of the pages in Chinese names all of them, and the whole index leads to it."""
+    pages = {path.stem for path in (DOCS / "zh").glob("*.md")} - {"index"}
+    (listed,) = page("zh/index.md").blocks("{toctree}")
+
+    assert set(listed.split()[1:]) == pages
+    assert "(zh/index.md)" in page("index.md").text
 
 
 def test_hosts(site: Path) -> None:

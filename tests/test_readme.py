@@ -112,6 +112,19 @@ def test_make_test() -> None:
     assert fits(expected, done.stdout), done.stdout
 
 
+def test_in_chinese() -> None:
+    """The README in Chinese has the same blocks, and each README leads to the other."""
+    chinese, english = readme("README.zh.md"), readme()
+    blocks = [
+        [(each.language, each.text) for each in told.all_blocks] for told in (chinese, english)
+    ]
+
+    assert blocks[0] == blocks[1]
+    assert len(chinese.rows("## 现有功能")) == len(english.rows("## What works today"))
+    assert "(README.md)" in chinese.text
+    assert "(README.zh.md)" in english.text
+
+
 def test_a_wrong_request_changes_nothing(service: Service) -> None:
     """After everything wrong that the README shows, the service still answers."""
     with socket.create_connection(("127.0.0.1", int(service.http)), timeout=5) as client:

@@ -58,6 +58,39 @@ def test_merged(seen: list[Topology], expected: dict[tuple[str, str], float]) ->
     assert pairs(gate(), *seen) == {(CLIENTS, "gate"): 10, **expected}
 
 
+def test_two_gateways() -> None:
+    """Who calls a service through another gateway calls that gateway."""
+    inside = Edge(source="edge", destination=SERVICE, target="gate:1", rate=10)
+    edge = Topology(name="edge", edges=(inside,))
+    passing = Edge(source="gate", destination=SERVICE, target="users:1", rate=9)
+    passes = Topology(name="gate", edges=(Edge(source="edge", destination="gate", rate=9), passing))
+    expected = {("edge", "gate"): 10, ("gate", "users"): 9}
+
+    assert pairs(edge, passes, users(("gate", 9))) == expected
+
+
+def test_a_service_that_calls_another() -> None:
+    """Who calls a service, and another one that calls it too, calls each of them."""
+    other = "orders.v1.Orders"
+    orders = Topology(
+        name="orders",
+        services=(other,),
+        edges=(
+            Edge(source="gate", destination="orders", rate=5),
+            Edge(source="orders", destination=SERVICE, rate=5),
+        ),
+    )
+    calls = Edge(source="gate", destination=other, rate=5)
+    both = Topology(name="gate", edges=(*gate().edges, calls))
+
+    assert pairs(both, orders, users(("gate", 10), ("orders", 5))) == {
+        (CLIENTS, "gate"): 10,
+        ("gate", "orders"): 5,
+        ("gate", "users"): 10,
+        ("orders", "users"): 5,
+    }
+
+
 def test_a_process_named_as_its_service() -> None:
     """The caller's word holds too where a process has the name of its service."""
     assert pairs(gate(), users(("gate", 9), name=SERVICE))["gate", SERVICE] == 10

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from transcoder import ConfigError, Gateway, Listening, Server, ServerTls
+from transcoder import Admin, ConfigError, Gateway, Listening, Server, ServerTls
 
 LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
@@ -38,6 +38,8 @@ def options(*, http: str, grpc: str, database: str) -> Callable[[Command], Comma
         _file("--tls-key", help="The private key of that, PEM, without a password."),
         _file("--tls-ca", help="The authority of all who call and are called, PEM."),
         option("--access-log", metavar="FILE", help="Where calls are logged, as lines of JSON."),
+        option("--admin", metavar="ADDRESS", help="Where operators see metrics and a console."),
+        option("--admin-name", default="", help="What the service is called there."),
     )
 
     def add(command: Command) -> Command:
@@ -57,6 +59,8 @@ def run(
     tls_key: str,
     tls_ca: str,
     access_log: str | None,
+    admin: str | None,
+    admin_name: str,
 ) -> None:
     """Serve an application on both ports, to clients that show certificates, until a signal.
 
@@ -68,13 +72,16 @@ def run(
         tls_key: the file of its key.
         tls_ca: the file of the authority.
         access_log: the file of the log; None for no log.
+        admin: where operators look; None for nowhere.
+        admin_name: what the service is called there; empty for its full name.
     """
     tls = ServerTls(certificate=tls_certificate, key=tls_key, client_ca=tls_ca)
     try:
         app = create(observers=_observers(access_log))
     except (ConfigError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    Server(app, tls=tls, log_config=LOGGING, on_ready=_tell).run(http=http, grpc=grpc)
+    seen = None if admin is None else Admin(admin, name=admin_name)
+    Server(app, tls=tls, admin=seen, log_config=LOGGING, on_ready=_tell).run(http=http, grpc=grpc)
 
 
 def _observers(access_log: str | None) -> list[Any]:

@@ -136,12 +136,13 @@ def merged(topologies: Collection[Topology]) -> list[Edge]:
     [('clients', 'gate'), ('gate', 'users')]
     """
     homes = _homes(topologies)
+    passing = _passing(topologies)
     seen: dict[tuple[str, str], Edge] = {}
     made: dict[tuple[str, str], Edge] = {}
     for topology in topologies:
         for edge in topology.edges:
             if edge.source == topology.name:
-                _add(made, _at_home(edge, homes))
+                _add(made, _at_home(edge, passing.get((edge.source, edge.destination)), homes))
             else:
                 _add(seen, edge)
     told = {key: edge for key, edge in made.items() if not _is_told(key, homes, seen)}
@@ -158,9 +159,29 @@ def _homes(topologies: Iterable[Topology]) -> dict[str, set[str]]:
     return found
 
 
-def _at_home(edge: Edge, homes: Mapping[str, Collection[str]]) -> Edge:
-    """Return an edge that leads to the one process that answers the service, if it is one."""
-    names = homes.get(edge.destination, ())
+def _passing(topologies: Collection[Topology]) -> dict[tuple[str, str], set[str]]:
+    """Return which processes pass a service on that they are called for, by caller and service.
+
+    Those are gateways: they answer no service themselves.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for topology in topologies:
+        if topology.services:
+            continue
+        name = topology.name
+        callers = {edge.source for edge in topology.edges if edge.destination == name} - {name}
+        called = {edge.destination for edge in topology.edges if edge.source == name}
+        for caller in callers:
+            for service in called:
+                found.setdefault((caller, service), set()).add(name)
+    return found
+
+
+def _at_home(
+    edge: Edge, passing: Collection[str] | None, homes: Mapping[str, Collection[str]]
+) -> Edge:
+    """Return an edge that leads to the one process that is called for the service, if it is one."""
+    names = passing or homes.get(edge.destination, ())
     return replace(edge, destination=next(iter(names))) if len(names) == 1 else edge
 
 

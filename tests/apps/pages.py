@@ -105,9 +105,9 @@ def page(name: str) -> Page:
     return Page(name, (DOCS / name).read_text(encoding="utf-8"))
 
 
-def readme() -> Page:
-    """Return the README."""
-    return Page("README.md", (ROOT / "README.md").read_text(encoding="utf-8"))
+def readme(name: str = "README.md") -> Page:
+    """Return the README, or that of a name."""
+    return Page(name, (ROOT / name).read_text(encoding="utf-8"))
 
 
 def commands(console: str) -> list[tuple[str, str]]:

@@ -17,7 +17,9 @@ COMMANDS = {"INVENTORY": inventory, "ORDER": order, "PAYMENT": payment}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("option", ["http", "grpc", "database", "tls-certificate", "access-log"])
+@pytest.mark.parametrize(
+    "option", ["http", "grpc", "database", "tls-certificate", "access-log", "admin"]
+)
 def test_help_tells_the_variable(name: str, option: str) -> None:
     """Each option says which variable of the environment sets it."""
     shown = " ".join(CliRunner().invoke(COMMANDS[name], ["--help"]).output.split())

@@ -15,10 +15,20 @@ from backend import GET, SERVICE, WATCH, Users, backend
 from entrances import open_doors
 from services.user.v1.user_service_pb2 import GetUserRequest, WatchUsersRequest
 from services.user.v1.user_service_pb2_grpc import UserServiceStub
-from transcoder import Channel, ConfigError, Gateway, HeaderMatch, Listening, Split, Version
+from transcoder import (
+    Channel,
+    CircuitBreaker,
+    ConfigError,
+    Gateway,
+    HeaderMatch,
+    Listening,
+    Split,
+    Version,
+)
 from transcoder.measured import Reading
 from transcoder.policies import CallDetails, Now, Stage
 from transcoder.upstream import Call
+from transcoder.upstream.breaker import State
 from transcoder.upstream.channel_options import Backoff
 
 Headers = Sequence[tuple[str, str]]
@@ -117,6 +127,17 @@ def test_weights() -> None:
         (90, {"version": "v1"}),
         (10, {"version": "v2"}),
     ]
+
+
+def test_readings_of_versions() -> None:
+    """What a version counts itself is told under its name."""
+    versions = [
+        Version("v1", Channel("127.0.0.1:1"), 90),
+        Version("v2", CircuitBreaker(Channel("127.0.0.1:1")), 10),
+    ]
+    told = [each.labels for each in Split(versions).readings() if "state" in each.labels]
+
+    assert told == [{"version": "v2", "method": "", "state": each.value} for each in State]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ _COMMANDS = {
     "openapi": "Print the OpenAPI 3.1 document of services.",
     "keys": "Make, revoke and list API keys.",
     "logs": "Join the access logs of several processes.",
+    "topology": "Tell who calls whom, as several processes see it.",
 }
 """What each does, in the order in which a project needs them; each is in the module of its name."""
 

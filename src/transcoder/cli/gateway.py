@@ -44,6 +44,7 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
     """
     from pathlib import Path
 
+    from transcoder.admin import Admin
     from transcoder.config import Config, build, load
     from transcoder.server import Server
 
@@ -57,6 +58,10 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
         config = load(file)
         built = build(config, Path(file).parent)
     listen = config.listen
-    options: dict[str, Any] = {"admin": listen.admin, "admin_token": admin_token, "tls": built.tls}
+    options: dict[str, Any] = {"admin_token": admin_token, "tls": built.tls}
+    if listen.admin is not None:
+        options["admin"] = Admin(
+            listen.admin, name=listen.admin_name, peers=tuple(listen.admin_peers)
+        )
     server = Server(built.gateway, log_config=logging_of(log_level), on_ready=tell, **options)
     server.run(http=listen.http, grpc=listen.grpc)

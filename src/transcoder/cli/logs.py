@@ -11,22 +11,22 @@ import click
 
 from transcoder.cli.causal_order import Line, ordered, record_of
 
-_COLUMNS = ("time", "log", "call", "code", "ms", "why")
+_COLUMNS = ("time", "log", "call", "code", "ms", "caller", "why")
 
 
 @click.command()
 @click.option("--request-id", metavar="ID", required=True, help="Of the request.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON to a terminal too.")
+@click.option("--json/--table", "as_json", default=None, help="What is printed, terminal or not.")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE...")
-def logs(request_id: str, files: tuple[IO[bytes], ...], *, as_json: bool) -> None:
+def logs(request_id: str, files: tuple[IO[bytes], ...], *, as_json: bool | None) -> None:
     """Join what access logs tell of one request, in causal order.
 
     A FILE is an access log, or - for standard input. A call stands behind the call that caused it,
     as the spans of traces tell, or, where there are none, as their times do.
 
     A terminal gets a table, anything else one line of JSON for each record, with the file (`log`)
-    and the number of calls between it and the first one (`depth`). The exit code is 1 if no log
-    tells of the request.
+    and the number of calls between it and the first one (`depth`). The caller is whoever a policy
+    knew it for. The exit code is 1 if no log tells of the request.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def logs(request_id: str, files: tuple[IO[bytes], ...], *, as_json: bool) -> Non
     if not found:
         raise click.ClickException(f"no record of {request_id!a}")
     lines = list(ordered(found))
-    if sys.stdout.isatty() and not as_json:
+    if not as_json and (as_json is not None or sys.stdout.isatty()):
         _print_table(lines)
         return
     for log, depth, record in lines:
@@ -88,6 +88,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         f"{'  ' * line.depth}{what}{begins}",
         record.get("code", ""),
         record.get("duration_ms", ""),
+        record.get("subject", ""),
         why,
     )
     # A log that somebody else wrote may hold what a terminal would obey.

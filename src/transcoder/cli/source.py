@@ -157,7 +157,8 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         given = [each for each in (descriptor_set, image, module, reflection) if each is not None]
-        if options.get("app") or (options.get("file") and not given):
+        files = options.get("file") or options.get("gateways")
+        if options.get("app") or (files and not given):
             command(loaded=None, **options)
             return
         if len(given) != 1:

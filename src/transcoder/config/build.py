@@ -39,11 +39,13 @@ class Built:
 
     Args:
         gateway: with its services, whose calls go to their upstreams.
+        descriptors: of each of the file's services.
         tls: what it shows on both ports; None to serve in the clear.
     """
 
     gateway: Gateway
     tls: ServerTls | None
+    descriptors: tuple[Descriptors, ...]
 
 
 def build(config: Config, folder: Path = Path()) -> Built:
@@ -89,7 +91,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
             gateway.route(gateway.pool.FindServiceByName(service.full_name), answering)
     for index, route in enumerate(config.routes):
         _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
-    return Built(gateway, at.server_tls(config.tls))
+    return Built(gateway, at.server_tls(config.tls), tuple(described))
 
 
 _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {"target": remote, "graphql": graphql}

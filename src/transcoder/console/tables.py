@@ -101,8 +101,8 @@ def backends(view: View) -> str:
     breakers: dict[str, list[str]] = {}
     for labels, value in values(families, "transcoder_breaker_state"):
         if value:
-            of = f"{labels['method'].rpartition('/')[2]} " if labels["method"] else ""
-            breakers.setdefault(labels["upstream"], []).append(f"{of}{labels['state']}")
+            parts = labels.get("version"), labels["method"].rpartition("/")[2], labels["state"]
+            breakers.setdefault(labels["upstream"], []).append(" ".join(filter(None, parts)))
     failing = {
         labels["check"].removeprefix("upstream:"): value
         for labels, value in values(families, "transcoder_check_failing")

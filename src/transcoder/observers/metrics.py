@@ -245,11 +245,13 @@ class _Others:
 
 def _family(readings: Sequence[Reading | Spread]) -> Metric:
     """Return readings of one metric; those of the same labels are one number."""
-    metric, names = readings[0].metric, list(readings[0].labels)
+    metric = readings[0].metric
+    # A backend is by itself, or one of several versions, which has a label more.
+    names = list(dict.fromkeys(name for each in readings for name in each.labels))
     spreads = HistogramMetricFamily(metric.name, metric.text, labels=names)
     numbers: _Numbers = {}
     for each in readings:
-        labels = tuple(each.labels.values())
+        labels = tuple(each.labels.get(name, "") for name in names)
         if isinstance(each, Spread):
             spreads.add_metric(labels, _buckets(each.bounds, each.counts), each.total)
         else:

@@ -180,6 +180,15 @@ class Chain:
         for method in methods:
             self._of_method[method] = self._assembled(method, "")
 
+    def before(self, method: str) -> tuple[Policy, ...]:
+        """Return the policies that calls of a method meet, in their order.
+
+        Args:
+            method: its full name.
+        """
+        kept = self._chosen(method, "", self._methods.get(method, ()))
+        return tuple(sorted(kept, key=lambda each: each.stage))
+
     async def start(self) -> None:
         """Open what policies and observers hold; the application starts."""
         for each in self._resources:

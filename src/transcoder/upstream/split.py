@@ -20,7 +20,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.errors import ConfigError
-from transcoder.measured import Metric, Reading, Readings
+from transcoder.measured import Measured, Metric, Reading, Readings, labelled
 from transcoder.upstream import Call, Request
 from transcoder.upstream.proxy import Reachable, Remote
 from transcoder.upstream.round_robin import share, turns
@@ -105,9 +105,12 @@ class Split:
         return dict(self._counts)
 
     def readings(self) -> Readings:
-        """Tell how many calls each version has got; see `Measured`."""
+        """Tell how many calls each version has got, and what it counts itself; see `Measured`."""
         for name, count in self.counts.items():
             yield Reading(_CALLS, count, {"version": name})
+        for name, version in self._versions.items():
+            if isinstance(version.upstream, Measured):
+                yield from labelled(version.upstream.readings(), version=name)
 
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service; see `Remote`."""

@@ -17,6 +17,8 @@ class Listen(Model):
     http: Port = ":8080"
     grpc: Port = ":50051"
     admin: Port | None = None
+    admin_name: Annotated[str, Field(description="of the process, as its certificate has it")] = ""
+    admin_peers: Annotated[list[str], Field(description="admin ports of other processes")] = []
 
 
 class ServerTls(Model):

@@ -1,0 +1,214 @@
+"""Where a request goes, gateway by gateway, as their files say it.
+
+A gateway is left for the one whose listener is the target of the upstream; what it adds to the
+request, and what it takes from it, the next one sees. Nothing is connected, and no token is read:
+what a caller claims is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from transcoder.config.build import Built
+from transcoder.config.models import Config
+from transcoder.config.models.services import Match, Service
+from transcoder.errors import ConfigError
+from transcoder.explain import explain
+from transcoder.policies.policy import Limiting
+from transcoder.upstream.passing import passes
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A gateway.
+
+    Args:
+        name: of its file.
+        config: what the file says.
+        built: what that is.
+    """
+
+    name: str
+    config: Config
+    built: Built
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """What the file says of each service, by its full name."""
+        told = zip(self.config.services, self.built.descriptors, strict=True)
+        return {service.full_name: given for given, found in told for service in found.services}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Args:
+        method: of HTTP.
+        url: whose host and port a client connects to.
+        headers: by name.
+        claims: of the caller, which the gateway has verified.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What becomes of a request at one gateway.
+
+    Args:
+        name: of its file.
+        listener: which it comes in by.
+        told: what is so, each with its name, in the order in which the request meets it.
+        refused: why it goes no further; empty if it does.
+    """
+
+    name: str
+    listener: str
+    told: tuple[tuple[str, str], ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call on its way.
+
+    Args:
+        method: its full name.
+        metadata: what is said of it, by names in lower case.
+        claims: of the caller, where tokens are read.
+    """
+
+    method: str
+    metadata: Mapping[str, str]
+    claims: Mapping[str, str]
+
+
+def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
+    """Return where a request goes.
+
+    Args:
+        gateways: the first of them gets the request; the others may be behind it, in any order.
+        request: what a client sends.
+
+    Raises:
+        ConfigError: the URL has no host, or two routes conflict.
+    """
+    first = gateways[0]
+    url = urlsplit(request.url)
+    if not url.hostname:
+        raise ConfigError(
+            f"{request.url}: a URL with a host is expected, as https://api.example/v1"
+        )
+    listener = f"HTTP on {first.config.listen.http}"
+    came = [("host", url.netloc)]
+    target = f"{url.path or '/'}{f'?{url.query}' if url.query else ''}"
+    found = explain(first.built.gateway.transcoder, request.method, target)
+    if found.route is None or found.route.name not in _methods(first):
+        why = "this gateway answers it itself"
+        if found.error is not None:
+            why = f"{found.error.http} {found.error.status.code.name}: {found.error.status.message}"
+        return [Hop(first.name, listener, tuple(came), why)]
+    came.append(("route", f"{found.route.method} {found.route.template}"))
+    metadata = {name.lower(): value for name, value in request.headers.items()}
+    call = _Call(found.route.name, metadata, request.claims)
+    return list(_followed(gateways, listener, came, call))
+
+
+def _followed(
+    gateways: Sequence[Described], listener: str, came: list[tuple[str, str]], call: _Call
+) -> Iterator[Hop]:
+    """Yield the hops of a call that has come to the first of some gateways."""
+    here, seen = gateways[0], {gateways[0].name}
+    while True:
+        call = _admitted(here, call)
+        service = here.services[call.method.rpartition(".")[0]]
+        upstream, how = _chosen(service, call)
+        given = here.config.upstreams[upstream]
+        security = "TLS" if given.tls is not None else "in the clear"
+        target = given.target or ""
+        told = [*came, ("method", call.method), *_policies(here, call.method), *how]
+        told.append(("upstream", f"{upstream}: gRPC to {target}, {security}"))
+        yield Hop(here.name, listener, tuple(told))
+        following = _behind(gateways, target)
+        if following is None or following.name in seen:
+            return
+        here, came = following, []
+        listener = f"gRPC on {here.config.listen.grpc}"
+        seen.add(here.name)
+        if call.method not in _methods(here):
+            yield Hop(here.name, listener, (("method", call.method),), "no such method here")
+            return
+        call = replace(call, metadata=_passed(call.metadata), claims={})
+
+
+def _methods(gateway: Described) -> set[str]:
+    pool = gateway.built.gateway.pool
+    return {
+        method.full_name
+        for name in gateway.services
+        for method in pool.FindServiceByName(name).methods
+    }
+
+
+def _admitted(gateway: Described, call: _Call) -> _Call:
+    """Return a call with what the gateway's policies say of it, and nobody else may."""
+    policies = gateway.config.policies
+    trusted = set() if not gateway.config.trusted_peers else {"x-internal"}
+    own = gateway.built.gateway.chain.writes | {"x-internal"} - trusted
+    metadata = {name: value for name, value in call.metadata.items() if name not in own}
+    if policies.internal is not None:
+        metadata["x-internal"] = "true"
+    for claim, key in ({} if policies.jwt is None else policies.jwt.forward).items():
+        if claim in call.claims:
+            metadata[key] = call.claims[claim]
+    return replace(call, metadata=metadata)
+
+
+def _policies(gateway: Described, method: str) -> Iterable[tuple[str, str]]:
+    chain = gateway.built.gateway.chain
+    for index, policy in enumerate(chain.before(method)):
+        more = f": {policy.limits}" if isinstance(policy, Limiting) else ""
+        yield "" if index else "policies", f"{policy.name}{more}"
+
+
+def _chosen(service: Service, call: _Call) -> tuple[str, list[tuple[str, str]]]:
+    """Return which upstream answers, and why that one."""
+    if service.upstream is not None:
+        return service.upstream, []
+    upstreams = {version.name: version.upstream for version in service.versions}
+    for match in service.matches:
+        if _fits(match, call.metadata.get(match.header.lower())):
+            how = f"is {match.exact}" if match.prefix is None else f"begins with {match.prefix}"
+            return upstreams[match.to], [("version", f"{match.to}: {match.header} {how}")]
+    shares = ", ".join(f"{each.name} {each.weight}" for each in service.versions if each.weight)
+    heaviest = max(service.versions, key=lambda version: version.weight)
+    sticky = call.metadata.get(service.sticky.lower())
+    why = f"by {service.sticky} {sticky}" if sticky is not None else "by weight"
+    return heaviest.upstream, [
+        ("version", f"{why} of 100: {shares}; followed here: {heaviest.name}")
+    ]
+
+
+def _fits(match: Match, value: str | None) -> bool:
+    if value is None:
+        return False
+    return value == match.exact if match.prefix is None else value.startswith(match.prefix)
+
+
+def _behind(gateways: Sequence[Described], target: str) -> Described | None:
+    """Return the gateway whose gRPC port an upstream is; by the port, for hosts have many names."""
+    port = target.rpartition(":")[2]
+    return next(
+        (each for each in gateways if each.config.listen.grpc.rpartition(":")[2] == port), None
+    )
+
+
+def _passed(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in metadata.items() if passes(name)}

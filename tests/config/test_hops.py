@@ -1,0 +1,172 @@
+"""Where a request goes, by the files of gateways alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokens import ISSUER, jwks, rsa
+from transcoder.config import build, read_models
+from transcoder.config.hops import Described, Hop, Request, hops
+from transcoder.errors import ConfigError
+
+URL = "https://api.example:8443/v1/users/7"
+USERS = "services.user.v1.user_service_pb2"
+EDGE: dict[str, Any] = {
+    "listen": {"http": ":8443", "grpc": ":50443"},
+    "upstreams": {"inner": {"target": "inner.example:50444", "tls": {}}},
+    "services": [{"module": USERS, "upstream": "inner"}],
+    "policies": {
+        "request_id": {},
+        "internal": {},
+        "rate_limits": [{"rate": "1000/second", "by": "all"}],
+        "jwt": {
+            "issuers": [{"name": ISSUER, "audiences": ["api"], "keys": "keys.json"}],
+            "forward": {"tenant": "x-tenant-id"},
+        },
+    },
+}
+VERSIONS = {
+    "versions": [
+        {"name": "v1", "upstream": "one", "weight": 95},
+        {"name": "v2", "upstream": "two", "weight": 5},
+    ],
+    "matches": [
+        {"header": "X-Tenant-ID", "exact": "acme", "to": "v2"},
+        {"header": "user-agent", "prefix": "Phone/", "to": "v2"},
+    ],
+    "sticky": "x-user-id",
+}
+INNER: dict[str, Any] = {
+    "listen": {"http": ":8444", "grpc": ":50444"},
+    "trusted_peers": ["edge"],
+    "upstreams": {"one": {"target": "users-1:50061"}, "two": {"target": "users-2:50061"}},
+    "services": [{"module": USERS, **VERSIONS}],
+}
+
+
+def asked(
+    folder: Path, *files: dict[str, Any], url: str = URL, verb: str = "GET", **more: Any
+) -> list[Hop]:
+    """Return the hops of a request through gateways that are described so."""
+    (folder / "keys.json").write_text(json.dumps(jwks(rsa())))
+    described = []
+    for index, file in enumerate(files):
+        config, found = read_models(json.dumps(file), "g.yaml")
+        assert config is not None, found
+        described.append(Described(f"{index}.yaml", config, build(config, folder)))
+    return hops(described, Request(verb, url, **more))
+
+
+def told(hop: Hop, name: str) -> list[str]:
+    """Return what is told of a hop under a name."""
+    return [text for each, text in hop.told if each == name]
+
+
+def test_two_gateways(tmp_path: Path) -> None:
+    """A request is followed into the gateway whose gRPC port is the target of the upstream."""
+    edge, inner = asked(tmp_path, EDGE, INNER)
+
+    assert (edge.name, edge.listener) == ("0.yaml", "HTTP on :8443")
+    assert dict(edge.told) == {
+        "host": "api.example:8443",
+        "route": "GET /v1/users/{id}",
+        "method": "services.user.v1.UserService.GetUser",
+        "policies": "request-id",
+        "": "internal",
+        "upstream": "inner: gRPC to inner.example:50444, TLS",
+    }
+    assert (inner.name, inner.listener) == ("1.yaml", "gRPC on :50444")
+    assert told(inner, "upstream") == ["one: gRPC to users-1:50061, in the clear"]
+    assert not inner.refused
+
+
+def test_policies_in_order(tmp_path: Path) -> None:
+    """Policies are told in the order in which calls meet them, with what they limit."""
+    (edge,) = asked(tmp_path, EDGE)
+    names = [text for name, text in edge.told if name in {"policies", ""}]
+
+    assert names == [
+        "request-id",
+        "rate-limit: 1000 calls in 1 s and 100 at once, by all",
+        "jwt",
+        "internal",
+    ]
+
+
+def test_public(tmp_path: Path) -> None:
+    """What is public meets no policy that asks who calls."""
+    (edge,) = asked(tmp_path, {**EDGE, "public": ["services.user.v1.UserService.GetUser"]})
+
+    assert "jwt" not in [text for _, text in edge.told]
+
+
+@pytest.mark.parametrize(
+    ("more", "version"),
+    [
+        ({}, "by weight of 100: v1 95, v2 5; followed here: v1"),
+        ({"claims": {"tenant": "acme"}}, "v2: X-Tenant-ID is acme"),
+        # What a policy says, no client says.
+        ({"headers": {"X-Tenant-ID": "acme"}}, "by weight of 100: v1 95, v2 5; followed here: v1"),
+        # gRPC has a User-Agent of its own, which does not pass.
+        (
+            {"headers": {"User-Agent": "Phone/1"}},
+            "by weight of 100: v1 95, v2 5; followed here: v1",
+        ),
+        (
+            {"headers": {"X-User-ID": "7"}},
+            "by x-user-id 7 of 100: v1 95, v2 5; followed here: v1",
+        ),
+    ],
+)
+def test_versions(more: dict[str, Any], version: str, tmp_path: Path) -> None:
+    """A version is chosen by what the gateway before it passes on."""
+    _, inner = asked(tmp_path, EDGE, INNER, **more)
+
+    assert told(inner, "version") == [version]
+
+
+def test_prefix(tmp_path: Path) -> None:
+    """A client that reaches the gateway by itself is seen with its own headers."""
+    (inner,) = asked(tmp_path, INNER, headers={"User-Agent": "Phone/1"})
+
+    assert told(inner, "version") == ["v2: user-agent begins with Phone/"]
+
+
+@pytest.mark.parametrize(
+    ("url", "verb", "why"),
+    [
+        ("https://api.example/v1/none", "GET", "404 NOT_FOUND: no route matches this path"),
+        (URL, "PUT", "405 UNIMPLEMENTED"),
+        ("https://api.example/healthz", "GET", "this gateway answers it itself"),
+    ],
+)
+def test_refused(url: str, verb: str, why: str, tmp_path: Path) -> None:
+    """A request that nothing behind the gateway answers ends there."""
+    (edge,) = asked(tmp_path, EDGE, INNER, url=url, verb=verb)
+
+    assert edge.refused.startswith(why)
+
+
+def test_missing_behind(tmp_path: Path) -> None:
+    """A call that the gateway behind the first one does not know ends at it."""
+    other = {**INNER, "services": [{"module": "services.order.v1.order_service_pb2", **VERSIONS}]}
+    _, inner = asked(tmp_path, EDGE, other)
+
+    assert inner.refused == "no such method here"
+
+
+def test_circle(tmp_path: Path) -> None:
+    """Gateways that pass calls on to each other are told once each."""
+    back = {**INNER, "upstreams": {"one": {"target": "edge:50443"}, "two": {"target": "b:1"}}}
+
+    assert [hop.name for hop in asked(tmp_path, EDGE, back)] == ["0.yaml", "1.yaml"]
+
+
+def test_no_host(tmp_path: Path) -> None:
+    """A path alone is not enough: hosts are what gateways tell requests apart by."""
+    with pytest.raises(ConfigError, match="a URL with a host is expected"):
+        asked(tmp_path, EDGE, url="/v1/users/7")
