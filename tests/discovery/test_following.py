@@ -80,13 +80,13 @@ def test_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         answers = asyncio.run(running())
 
+    wrong = "[0]: 'a' is no address: HOST:PORT is expected"
     assert answers == [["a:1"], ["b:1", "c:1"]]
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: no endpoints: No such file or directory",
         f"{path}: there are endpoints again",
         f"{path}: the endpoints are a:1",
-        f"{path}: no endpoints: [0]: 'a' is no address: HOST:PORT is expected; "
-        "the 1 of before stay",
+        f"{path}: no endpoints: {wrong}; the 1 of before stay",
         f"{path}: there are endpoints again",
         f"{path}: the endpoints are b:1, c:1",
     ]

@@ -35,5 +35,5 @@ def test_no_address(address: Any) -> None:
 @pytest.mark.parametrize("weight", [0, -1, 65_536, 1.5, True, "5", float("nan"), None])
 def test_weight(weight: Any) -> None:
     """So is a weight that is none."""
-    with pytest.raises(ConfigError, match="a:1: weight .*: a whole number from 1 to 65535"):
+    with pytest.raises(ConfigError, match=r"a:1: weight .*: a whole number from 1 to 65535"):
         Endpoint("a:1", weight)

@@ -31,7 +31,7 @@ def outliers(*names: str, **options: Any) -> Outliers:
 
 def eject(made: Outliers, name: str, now: float, faults: int = 5) -> bool:
     """Have an endpoint fail so often; whether that ejected it."""
-    return any([made.failed(name, now) for _ in range(faults)])
+    return True in [made.failed(name, now) for _ in range(faults)]
 
 
 @given(steps, st.integers(1, 3), st.integers(1, 100))
@@ -141,8 +141,14 @@ def test_strangers() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"consecutive": 0}, {"base": 0.0}, {"base": float("nan")}, {"maximum_percent": 0}]
-    + [{"maximum_percent": 101}, {"consecutive": -1}],
+    [
+        {"consecutive": 0},
+        {"consecutive": -1},
+        {"base": 0.0},
+        {"base": float("nan")},
+        {"maximum_percent": 0},
+        {"maximum_percent": 101},
+    ],
 )
 def test_wrong(options: dict[str, Any]) -> None:
     """Numbers that are none are told."""

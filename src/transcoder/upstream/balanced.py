@@ -21,7 +21,7 @@ from transcoder.discovery.source import Endpoint, Source, joined, split_address
 from transcoder.errors import StatusError
 from transcoder.measured import Readings
 from transcoder.status import FAULTS, Code
-from transcoder.upstream import Call, Request
+from transcoder.upstream import Call, RawRequest, Request
 from transcoder.upstream.balancers import Balancing
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.endpoints import Endpoints, Passage
@@ -47,10 +47,11 @@ def connect(endpoint: Endpoint, *, tls: Tls | None = None, **options: Any) -> Ch
         options: the other arguments of `Channel`.
     """
     named: list[tuple[str, Any]] = []
-    if endpoint.name:
+    # gRPC refuses calls whose authority is another name than that on the certificate.
+    if endpoint.name and not (tls is not None and tls.server_name):
         port = split_address(endpoint.address)[1]
         named.append(("grpc.default_authority", joined(endpoint.name, port)))
-        if tls is not None and not tls.server_name:
+        if tls is not None:
             named.append(("grpc.ssl_target_name_override", endpoint.name))
     given = options.pop("options", ())
     return Channel(endpoint.address, tls=tls, options=(*named, *given), **options)
@@ -121,7 +122,7 @@ class Balanced:
         """Cancel what is called, and let go of all endpoints."""
         await self._endpoints.close()
 
-    async def unary(self, call: Call, request: Request) -> Any:
+    async def unary(self, call: Call, request: Request | RawRequest) -> Any:
         """Return the one reply of an endpoint; see `Upstream`."""
         member = await self._endpoints.next()
         try:
@@ -132,7 +133,7 @@ class Balanced:
                 raise
         return await self._single(other, call, request)
 
-    async def stream(self, call: Call, request: Request) -> AsyncGenerator[Any, None]:
+    async def stream(self, call: Call, request: Request | RawRequest) -> AsyncGenerator[Any, None]:
         """Return the replies of an endpoint; see `Upstream`. The first says that it works."""
         member = await self._endpoints.next()
         with self._passage(member, call) as passage:
@@ -142,7 +143,9 @@ class Balanced:
                     yield reply
             passage.tell(works=True)
 
-    async def _single(self, member: Member[Channel], call: Call, request: Request) -> Any:
+    async def _single(
+        self, member: Member[Channel], call: Call, request: Request | RawRequest
+    ) -> Any:
         with self._passage(member, call) as passage:
             reply = await member.connection.unary(call, request)
             passage.tell(works=True)
