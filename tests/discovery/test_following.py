@@ -84,11 +84,11 @@ def test_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert answers == [["a:1"], ["b:1", "c:1"]]
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: no endpoints: No such file or directory",
-        f"{path}: there are endpoints again",
         f"{path}: the endpoints are a:1",
-        f"{path}: no endpoints: {wrong}; the 1 of before stay",
         f"{path}: there are endpoints again",
+        f"{path}: no endpoints: {wrong}; the 1 of before stay",
         f"{path}: the endpoints are b:1, c:1",
+        f"{path}: there are endpoints again",
     ]
 
 

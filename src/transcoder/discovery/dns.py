@@ -6,12 +6,18 @@ The system's hosts file is not asked: endpoints that are written down are better
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import Any, Final
 
-from transcoder.discovery.records import Addresses, Refresh, Service, of_host, of_services
+from transcoder.discovery.records import (
+    Addresses,
+    Refresh,
+    Service,
+    is_number,
+    name_server,
+    of_host,
+    of_services,
+)
 from transcoder.discovery.source import Answer, Unknown, split_address
-from transcoder.errors import ConfigError
 
 try:
     import dns.asyncresolver
@@ -103,7 +109,7 @@ class _Questions:
     """
 
     def __init__(self, nameserver: str) -> None:
-        self._server = _server(nameserver) if nameserver else None
+        self._server = name_server(nameserver) if nameserver else None
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def addresses(self, host: str) -> Addresses:
@@ -112,7 +118,7 @@ class _Questions:
         Raises:
             DNSException: there is no answer.
         """
-        if _is_number(host):
+        if is_number(host):
             return Addresses((host,), float("inf"))
         kinds = [self._ask(host, kind) for kind in ("A", "AAAA")]
         found = await asyncio.gather(*kinds, return_exceptions=True)
@@ -146,22 +152,6 @@ class _Questions:
             resolver.nameservers, resolver.port = [self._server[0]], self._server[1]
         resolver.timeout, resolver.lifetime = _TIMEOUT, _LIFETIME
         return resolver
-
-
-def _server(text: str) -> tuple[str, int]:
-    bare = text.strip("[]")
-    host, port = (bare, 53) if _is_number(bare) else split_address(text)
-    if not _is_number(host):
-        raise ConfigError(f"nameserver: {text!r}: an address in numbers is expected")
-    return host, port
-
-
-def _is_number(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _ttl(answer: Any) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from transcoder.discovery.source import Answer, Endpoint, Source, Unknown
+from transcoder.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ class Following:
 
     Args:
         source: whose.
-        take: called with the endpoints whenever they are others.
+        take: called with the endpoints whenever they are others; it may raise ConfigError where
+            it can do nothing with them.
     """
 
     def __init__(self, source: Source, take: Take) -> None:
@@ -73,25 +75,25 @@ class Following:
         """Ask once; return in how many seconds to ask again."""
         try:
             answer = await self.source.look()
-        except Unknown as error:
+            self._found(answer)
+        except (Unknown, ConfigError) as error:
             self._note(str(error))
         except Exception as error:  # noqa: BLE001  a defect in a source must not end the asking
             _log.exception("%s: looking for endpoints", self.source.name)
             self._note(f"{type(error).__name__}: {error}")
         else:
             self._note("")
-            self._found(answer)
             return min(answer.seconds, _LONGEST)
         return RETRY
 
     def _found(self, answer: Answer) -> None:
         if answer.endpoints != self.endpoints:
+            self._take(answer.endpoints)
             self.endpoints = answer.endpoints
             addresses = [endpoint.address for endpoint in self.endpoints]
             more = f" and {len(addresses) - _TOLD} more" if len(addresses) > _TOLD else ""
             told = ", ".join(addresses[:_TOLD])
             _log.info("%s: the endpoints are %s%s", self.source.name, told, more)
-            self._take(self.endpoints)
 
     def _note(self, problem: str) -> None:
         if problem and problem != self.problem:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from transcoder.discovery.source import HEAVIEST, LIMIT, Answer, Endpoint, Unknown, joined
+from transcoder.discovery.source import (
+    HEAVIEST,
+    LIMIT,
+    Answer,
+    Endpoint,
+    Unknown,
+    joined,
+    split_address,
+)
+from transcoder.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +25,19 @@ class Refresh:
     Args:
         minimum: seconds between two questions, at least.
         maximum: at most.
+
+    Raises:
+        ConfigError: they are no bounds.
     """
 
     minimum: float = 5.0
     maximum: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not 0 < self.minimum <= self.maximum:
+            told = f"minimum {self.minimum:g} and maximum {self.maximum:g}"
+            raise ConfigError(f"refresh: {told}: seconds above 0 are expected, the larger last")
 
     def after(self, ttl: float) -> float:
         """Return the seconds to the next question, by those for which the records hold.
@@ -58,6 +77,31 @@ class Service:
     weight: int
     port: int
     target: str
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return host and port of a name server.
+
+    Raises:
+        ConfigError: it is no address in numbers.
+
+    >>> name_server("10.0.0.2"), name_server("127.0.0.1:5353")
+    (('10.0.0.2', 53), ('127.0.0.1', 5353))
+    """
+    bare = text.strip("[]")
+    host, port = (bare, 53) if is_number(bare) else split_address(text)
+    if not is_number(host):
+        raise ConfigError(f"nameserver: {text!r}: an address in numbers is expected")
+    return host, port
+
+
+def is_number(host: str) -> bool:
+    """Say whether a host is an address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def of_host(found: Addresses, name: str, port: int, refresh: Refresh) -> Answer:

@@ -73,7 +73,7 @@ class Balanced:
         clock: the time in seconds; it must not be one that is set.
 
     Raises:
-        ConfigError: the balancing is none.
+        ConfigError: the balancing is none, or an option of the channels.
     """
 
     def __init__(
@@ -86,6 +86,8 @@ class Balanced:
         grace: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # Nothing is connected: what is wrong with a channel is told now.
+        connect(Endpoint("unix:/"))
         self._connect = connect
         self._services: list[ServiceDescriptor] = []
         self._by_deadline = outliers is not None and outliers.deadline

@@ -198,7 +198,7 @@ class Endpoints(Generic[C]):
         await self._following.known()
 
     def _take(self, endpoints: Sequence[Endpoint]) -> None:
-        before, self.members = self.members, {}
+        before, now = dict(self.members), {}
         for endpoint in endpoints:
             member = before.get(endpoint.address)
             if member is None or member.endpoint.name != endpoint.name:
@@ -206,7 +206,8 @@ class Endpoints(Generic[C]):
             else:
                 del before[endpoint.address]
                 member.endpoint = endpoint
-            self.members[endpoint.address] = member
+            now[endpoint.address] = member
+        self.members = now
         for member in before.values():
             self._let_go(member)
         if self._outliers is not None:
