@@ -55,8 +55,8 @@ class Limit(Model):
 class Upstream(Model):
     """A backend; what it speaks is said by the key that tells where it is.
 
-    See `transcoder.Channel` for a `target`, `transcoder.Balanced` for `endpoints` and `discovery`, and
-    `transcoder.GraphQl` for `graphql`.
+    See `transcoder.Channel` for a `target`, `transcoder.Balanced` for `endpoints` and `discovery`,
+    and `transcoder.GraphQl` for `graphql`.
     """
 
     target: Annotated[str | None, Field(description="where gRPC is spoken")] = None
@@ -101,6 +101,15 @@ class Upstream(Model):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} is no option of an upstream with {kind}")
         return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words; several endpoints apart by commas."""
+        found = self.discovery
+        if found is not None:
+            return found.dns or found.srv or found.file or ""
+        listed = ", ".join(endpoint.address for endpoint in self.endpoints or ())
+        return self.target or self.graphql or listed
 
     @property
     def kind(self) -> str:
