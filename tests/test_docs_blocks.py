@@ -49,6 +49,10 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "nginx": ["test_docs_deployment.test_through_nginx"],
     },
     "east-west.md": {"console": ["test_docs_tiers.test_console"]},
+    "discovery.md": {
+        "python": 2 * ["test_docs_discovery.test_python"],
+        "yaml": ["test_docs_discovery.test_yaml"],
+    },
     "errors.md": {
         "pycon": 4 * ["test_docs_headers.test_code"],
         "python": ["test_docs_headers.test_shape"],

@@ -36,6 +36,7 @@ from streams import Ask, Told
 from transcoder import Gateway, Server, StreamLimits, Timeouts
 from transcoder.cli import main
 from transcoder.cli.serve import serve
+from transcoder.doors import AGE_AT_SEVERAL
 from transcoder.route import LIVENESS, READINESS
 from transcoder.supervisor import OVERTIME
 
@@ -96,8 +97,8 @@ def test_drain() -> None:
 
 
 def test_connection_age() -> None:
-    """How long a gRPC client stays with a worker is the code's."""
-    assert f"anew after {DEFAULTS['max_connection_age']:g} seconds" in PAGE.text
+    """How long a client stays with a worker is the code's."""
+    assert f"anew after {AGE_AT_SEVERAL:g} seconds" in PAGE.text
 
 
 def test_no_tls() -> None:

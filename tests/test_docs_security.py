@@ -32,6 +32,7 @@ from transcoder import (
     Timeouts,
 )
 from transcoder.connection_limits import MOST
+from transcoder.doors import AGE_AT_SEVERAL
 from transcoder.grpc_listener import listening_options
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.inbound import STRIPPED
@@ -203,7 +204,7 @@ def test_grpc_options() -> None:
         reuse_port=True,
         max_concurrent_streams=default(Server, "max_concurrent_streams"),
         max_message=default(Server, "max_message"),
-        max_connection_age=default(Server, "max_connection_age"),
+        max_connection_age=AGE_AT_SEVERAL,
         age_grace=default(Server, "grace"),
         handshake_timeout=default(ServerTls, "handshake_timeout"),
     )

@@ -97,6 +97,7 @@ def test_gateway(options: dict[str, Any], what: str, told: str) -> None:
             "TLS handshake",
             "4 s",
         ),
+        ({"max_connection_age": 60.0}, "age of a connection", "60 s"),
     ],
 )
 def test_server(options: dict[str, Any], what: str, told: str) -> None:
@@ -107,7 +108,7 @@ def test_server(options: dict[str, Any], what: str, told: str) -> None:
         "stream_grace": 5.0,
         "max_concurrent_streams": 100,
         "max_message": 4 << 20,
-        "max_connection_age": 300.0,
+        "max_connection_age": None,
         "keep_alive": 75,
         "backlog": 2048,
         "connections": ConnectionLimits(total=10),

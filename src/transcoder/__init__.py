@@ -39,16 +39,19 @@ if TYPE_CHECKING:
     from transcoder.stream_limits import StreamLimits
     from transcoder.timeouts import Timeout, Timeouts
     from transcoder.transcoder import Transcoder
+    from transcoder.upstream.balanced import Balanced
     from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
     from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.limited import Limited
+    from transcoder.upstream.outliers import OutlierDetection
     from transcoder.upstream.split import HeaderMatch, Split, Version
     from transcoder.upstream.tls import Tls
     from transcoder.validation import Validation
 
 _HOME = {
     "Admin": "admin",
+    "Balanced": "upstream.balanced",
     "Channel": "upstream.channel",
     "CircuitBreaker": "upstream.circuit_breaker",
     "Code": "status",
@@ -67,6 +70,7 @@ _HOME = {
     "Limited": "upstream.limited",
     "Listening": "listeners",
     "OpenApi": "own_pages",
+    "OutlierDetection": "upstream.outliers",
     "Pace": "pace",
     "Payload": "response",
     "Profile": "profile",
@@ -95,6 +99,7 @@ __all__ = [
     "GRPC_GATEWAY",
     "STRICT",
     "Admin",
+    "Balanced",
     "Channel",
     "CircuitBreaker",
     "Code",
@@ -110,6 +115,7 @@ __all__ = [
     "Limited",
     "Listening",
     "OpenApi",
+    "OutlierDetection",
     "Pace",
     "Payload",
     "Profile",

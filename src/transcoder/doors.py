@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from transcoder.certificates import Certificates
 from transcoder.connection_limits import ConnectionLimits
+from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.grpc_listener import GrpcListener
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
@@ -18,6 +19,11 @@ from transcoder.listeners import Address, Claim, Listening
 from transcoder.server_tls import ServerTls
 
 _log = logging.getLogger(__name__)
+
+AGE_AT_SEVERAL: Final = 300.0
+"""Seconds after which a client of one of several processes is asked to connect anew."""
+
+_LONGEST: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +35,30 @@ class Options:
     stream_grace: float
     max_concurrent_streams: int
     max_message: int
-    max_connection_age: float
+    max_connection_age: float | None
     keep_alive: int
     backlog: int
     connections: ConnectionLimits
     tls: ServerTls | None
     http_tls: ServerTls | None
     grpc_tls: ServerTls | None
+
+    def __post_init__(self) -> None:
+        """Check the age."""
+        age = self.max_connection_age
+        if age is not None and not 0 < age <= _LONGEST:
+            problem = "seconds above 0 are expected, and a day at most"
+            raise ConfigError(f"max_connection_age: {age:g} s: {problem}")
+
+    def age(self, *, one_of_several: bool) -> float | None:
+        """Return the seconds for which a client keeps a connection; None for as long as it likes.
+
+        Args:
+            one_of_several: whether other processes listen there too.
+        """
+        if self.max_connection_age is None and one_of_several:
+            return AGE_AT_SEVERAL
+        return self.max_connection_age
 
     @property
     def limits(self) -> dict[str, str]:
@@ -49,6 +72,8 @@ class Options:
             "gRPC message": f"{self.max_message} B",
             "calls on a gRPC connection": f"{self.max_concurrent_streams} at once",
         }
+        if self.max_connection_age is not None:
+            found["age of a connection"] = f"{self.max_connection_age:g} s"
         secured = self.http_tls or self.tls
         if secured is not None:
             found["TLS handshake"] = f"{secured.handshake_timeout:g} s"
@@ -109,11 +134,13 @@ class Doors:
         self._aside = aside
         admin = None if aside is None else aside.address
         self._listening = Listening(http.address, grpc.address, admin)
+        age = options.age(one_of_several=one_of_several)
         self._http = HttpListener(
             gateway,
             state,
             http,
             keep_alive=options.keep_alive,
+            max_connection_age=age,
             backlog=options.backlog,
             max_message=gateway.streams.message,
             end_streams=gateway.end_streams,
@@ -126,7 +153,7 @@ class Doors:
             reuse_port=one_of_several,
             max_concurrent_streams=options.max_concurrent_streams,
             max_message=options.max_message,
-            max_connection_age=options.max_connection_age if one_of_several else None,
+            max_connection_age=age,
             age_grace=options.grace,
             certificates=grpc_certificates,
         )

@@ -69,7 +69,8 @@ class GrpcListener:
         reuse_port: whether other processes listen there too.
         max_concurrent_streams: calls at once on one connection.
         max_message: bytes of one message, in and out.
-        max_connection_age: seconds until a client is asked to connect anew; None for never.
+        max_connection_age: seconds, to which gRPC adds or takes a tenth, until a client is asked
+            to connect anew; None for never.
         age_grace: seconds that calls on an aged connection get.
         certificates: what TLS shows; None to speak in the clear.
 

@@ -35,6 +35,8 @@ class HttpListener(uvicorn.Server):
         state: its lifespan's state.
         claim: where to listen.
         keep_alive: seconds until an idle connection is closed.
+        max_connection_age: seconds, give or take a tenth, after which an answer is the last of its
+            connection; None for never.
         backlog: connections that the system keeps until they are accepted.
         max_message: bytes of a WebSocket's message.
         end_streams: called when the streams' grace is over.
@@ -54,6 +56,7 @@ class HttpListener(uvicorn.Server):
         end_streams: Callable[[], None],
         certificates: Certificates | None = None,
         limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
+        max_connection_age: float | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -81,7 +84,7 @@ class HttpListener(uvicorn.Server):
         super().__init__(config)
         self._certificates = certificates
         self._handshakes: set[Handshake] = set()
-        self.server_state: State = State(limits)
+        self.server_state: State = State(limits, max_connection_age)
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
         self._claim = claim

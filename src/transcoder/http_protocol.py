@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import random
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -69,17 +70,22 @@ class State(ServerState):
 
     Args:
         limits: of the connections.
+        age: seconds, give or take a tenth, after which an answer is a connection's last; None for
+            never.
     """
 
     draining = False
 
-    def __init__(self, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) -> None:
+    def __init__(
+        self, limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS, age: float | None = None
+    ) -> None:
         super().__init__()
+        self.age = age
         self.bounds: Connections[asyncio.Transport] = Connections(limits)
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. While the server drains, an answer is the connection's last."""
+    """One connection. While the server drains, or once it is old, an answer is its last."""
 
     server_state: State
     cycle: Cycle
@@ -88,6 +94,7 @@ class Protocol(HttpToolsProtocol):
     _is_idle = False
     _answered = 0.0
     _waiting: Cycle | None = None
+    _until: float | None = None
     _unread = 0
     _padded = False
     _answering: Answering
@@ -102,6 +109,10 @@ class Protocol(HttpToolsProtocol):
         # Under uvicorn's own listener nobody counts connections.
         bounds = getattr(self.server_state, "bounds", None)
         self._bounds = Connections() if bounds is None else bounds
+        age = getattr(self.server_state, "age", None)
+        if age is not None:
+            # As gRPC does: those that came together do not all come again together.
+            self._until = self.loop.time() + age * random.uniform(0.9, 1.1)  # noqa: S311  no secret
         address = self.client[0] if self.client else ""
         if self._bounds.admit(transport, address, self.loop.time()):
             self._refuse(TOO_MANY)
@@ -226,7 +237,9 @@ class Protocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
         else:
             self._waiting = cycle
-        if getattr(self.server_state, "draining", False):
+        until = self._until
+        is_old = until is not None and self.loop.time() >= until
+        if is_old or getattr(self.server_state, "draining", False):
             if self.pipeline and not self.cycle.response_started:
                 # The last of pipelined requests closes, or those after the first would be lost.
                 self.cycle.keep_alive = True

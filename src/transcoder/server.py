@@ -57,8 +57,9 @@ class Server:
         stream_grace: seconds that streams of replies get then.
         max_concurrent_streams: calls at once on one gRPC connection.
         max_message: bytes of one gRPC message, in and out.
-        max_connection_age: seconds until a gRPC client of one of several workers is asked to
-            connect anew, so that calls reach workers that were started later.
+        max_connection_age: seconds, give or take a tenth, until a client is asked to connect anew,
+            so that calls reach processes that were started later; what runs may end. None for 300
+            with several workers, and for ever with one.
         keep_alive: seconds until an idle HTTP connection is closed.
         backlog: HTTP connections that the system keeps until they are accepted.
         connections: the limits of HTTP connections; see `transcoder.connection_limits`.
@@ -84,7 +85,7 @@ class Server:
         stream_grace: float = 5.0,
         max_concurrent_streams: int = 100,
         max_message: int = 4 << 20,
-        max_connection_age: float = 300.0,
+        max_connection_age: float | None = None,
         keep_alive: int = 75,
         backlog: int = 2048,
         connections: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,

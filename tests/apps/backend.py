@@ -125,17 +125,18 @@ async def backend(
     credentials: grpc.ServerCredentials | None = None,
     *,
     options: Sequence[tuple[str, Any]] = (),
+    host: str = "127.0.0.1",
     port: int = 0,
 ) -> AsyncIterator[str]:
     """Serve a servicer with grpc.aio alone; the target is the value."""
     server = grpc.aio.server(options=options)
     add_UserServiceServicer_to_server(users, server)
     if credentials is None:
-        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        port = server.add_insecure_port(f"{host}:{port}")
     else:
-        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
+        port = server.add_secure_port(f"{host}:{port}", credentials)
     await server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"{host}:{port}"
     finally:
         await server.stop(0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
 from pathlib import Path
 from typing import Any
@@ -7,13 +9,18 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from backend import Users
 from compiled import pool
+from entrances import open_doors
+from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from tokens import jwks, rsa
-from transcoder import Limited
+from transcoder import Gateway, Limited
 from transcoder.config import build, read_models
 from transcoder.config.build import Built
 from transcoder.config.models import Config
+from transcoder.discovery import Dns, EndpointFile, Listed, Srv
 from transcoder.errors import ConfigError
+from transcoder.upstream.balanced import Balanced
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.split import Split
@@ -53,6 +60,60 @@ def test_breaker() -> None:
     upstreams = {"a": {"target": "localhost:1", "breaker": {"consecutive": 2, "by": "method"}}}
 
     assert isinstance(upstream(built(upstreams=upstreams)), CircuitBreaker)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "name"),
+    [
+        ({"endpoints": ["b:1", {"address": "c:2", "weight": 3}]}, Listed, "b:1, c:2"),
+        ({"discovery": {"file": "e.yaml"}}, EndpointFile, "/nowhere/e.yaml"),
+        ({"discovery": {"dns": "b:1", "nameserver": "127.0.0.1:53"}}, Dns, "b:1"),
+        ({"discovery": {"srv": "_grpc._tcp.b", "refresh": {"minimum": 1.0}}}, Srv, "_grpc._tcp.b"),
+    ],
+)
+def test_endpoints(said: dict[str, Any], kind: type, name: str) -> None:
+    """An upstream of several endpoints balances among them, wherever it finds them."""
+    options = {"balancing": "weighted", "outliers": {"consecutive": 2}, "max_message": 1000}
+    found = upstream(built(Path("/nowhere"), upstreams={"a": {**said, **options}}))
+
+    assert isinstance(found, Balanced)
+    assert isinstance(found._endpoints._source, kind)
+    assert found._endpoints._source.name == name
+
+
+def test_endpoints_that_answer(tmp_path: Path) -> None:
+    """Calls reach those endpoints, and one of them describes the service."""
+
+    async def running() -> int:
+        gateway: Any = Gateway()
+        add_UserServiceServicer_to_server(Users(), gateway)
+        async with open_doors(gateway) as listening:
+            (tmp_path / "e.yaml").write_text(f"- {listening.grpc.target}\n")
+            service = {"reflection": "a", "names": [USERS], "upstream": "a"}
+            upstreams = {"a": {"discovery": {"file": "e.yaml"}}}
+            made = await asyncio.to_thread(built, tmp_path, upstreams=upstreams, services=[service])
+            async with open_doors(made.gateway) as front:
+
+                def ask() -> int:
+                    connection = http.client.HTTPConnection(front.http.target, timeout=30)
+                    connection.request("GET", "/v1/users/7")
+                    status = connection.getresponse().status
+                    connection.close()
+                    return status
+
+                return await asyncio.to_thread(ask)
+
+    assert asyncio.run(running()) == 200
+
+
+def test_reflection_of_nobody(tmp_path: Path) -> None:
+    """Where no endpoint is known, none can describe its services."""
+    upstreams = {"a": {"discovery": {"file": "e.yaml"}}}
+    service = {"reflection": "a", "upstream": "a"}
+    with pytest.raises(ConfigError) as raised:
+        built(tmp_path, upstreams=upstreams, services=[service])
+
+    assert str(raised.value) == f"services[0]: {tmp_path}/e.yaml: No such file or directory"
 
 
 def test_versions() -> None:

@@ -15,6 +15,10 @@ services:
     upstream: a
 """
 
+BALANCING = "'round_robin', 'weighted' or 'least_request'"
+WEIGHT = "a whole number from 1 to 65535"
+BOUNDS = "seconds above 0 are expected, the larger last"
+
 
 def wrong(text: str) -> list[str]:
     """Return what is wrong with a text."""
@@ -47,7 +51,7 @@ def test_defaults() -> None:
         ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
         (
             GOOD.replace('target: "localhost:1"', ""),
-            "2:3: upstreams.a: one of target, graphql is expected",
+            "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected",
         ),
         (
             GOOD.replace("target", "sdl: a, graphql"),
@@ -99,6 +103,77 @@ def test_defaults() -> None:
 def test_mistakes(text: str, told: str) -> None:
     """What is wrong is told with its line and column, and the key."""
     assert f"g.yaml:{told}" in wrong(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("{}", "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected"),
+        (
+            "{target: 'b:1', endpoints: ['c:1']}",
+            "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected",
+        ),
+        (
+            "{target: 'b:1', balancing: weighted}",
+            "2:3: upstreams.a: balancing is no option of an upstream with target",
+        ),
+        (
+            "{endpoints: ['b:1'], balancing: random}",
+            f"2:27: upstreams.a.balancing: {BALANCING} is expected",
+        ),
+        (
+            "{endpoints: ['b:1', 'b']}",
+            "2:26: upstreams.a.endpoints[1]: 'b' is no address: HOST:PORT is expected",
+        ),
+        (
+            "{endpoints: [{address: 'b:1', weight: 0}]}",
+            f"2:19: upstreams.a.endpoints[0]: b:1: weight 0: {WEIGHT} is expected",
+        ),
+        (
+            "{endpoints: [{address: 'b:1', weight: -1}]}",
+            f"2:19: upstreams.a.endpoints[0]: b:1: weight -1: {WEIGHT} is expected",
+        ),
+        (
+            "{endpoints: [{address: 'b:1', weight: .nan}]}",
+            "2:36: upstreams.a.endpoints[0].weight: a whole number is expected",
+        ),
+        ("{endpoints: [{weight: 1}]}", "2:19: upstreams.a.endpoints[0].address: is required"),
+        ("{endpoints: ['b:1', 'b:1']}", "2:3: upstreams.a: endpoints: b:1 is there twice"),
+        (
+            "{discovery: {}}",
+            "2:7: upstreams.a.discovery: one of file, dns and srv is expected",
+        ),
+        (
+            "{discovery: {file: b, dns: 'b:1'}}",
+            "2:7: upstreams.a.discovery: one of file, dns and srv is expected",
+        ),
+        (
+            "{discovery: {file: b, nameserver: '1.1.1.1'}}",
+            "2:7: upstreams.a.discovery: nameserver and refresh are of dns and srv",
+        ),
+        (
+            "{discovery: {dns: b}}",
+            "2:7: upstreams.a.discovery: 'b' is no address: HOST:PORT is expected",
+        ),
+        (
+            "{discovery: {srv: b, nameserver: c}}",
+            "2:7: upstreams.a.discovery: 'c' is no address: HOST:PORT is expected",
+        ),
+        (
+            "{discovery: {srv: b, refresh: {minimum: 9, maximum: 1}}}",
+            f"2:27: upstreams.a.discovery.refresh: refresh: minimum 9 and maximum 1: {BOUNDS}",
+        ),
+        (
+            "{endpoints: ['b:1'], outliers: {maximum_percent: 0}}",
+            "2:38: upstreams.a.outliers.maximum_percent: greater than or equal to 1 is expected",
+        ),
+    ],
+)
+def test_endpoints(said: str, told: str) -> None:
+    """So is what is wrong with the endpoints of a backend."""
+    text = GOOD.replace('{target: "localhost:1"}', said)
+
+    assert wrong(text) == [f"g.yaml:{told}"]
 
 
 def test_all_at_once() -> None:

@@ -67,6 +67,12 @@ _seconds = functools.partial(_option, type=_SECONDS, metavar="SECONDS")
 @_seconds("--settle", default=5.0, help="How long a drain still takes new connections.")
 @_seconds("--grace", default=30.0, help="How long calls of one reply may go on then.")
 @_seconds("--stream-grace", default=5.0, help="How long streams of replies may.")
+@_seconds(
+    "--max-connection-age",
+    default=None,
+    show_default="none",
+    help="When clients connect anew; with several workers after 300 all the same.",
+)
 @_file("--tls-certificate", help="Our certificate and its chain, PEM: speak TLS.")
 @_file("--tls-key", help="The private key of that, PEM, without a password.")
 @_file("--tls-client-ca", help="The authorities of clients, PEM: ask for their certificates.")
@@ -103,9 +109,10 @@ def serve(app: str, *, http: str, grpc: str, workers: int, log_level: str, **opt
     with told(click.ClickException):
         tls = _tls(**_taken(options, "tls_"))
     admin = _admin(**_taken(options, "admin"))
-    server = Server(
-        app, log_config=logging_of(log_level), on_ready=tell, admin=admin, **options, **tls
-    )
+    with told(click.ClickException):
+        server = Server(
+            app, log_config=logging_of(log_level), on_ready=tell, admin=admin, **options, **tls
+        )
     server.run(http=http, grpc=grpc, workers=workers)
 
 

@@ -18,12 +18,11 @@ from transcoder.config.models import Config
 from transcoder.config.models.services import Service
 from transcoder.config.policies import observers_of, policies_of
 from transcoder.config.routes import add_route
-from transcoder.config.upstreams import graphql, remote
+from transcoder.config.upstreams import graphql, reflected, remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.profile import PROFILES
-from transcoder.reflection_client import reflect
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
@@ -113,7 +112,7 @@ def _described(given: Service, config: Config, at: Folder) -> Descriptors:
         upstream = config.upstreams.get(given.reflection)
         if upstream is None:
             raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
-        found = reflect(upstream.target or "", tls=at.tls(upstream.tls))
+        found = reflected(upstream, at)
     else:
         path = at(given.descriptor_set or given.image or "")
         found = read_descriptors(read_bytes(path), str(path))

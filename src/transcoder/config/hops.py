@@ -132,7 +132,7 @@ def _followed(
         upstream, how = _chosen(service, call)
         given = here.config.upstreams[upstream]
         security = "TLS" if given.tls is not None else "in the clear"
-        target = given.target or ""
+        target = given.place
         told = [*came, ("method", call.method), *_policies(here, call.method), *how]
         told.append(("upstream", f"{upstream}: gRPC to {target}, {security}"))
         yield Hop(here.name, listener, tuple(told))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
+from transcoder import discovery
 from transcoder.config.file import read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models.upstreams import Upstream
+from transcoder.descriptors import Descriptors
+from transcoder.discovery.records import Refresh
+from transcoder.discovery.source import Source, Unknown
 from transcoder.errors import ConfigError
+from transcoder.reflection_client import reflect
+from transcoder.upstream.balanced import Balanced, connect
 from transcoder.upstream.breaker import Thresholds
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.limited import Limited
+from transcoder.upstream.outliers import OutlierDetection
 from transcoder.upstream.proxy import Remote
 
 if TYPE_CHECKING:
@@ -24,16 +35,89 @@ def remote(given: Upstream, at: Folder) -> Remote:
     Raises:
         ConfigError: an option is none.
     """
-    told = given.told("tls", "timeout", "retries", "limit", "breaker")
+    told = given.told(*_OF_OTHERS)
     if given.timeout is not None or given.retries is not None:
         told["service_config"] = _service_config(given)
-    backend: Remote = Channel(tls=at.tls(given.tls), **told)
+    tls = at.tls(given.tls)
+    backend: Remote
+    if given.target is not None:
+        backend = Channel(given.target, tls=tls, **told)
+    else:
+        outliers = OutlierDetection(**given.outliers.told()) if given.outliers else None
+        backend = Balanced(
+            source(given, at),
+            balancing=given.balancing,
+            outliers=outliers or OutlierDetection(),
+            connect=functools.partial(connect, tls=tls, **told),
+        )
     if given.breaker is not None:
         thresholds = Thresholds(**given.breaker.told("by", "slow"))
         by, slow = given.breaker.by, given.breaker.slow
         backend = CircuitBreaker(backend, thresholds, by=by, slow=slow)
     # Outermost: what it refuses says nothing of how the backend does.
     return backend if given.limit is None else Limited(backend, **given.limit.told())
+
+
+_OF_OTHERS: Final = (
+    *("target", "endpoints", "discovery", "balancing", "outliers"),
+    *("tls", "timeout", "retries", "limit", "breaker"),
+)
+"""Keys of an upstream that are no options of a channel."""
+
+
+def source(given: Upstream, at: Folder) -> Source:
+    """Return what tells the endpoints of a backend.
+
+    Raises:
+        ConfigError: they are none.
+        ImportError: it needs a package that is not there.
+    """
+    found = given.discovery
+    if found is None:
+        return discovery.Listed(
+            discovery.Endpoint(each.address, each.weight) for each in given.endpoints or ()
+        )
+    if found.file is not None:
+        return discovery.EndpointFile(at(found.file))
+    refresh = Refresh() if found.refresh is None else Refresh(**found.refresh.told())
+    if found.dns is not None:
+        return discovery.Dns(found.dns, nameserver=found.nameserver, refresh=refresh)
+    return discovery.Srv(found.srv or "", nameserver=found.nameserver, refresh=refresh)
+
+
+def reflected(given: Upstream, at: Folder) -> Descriptors:
+    """Return what a backend says that it serves, the first of its endpoints that answers.
+
+    Raises:
+        ConfigError: none answers, or none is known.
+    """
+    tls = at.tls(given.tls)
+    if given.target is not None:
+        return reflect(given.target, tls=tls)
+    asked = source(given, at)
+    problem = ConfigError(f"{asked.name}: no endpoints")
+    for endpoint in _looked_up(asked)[:_ASKED]:
+        shown = tls
+        if tls is not None and not tls.server_name and endpoint.name:
+            shown = replace(tls, server_name=endpoint.name)
+        try:
+            return reflect(endpoint.address, tls=shown)
+        except ConfigError as error:
+            problem = error
+    raise problem
+
+
+_ASKED: Final = 3
+"""Endpoints that are asked: each may take its time not to answer."""
+
+
+def _looked_up(asked: Source) -> tuple[discovery.Endpoint, ...]:
+    try:
+        # In a thread, for the loop of this one may be running.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, asked.look()).result().endpoints
+    except Unknown as error:
+        raise ConfigError(f"{asked.name}: {error}") from None
 
 
 def _service_config(given: Upstream) -> dict[str, Any]:

@@ -251,7 +251,7 @@ class Channel(LazyChannel):
             self._told(method, call, error.initial_metadata(), error.trailing_metadata())
             if is_poisoned(error):
                 self.renew()
-            return failure(error, method.path, self.target)
+            return failure(error, method.path, self.target, is_lost=self.is_lost)
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             return error

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Self
 from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.errors import ConfigError, StatusError
-from transcoder.measured import Metric, Reading, Readings
+from transcoder.measured import Measured, Metric, Reading, Readings
 from transcoder.status import FAULTS, Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
@@ -69,12 +69,14 @@ class CircuitBreaker:
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
     def readings(self) -> Readings:
-        """Tell the state of each breaker; see `Measured`."""
+        """Tell the state of each breaker, and what the backend counts; see `Measured`."""
         states = self.states or ({} if self._by_method else {"": State.CLOSED})
         for method, current in states.items():
             for state in State:
                 labels = {"method": method, "state": state.value}
                 yield Reading(_STATE, float(state is current), labels)
+        if isinstance(self._upstream, Measured):
+            yield from self._upstream.readings()
 
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service; see `Remote`."""

@@ -31,6 +31,10 @@ _OF_GRPC = re.compile(
     r"Channel shutdown|Cannot invoke RPC"
 )
 _REFUSED = re.compile(r"Stream removed \(RST_STREAM \(Received RST_STREAM with error code 7\)\)")
+_UNREACHED = re.compile(
+    r"connections to all backends failing|failed to connect to all addresses|errors resolving |"
+    r"empty address list"
+)
 _PARSING = re.compile(r"Stream removed \(Error parsing '")
 _OVER = re.compile(r"CLIENT: Received message larger than max|received metadata size exceeds")
 _SENT = re.compile(r"(CLIENT: Sent|SERVER: Received) message larger than max")
@@ -47,20 +51,32 @@ def is_poisoned(error: grpc.aio.AioRpcError) -> bool:
     return _PARSING.match(error.details() or "") is not None
 
 
-class Refused(StatusError):
-    """The backend did not begin with the call, which may be tried again (RFC 9113, section 8.7)."""
+class Unprocessed(StatusError):
+    """The backend did not begin with the call, which may be tried again."""
 
     def __init__(self) -> None:
         super().__init__(Code.UNAVAILABLE, UNAVAILABLE)
 
 
-def failure(error: grpc.aio.AioRpcError, method: str, target: str) -> StatusError:
+class Refused(Unprocessed):
+    """It said so (RFC 9113, section 8.7)."""
+
+
+class Unreached(Unprocessed):
+    """There is no connection to it, and so the call never left."""
+
+
+def failure(
+    error: grpc.aio.AioRpcError, method: str, target: str, *, is_lost: bool = False
+) -> StatusError:
     """Return what the client of a failed call is told.
 
     Args:
         error: what grpc.aio raised.
         method: the gRPC path, for the log.
         target: the backend, for the log.
+        is_lost: whether there is no connection to the backend. Without that, gRPC's words for it
+            are the backend's own, which tell of somebody behind it.
     """
     code = code_of(error.code().value[0])
     said = error.details() or ""
@@ -69,7 +85,8 @@ def failure(error: grpc.aio.AioRpcError, method: str, target: str) -> StatusErro
     if _SENT.search(said):
         return StatusError(code, "the request is over the backend's limit", http=413)
     if _OF_GRPC.match(said):
-        return _because(_of_grpc(code, said), method, target, said)
+        lost = is_lost and code is Code.UNAVAILABLE and _UNREACHED.match(said)
+        return _because(Unreached() if lost else _of_grpc(code, said), method, target, said)
     if _EXCEPTION.match(said):
         return _because(StatusError(code, INTERNAL.status.message), method, target, said)
     details: Any = status_details(error.trailing_metadata())

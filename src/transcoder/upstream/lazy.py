@@ -73,6 +73,12 @@ class LazyChannel(grpc.aio.Channel):
         """Return how the connection is, as grpc.aio has it."""
         return self._open().get_state(try_to_connect)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last attempt to connect has failed, and none has succeeded since."""
+        inner = self._inner
+        return inner is not None and inner.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """Return when the connection's state is another."""
         await self._open().wait_for_state_change(last_observed_state)

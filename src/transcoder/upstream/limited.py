@@ -15,7 +15,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.errors import ConfigError, StatusError
-from transcoder.measured import Metric, Reading, Readings
+from transcoder.measured import Measured, Metric, Reading, Readings
 from transcoder.status import Code
 from transcoder.upstream import Call, Request
 from transcoder.upstream.failures import UNAVAILABLE
@@ -51,9 +51,11 @@ class Limited:
         """Calls with streams that it has."""
 
     def readings(self) -> Readings:
-        """Tell how many calls the backend has; see `Measured`."""
+        """Tell how many calls the backend has, and what it counts; see `Measured`."""
         yield Reading(_RUNNING, self.running, {"kind": "calls"})
         yield Reading(_RUNNING, self.streaming, {"kind": "streams"})
+        if isinstance(self._upstream, Measured):
+            yield from self._upstream.readings()
 
     def add(self, service: ServiceDescriptor) -> None:
         """Learn the methods of a service; see `Remote`."""

@@ -25,17 +25,33 @@ def turns(weights: Sequence[int]) -> tuple[int, ...]:
     >>> turns([3, 1, 2])
     (0, 2, 0, 1, 2, 0)
     """
-    common = math.gcd(*weights)
-    steps = [weight // common for weight in weights]
-    total = sum(steps)
-    credit = [0] * len(steps)
-    found = []
-    for _ in range(total):
-        credit = [have + step for have, step in zip(credit, steps, strict=True)]
+    smooth = Smooth(weights)
+    return tuple(smooth.next() for _ in range(smooth.round))
+
+
+class Smooth:
+    """The same turns, found one at a time: a round may be long, and what weighs may change.
+
+    Args:
+        weights: as those of `turns`.
+    """
+
+    __slots__ = ("_credit", "_steps", "round")
+
+    def __init__(self, weights: Sequence[int]) -> None:
+        common = math.gcd(*weights)
+        self._steps = [weight // common for weight in weights]
+        self._credit = [0] * len(weights)
+        self.round = sum(self._steps)
+        """Turns until it begins anew."""
+
+    def next(self) -> int:
+        """Return whose turn it is, as an index into the weights."""
+        credit = [have + step for have, step in zip(self._credit, self._steps, strict=True)]
         first = credit.index(max(credit))
-        credit[first] -= total
-        found.append(first)
-    return tuple(found)
+        credit[first] -= self.round
+        self._credit = credit
+        return first
 
 
 def share(weights: Sequence[int], key: bytes) -> int:

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from transcoder.config.models.discovery import Discovery, Endpoint, Outliers
 from transcoder.config.models.model import Model, Texts
+from transcoder.upstream.balancers import Balancing
 
 
 class Tls(Model):
@@ -53,11 +55,16 @@ class Limit(Model):
 class Upstream(Model):
     """A backend; what it speaks is said by the key that tells where it is.
 
-    See `transcoder.Channel` for a `target`, and `transcoder.GraphQl` for `graphql`.
+    See `transcoder.Channel` for a `target`, `transcoder.Balanced` for `endpoints` and `discovery`,
+    and `transcoder.GraphQl` for `graphql`.
     """
 
     target: Annotated[str | None, Field(description="where gRPC is spoken")] = None
+    endpoints: Annotated[list[Endpoint] | None, Field(min_length=1)] = None
+    discovery: Discovery | None = None
     graphql: Annotated[str | None, Field(description="the URL of GraphQL over HTTP")] = None
+    balancing: Balancing = "round_robin"
+    outliers: Outliers | None = None
     tls: Tls | None = None
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
@@ -77,6 +84,14 @@ class Upstream(Model):
         return self
 
     @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        addresses = [endpoint.address for endpoint in self.endpoints or ()]
+        for address in addresses:
+            if addresses.count(address) > 1:
+                raise ValueError(f"endpoints: {address} is there twice")
+        return self
+
+    @model_validator(mode="after")
     def _one_kind(self) -> Self:
         kinds = [kind for kind in OPTIONS if getattr(self, kind) is not None]
         if len(kinds) != 1:
@@ -88,23 +103,37 @@ class Upstream(Model):
         return self
 
     @property
-    def kind(self) -> str:
-        """The key that tells where it is."""
-        return next(kind for kind in OPTIONS if getattr(self, kind) is not None)
+    def place(self) -> str:
+        """Where it is, in words; several endpoints apart by commas."""
+        found = self.discovery
+        if found is not None:
+            return found.dns or found.srv or found.file or ""
+        listed = ", ".join(endpoint.address for endpoint in self.endpoints or ())
+        return self.target or self.graphql or listed
 
+    @property
+    def kind(self) -> str:
+        """What it speaks: `graphql`, or `target` for gRPC, however its endpoints are told."""
+        return "target" if self.graphql is None else "graphql"
+
+
+_OF_GRPC: Final = {
+    "tls",
+    "service_config",
+    "load_balancing",
+    "max_message",
+    "identity",
+    "timeout",
+    "retries",
+    "limit",
+    "breaker",
+}
+_OF_SEVERAL: Final = _OF_GRPC | {"balancing", "outliers"}
 
 OPTIONS: Final = {
-    "target": {
-        "tls",
-        "service_config",
-        "load_balancing",
-        "max_message",
-        "identity",
-        "timeout",
-        "retries",
-        "limit",
-        "breaker",
-    },
+    "target": _OF_GRPC,
+    "endpoints": _OF_SEVERAL,
+    "discovery": _OF_SEVERAL,
     "graphql": {"tls", "identity", "timeout", "sdl", "answer_limit"},
 }
 """The kinds of upstreams, by the key that tells where they are; with the options of each."""
