@@ -101,6 +101,8 @@ class Gateway(Starlette):
         forms: take form bodies too, within these limits; None to answer them 415.
         conflicts: whether a route that never answers because another one does is an error, or a
             warning in the log.
+        hosts: that are served over HTTP, as `user.example.com`, `*.example.com` or with a port; at
+            others a request is answered 421. None for all; see `transcoder.hosts`.
         events: how replies are told as Server-Sent Events, by the method's full name.
         streams: the limits of streams over HTTP.
         interceptors: run before every method, of servicers and of backends, over HTTP and gRPC; the
@@ -156,6 +158,7 @@ class Gateway(Starlette):
         unbound: bool = False,
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
+        hosts: Sequence[str] = (),
         events: Mapping[str, EventStream] = NO_EVENTS,
         streams: StreamLimits = DEFAULT_STREAM_LIMITS,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
@@ -199,6 +202,7 @@ class Gateway(Starlette):
             forms=forms,
             conflicts=conflicts,
             events=events,
+            hosts=hosts,
         )
         profile = self.transcoder.profile
         self._match = Matching(self.transcoder)
@@ -309,7 +313,9 @@ class Gateway(Starlette):
             generic = grpc.method_handlers_generic_handler(service_name, handlers)
             self.add_generic_rpc_handlers([generic])
 
-    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+    def route(
+        self, service: ServiceDescriptor, upstream: Remote, *, hosts: Sequence[str] = ()
+    ) -> None:
         """Pass the calls of a service on, on both ports, instead of to a servicer of this process.
 
         The upstream is closed when the application stops.
@@ -317,16 +323,24 @@ class Gateway(Starlette):
         Args:
             service: its descriptor, as `users_pb2.DESCRIPTOR.services_by_name["UserService"]`.
             upstream: who answers, as `Channel("users:50051")`.
+            hosts: where its paths answer over HTTP, as `user.example.com`; none for everywhere.
 
         Raises:
             ConfigError: a rule is wrong, or the service is registered already.
         """
-        self._registry.route(service, upstream)
+        self._registry.route(service, upstream, hosts)
         if isinstance(upstream, Reachable):
             name = service.full_name
             self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
 
-    def forward(self, template: str, forwarder: Forwarder, *, method: str = "*") -> None:
+    def forward(
+        self,
+        template: str,
+        forwarder: Forwarder,
+        *,
+        method: str = "*",
+        hosts: Sequence[str] = (),
+    ) -> None:
         """Pass the requests of paths on over HTTP, where no method answers.
 
         Policies stand before them as before all others. The forwarder is closed when the
@@ -336,15 +350,16 @@ class Gateway(Starlette):
             template: of the paths, as `/legacy/**`.
             forwarder: who answers.
             method: as HTTP spells it; `*` for any.
+            hosts: where they answer, as `legacy.example.com`; none for everywhere.
 
         Raises:
             TemplateError: the template is none.
             ConfigError: the forwarder is not for such a route.
         """
-        parsed = PathTemplate.parse(template)
+        parsed, endpoint = PathTemplate.parse(template), Forwarding(forwarder)
         if isinstance(forwarder, Particular):
             forwarder.check_route(parsed, method)
-        self.transcoder.add_route(Route(method, parsed, template, Forwarding(forwarder)))
+        self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=tuple(hosts)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
             if isinstance(forwarder, Reachable):
@@ -618,7 +633,11 @@ class _Transcoded(BaseRoute):
 def _check_same(route: Route[Any], scope: Scope) -> None:
     """Refuse a request that a middleware sent to another route than the policies saw."""
     call: CallDetails | None = scope.get(CALL)
-    if call is not None and call.template != route.template.text:
+    if call is None:
+        return
+    method = route.name if isinstance(route.endpoint, Endpoint) else ""
+    # At another host the same path may be another method's.
+    if (call.template, call.method) != (route.template.text, method):
         raise RuntimeError(
             f"{route} was let in as {call.template or 'no route'}: {call.path[:256]!a}"
         )

@@ -114,7 +114,9 @@ class Registry:
         replies = {} if service is None else self._add_methods(service, handler)
         self._handlers[name] = self._guarded(handler, replies, self._calling.interceptors)
 
-    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+    def route(
+        self, service: ServiceDescriptor, upstream: Remote, hosts: Sequence[str] = ()
+    ) -> None:
         """Register a service whose calls are passed on.
 
         Raises:
@@ -125,10 +127,10 @@ class Registry:
         if interceptors:
             # They stand before the handlers that pass the calls on, on both ports.
             handler = proxy.handlers(service, upstream)
-            self._add_methods(service, handler)
+            self._add_methods(service, handler, hosts)
         else:
             handler = proxy.handlers(service, upstream, RawCall)
-            self._add_routes(service)
+            self._add_routes(service, hosts)
             self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         upstream.add(service)
         self._passed_on.add(service.full_name)
@@ -184,9 +186,11 @@ class Registry:
         except KeyError:
             return None
 
-    def _add_methods(self, service: ServiceDescriptor, handler: Any) -> dict[str, type[Message]]:
+    def _add_methods(
+        self, service: ServiceDescriptor, handler: Any, hosts: Sequence[str] = ()
+    ) -> dict[str, type[Message]]:
         """Add a service's routes and methods; return what each of them replies, by path."""
-        self._add_routes(service)
+        self._add_routes(service, hosts)
         replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
         for path, reply in replies.items():
             found: Handler | None = handler.service(HandlerDetails(path))
@@ -194,7 +198,7 @@ class Registry:
                 self._local.add(path, found, reply)
         return replies
 
-    def _add_routes(self, service: ServiceDescriptor) -> None:
-        self._transcoder.add(service)
+    def _add_routes(self, service: ServiceDescriptor, hosts: Sequence[str] = ()) -> None:
+        self._transcoder.add(service, hosts)
         if self._calling.validation is not None:
             self._calling.validation.add(service, self._transcoder.routes)

@@ -75,6 +75,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
         profile=PROFILES[config.profile],
         rules=_rules(config, at),
         unbound=config.unbound,
+        hosts=config.listen.hosts,
         validate=config.validate_requests,
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
@@ -87,7 +88,8 @@ def build(config: Config, folder: Path = Path()) -> Built:
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
         answering = _named(f"services[{index}]", _answering, given, made["target"])
         for service in found.services:
-            gateway.route(gateway.pool.FindServiceByName(service.full_name), answering)
+            known = gateway.pool.FindServiceByName(service.full_name)
+            gateway.route(known, answering, hosts=given.hosts)
     for index, route in enumerate(config.routes):
         _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
     return Built(gateway, at.server_tls(config.tls), tuple(described))

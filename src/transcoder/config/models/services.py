@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model, Texts
 
 
@@ -34,6 +35,7 @@ class Service(Model):
     module: str | None = None
     reflection: str | None = None
     names: Texts = []
+    hosts: list[Host] = []
     upstream: str | None = None
     versions: list[Version] = []
     matches: list[Match] = []
