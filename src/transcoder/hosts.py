@@ -57,8 +57,7 @@ class Host(NamedTuple):
         """
         found = _PATTERN.fullmatch(text.lower())
         if found is None or (found["wild"] and found["name"][0] == "[") or ".." in text:
-            wanted = "a name, or *. and a name, with or without a port, is expected"
-            raise ConfigError(f"host {text!r}: {wanted}")
+            raise ConfigError(f"host {text!r}: NAME or *.NAME is expected, or with :PORT")
         port = None if found["port"] is None else int(found["port"])
         if port is not None and not 0 < port <= 65_535:
             raise ConfigError(f"host {text!r}: {port} is no port")
