@@ -58,8 +58,9 @@ from transcoder.outbound import Outbound
 from transcoder.own_pages import DEFAULT_OPENAPI, YAML, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
-from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
-from transcoder.policies.policy import Named, Policy
+from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides, done_before
+from transcoder.policies.internal import Internal
+from transcoder.policies.policy import Named, Policy, check_policy, load
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.reading import Reader
@@ -74,6 +75,7 @@ from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
+from transcoder.trusted_peers import Role, TrustedPeers
 from transcoder.upstream import backend_calls
 from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.proxy import Reachable, Remote
@@ -111,7 +113,14 @@ class Gateway(Starlette):
             place; see `transcoder.inbound`.
         outgoing: names the header that metadata become, or None, likewise; see
             `transcoder.outbound`.
-        strip: headers that only trusted peers may send.
+        role: what the gateway is to others, see `trusted_peers`: at the `edge` it marks all calls
+            with `X-Internal: true` and serves no internal methods; an `internal` one keeps what the
+            edge says of a call, and does not ask again what the edge has asked. None for neither.
+        skip_for_trusted: names of policies that calls of trusted peers pass over; None for what the
+            role says: at an internal gateway all that find out who calls, from where and how often,
+            but by certificate.
+        strip: headers that only trusted peers may send; at a gateway with a role `x-internal` too,
+            and at an internal one `x-request-id`.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
@@ -164,6 +173,8 @@ class Gateway(Starlette):
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         incoming: Matcher | None = None,
         outgoing: Matcher | None = None,
+        role: Role | None = None,
+        skip_for_trusted: Iterable[str] | None = None,
         strip: Iterable[str] = STRIPPED,
         trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
         trusted_peers: Iterable[str] = (),
@@ -210,23 +221,33 @@ class Gateway(Starlette):
         self._timeouts = timeouts
         self._validation = _validation() if validate else None
         options = Health.of(health)
+        peers = TrustedPeers(trusted_peers, internal=role == "internal")
+        given = _policies_of(role, policies)
+        if skip_for_trusted is None:
+            skip_for_trusted = done_before(given) if role == "internal" else ()
         self.chain = Chain(
-            policies,
+            given,
             public=public,
             overrides=overrides,
             observers=observers,
             own=options.paths,
+            skip_for_trusted=skip_for_trusted,
         )
         self.readiness = _readiness(options, lambda: self.draining, self.chain)
         self._measured: list[Measured] = []
         self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
+        self._peers = peers
         inbound = Inbound(
-            profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
+            profile,
+            matcher=incoming,
+            strip=_stripped(role, strip),
+            proxies=proxies,
+            owned=self.chain.writes,
         )
-        self._door = HttpDoor(self.chain, proxies, self._enter) if self.chain else None
-        self.grpc_door = GrpcDoor(self.chain, proxies)
-        calls = Calls(inbound, timeouts, trusted_peers)
+        self._door = HttpDoor(self.chain, proxies, self._enter, peers) if self.chain else None
+        self.grpc_door = GrpcDoor(self.chain, proxies, peers)
+        calls = Calls(inbound, timeouts, peers)
         offload = Offload()
         calling = Calling(
             self.executor,
@@ -389,7 +410,7 @@ class Gateway(Starlette):
         """Tell somebody of calls too, who was not given at first; before anything is served."""
         self.chain.observe(observer)
         if self._door is None:
-            self._door = HttpDoor(self.chain, self._proxies, self._enter)
+            self._door = HttpDoor(self.chain, self._proxies, self._enter, self._peers)
 
     def measure(self, measured: Measured) -> None:
         """Tell what somebody counts, beside what the gateway does."""
@@ -647,6 +668,24 @@ def _uncancel() -> None:
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
+
+
+def _policies_of(role: Role | None, policies: Iterable[Policy | str]) -> list[Policy]:
+    """Return the policies of a gateway, with what its role adds."""
+    given = [load(each) if isinstance(each, str) else check_policy(each) for each in policies]
+    if role not in {None, "edge", "internal"}:
+        raise ConfigError(f"role {role!r}: 'edge' or 'internal' is expected")
+    marks = any(each.name == Internal.name for each in given)
+    if role == "internal" and marks:
+        problem = "an internal gateway keeps what trusted peers say, and marks none"
+        raise ConfigError(f"policies: {Internal.name}: {problem}")
+    return [*given, Internal()] if role == "edge" and not marks else given
+
+
+def _stripped(role: Role | None, names: Iterable[str]) -> Iterable[str]:
+    """Return what only trusted peers may send, with what a role adds."""
+    ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
+    return names if role is None else {*names, *ours[role]}
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

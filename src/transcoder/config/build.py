@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.config import models
-from transcoder.config.file import read_bytes, read_text
+from transcoder.config.file import Keys, read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
 from transcoder.config.models.services import Service
@@ -22,6 +22,8 @@ from transcoder.config.upstreams import graphql, reflected, remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
+from transcoder.inbound import STRIPPED
+from transcoder.policies.policy import Policy
 from transcoder.profile import PROFILES
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
@@ -40,11 +42,13 @@ class Built:
         gateway: with its services, whose calls go to their upstreams.
         descriptors: of each of the file's services.
         tls: what it shows on both ports; None to serve in the clear.
+        policies: what stands before its calls, by where the file says it.
     """
 
     gateway: Gateway
     tls: ServerTls | None
     descriptors: tuple[Descriptors, ...]
+    policies: Mapping[Keys, Policy]
 
 
 def build(config: Config, folder: Path = Path()) -> Built:
@@ -71,6 +75,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
         for index, given in enumerate(config.services)
     ]
     pool = _pool(described)
+    standing = dict(policies_of(config.policies, at))
     gateway = Gateway(
         profile=PROFILES[config.profile],
         rules=_rules(config, at),
@@ -79,8 +84,11 @@ def build(config: Config, folder: Path = Path()) -> Built:
         validate=config.validate_requests,
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
+        role=config.role,
+        strip=STRIPPED if config.strip is None else config.strip,
+        skip_for_trusted=config.skip_for_trusted,
         timeouts=_timeouts(config.timeouts),
-        policies=list(policies_of(config.policies, at)),
+        policies=standing.values(),
         public=config.public,
         observers=list(observers_of(config.observers, at)),
         pool=pool,
@@ -92,7 +100,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
             gateway.route(known, answering, hosts=given.hosts)
     for index, route in enumerate(config.routes):
         _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
-    return Built(gateway, at.server_tls(config.tls), tuple(described))
+    return Built(gateway, at.server_tls(config.tls), tuple(described), standing)
 
 
 _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {"target": remote, "graphql": graphql}
