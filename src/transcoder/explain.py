@@ -29,6 +29,8 @@ from transcoder.transcoder import Endpoint, Transcoder
 NEAR = 5
 """How many routes are looked at more closely when none matches."""
 
+_INTERNAL = "the path fits, but the method is internal: an edge gateway does not serve it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
@@ -120,7 +122,7 @@ def explain(
             return Explanation(allow=found.allow)
         if not hosts.serves(router):
             return Explanation(error=not_served())
-        near = tuple(_near(router, method, path))
+        near = (*_withheld(transcoder, router, method, path), *_near(router, method, path))
         return Explanation(error=transcoder.refusal(found), candidates=near)
     asked, content = (method, path, query.encode()), (body, content_type)
     return _matched(transcoder, router, found, asked, content)
@@ -236,6 +238,15 @@ def _also_fitting(
             earlier = "was declared first" if route in twins else "is more specific"
             why = "was declared later" if newest else earlier
             yield Candidate(route=route, stopped=f"fits too, but {match.route.template} {why}")
+
+
+def _withheld(
+    transcoder: Transcoder, router: Router[Any], method: str, path: str
+) -> Iterator[Candidate]:
+    keys = router.segments(path) or []
+    for route in transcoder.withheld:
+        if _answers(route, method) and not stopped(route.template, keys):
+            yield Candidate(route=route, stopped=_INTERNAL)
 
 
 def _near(router: Router[Any], method: str, path: str) -> Iterator[Candidate]:

@@ -49,6 +49,7 @@ from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
+from transcoder.internal_methods import InternalMethods
 from transcoder.limits import limits_of
 from transcoder.matching import Matching
 from transcoder.measured import Measured, Readings
@@ -119,6 +120,9 @@ class Gateway(Starlette):
         skip_for_trusted: names of policies that calls of trusted peers pass over; None for what the
             role says: at an internal gateway all that find out who calls, from where and how often,
             but by certificate.
+        internal: methods (`pkg.Service.Method`) and services (`pkg.Service.*`) that are for other
+            services alone, beside those that their protos restrict to INTERNAL by `google.api`
+            visibility: to clients of an edge gateway they are not there.
         strip: headers that only trusted peers may send; at a gateway with a role `x-internal` too,
             and at an internal one `x-request-id`.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
@@ -175,6 +179,7 @@ class Gateway(Starlette):
         outgoing: Matcher | None = None,
         role: Role | None = None,
         skip_for_trusted: Iterable[str] | None = None,
+        internal: Iterable[str] = (),
         strip: Iterable[str] = STRIPPED,
         trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
         trusted_peers: Iterable[str] = (),
@@ -206,6 +211,9 @@ class Gateway(Starlette):
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
         self.draining = False
+        self._internal = InternalMethods(internal)
+        self.withholds = self._internal if role == "edge" else None
+        """Says which methods are not there for clients; None for none."""
         self.transcoder = Transcoder(
             profile=profile,
             rules=rules,
@@ -214,6 +222,7 @@ class Gateway(Starlette):
             conflicts=conflicts,
             events=events,
             hosts=hosts,
+            withholds=self.withholds,
         )
         profile = self.transcoder.profile
         self._match = Matching(self.transcoder)
@@ -258,6 +267,7 @@ class Gateway(Starlette):
             self._validation,
             timeouts,
             self.grpc_door,
+            self.withholds,
         )
         self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
         self._tells = errors is not None or self.pool is not _DEFAULT_POOL
@@ -284,7 +294,9 @@ class Gateway(Starlette):
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
         )
-        for route in HealthPages(options, self.readiness, self._registry.__contains__).routes:
+        for route in HealthPages(
+            options, self.readiness, lambda name: name in self.services
+        ).routes:
             self.transcoder.add_route(route)
         self._pages: OwnPages | None = None
         if openapi is not None:
@@ -301,7 +313,7 @@ class Gateway(Starlette):
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Full names of the registered services."""
+        """Full names of the registered services that clients can call."""
         return self._registry.names
 
     @property
@@ -456,7 +468,9 @@ class Gateway(Starlette):
             self._validation.compile()
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
-        self.chain.compile(self._methods())
+        methods = self._methods()
+        self._internal.check(methods)
+        self.chain.compile(methods)
         self.readiness.compile()
         self.transcoder.precompile()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -129,6 +129,7 @@ class Transcoder:
             or the last if the profile's order is "last-wins".
         events: how replies are told as Server-Sent Events, by the method's full name.
         hosts: which are served; none for all. See `transcoder.hosts`.
+        withholds: says which methods have no routes here.
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
@@ -153,8 +154,11 @@ class Transcoder:
         conflicts: Literal["refuse", "warn"] = "refuse",
         events: Mapping[str, EventStream] = NO_EVENTS,
         hosts: Iterable[str] = (),
+        withholds: Callable[[MethodDescriptor], bool] | None = None,
     ) -> None:
         self._hosts = tuple(hosts)
+        self._withholds = withholds
+        self._withheld: list[Route[None]] = []
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
         self._rules = dict(rules) if isinstance(rules, Mapping) else {}
         if not isinstance(profile, Profile):
@@ -177,6 +181,11 @@ class Transcoder:
         """All routes, in the order in which they were added."""
         return tuple(self._routes)
 
+    @property
+    def withheld(self) -> tuple[Route[None], ...]:
+        """The routes that methods would have which have none here."""
+        return tuple(self._withheld)
+
     def add(self, service: ServiceDescriptor, hosts: Sequence[str] = ()) -> None:
         """Add the routes of a service's methods.
 
@@ -191,8 +200,11 @@ class Transcoder:
             if not found and self._unbound:
                 found = (unbound(rpc),)
             for binding in found:
-                endpoint = self._endpoint(binding)
                 method, template = binding.method, binding.template
+                if self._withholds is not None and self._withholds(rpc):
+                    self._withheld.append(Route(method, template, rpc.full_name, None, hosts=at))
+                    continue
+                endpoint = self._endpoint(binding)
                 self.add_route(Route(method, template, rpc.full_name, endpoint, hosts=at))
 
     def add_route(self, route: Route[Any]) -> None:

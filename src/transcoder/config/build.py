@@ -85,6 +85,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
         role=config.role,
+        internal=config.internal,
         strip=STRIPPED if config.strip is None else config.strip,
         skip_for_trusted=config.skip_for_trusted,
         timeouts=_timeouts(config.timeouts),
