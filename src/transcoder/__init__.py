@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from transcoder.upstream.balanced import Balanced
     from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
+    from transcoder.upstream.choice import Condition, Sticky, VersionMatch
     from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.limited import Limited
     from transcoder.upstream.outliers import OutlierDetection
@@ -55,6 +56,7 @@ _HOME = {
     "Channel": "upstream.channel",
     "CircuitBreaker": "upstream.circuit_breaker",
     "Code": "status",
+    "Condition": "upstream.choice",
     "ConfigError": "errors",
     "ENVOY": "profile",
     "ConnectionLimits": "connection_limits",
@@ -80,6 +82,7 @@ _HOME = {
     "Split": "upstream.split",
     "Status": "status",
     "StatusError": "errors",
+    "Sticky": "upstream.choice",
     "StreamLimits": "stream_limits",
     "Thresholds": "upstream.breaker",
     "Timeout": "timeouts",
@@ -90,6 +93,7 @@ _HOME = {
     "TrustedProxies": "forwarded",
     "Validation": "validation",
     "Version": "upstream.split",
+    "VersionMatch": "upstream.choice",
     "set_http_status": "metadata",
 }
 
@@ -103,6 +107,7 @@ __all__ = [
     "Channel",
     "CircuitBreaker",
     "Code",
+    "Condition",
     "ConfigError",
     "ConnectionLimits",
     "EventStream",
@@ -124,6 +129,7 @@ __all__ = [
     "Split",
     "Status",
     "StatusError",
+    "Sticky",
     "StreamLimits",
     "Thresholds",
     "Timeout",
@@ -134,6 +140,7 @@ __all__ = [
     "TrustedProxies",
     "Validation",
     "Version",
+    "VersionMatch",
     "set_http_status",
 ]
 

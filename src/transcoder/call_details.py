@@ -90,6 +90,8 @@ class CallDetails:
     """When the servicer, or the backend, got the call, as `started`; 0 for never."""
     upstream_seconds = 0.0
     """For how long the servicer had the call, or the backend."""
+    query: bytes = b""
+    """Of an HTTP request, as the client sent it."""
     trusted = False
     """Whether the client is a trusted peer; see `trusted_peers`."""
     ended = 0.0

@@ -80,6 +80,7 @@ from transcoder.trusted_peers import Role, TrustedPeers
 from transcoder.upstream import backend_calls
 from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.proxy import Reachable, Remote
+from transcoder.upstream.split import Split
 from transcoder.websocket import NO_STREAM, Sockets
 
 if TYPE_CHECKING:
@@ -362,6 +363,8 @@ class Gateway(Starlette):
             ConfigError: a rule is wrong, or the service is registered already.
         """
         self._registry.route(service, upstream, hosts)
+        if isinstance(upstream, Split) and upstream.needs_details:
+            self._stand_at_the_door()
         if isinstance(upstream, Reachable):
             name = service.full_name
             self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
@@ -421,6 +424,10 @@ class Gateway(Starlette):
     def observe(self, observer: Observer) -> None:
         """Tell somebody of calls too, who was not given at first; before anything is served."""
         self.chain.observe(observer)
+        self._stand_at_the_door()
+
+    def _stand_at_the_door(self) -> None:
+        """Have the details of requests noted, whether there are policies or not."""
         if self._door is None:
             self._door = HttpDoor(self.chain, self._proxies, self._enter, self._peers)
 

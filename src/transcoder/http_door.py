@@ -66,6 +66,9 @@ class HttpDoor:
             send: the ASGI channel.
         """
         call = scope[CALL] = self._details(found, scope)
+        query = scope["query_string"]
+        if query:
+            call.query = query
         if self._peers is not None:
             self._peers.look(call)
         self._chain.begin(call)

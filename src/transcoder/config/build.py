@@ -15,7 +15,7 @@ from transcoder.config import models
 from transcoder.config.file import Keys, read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
-from transcoder.config.models.services import Service
+from transcoder.config.models.services import Service, Versioned
 from transcoder.config.policies import observers_of, policies_of
 from transcoder.config.routes import add_route
 from transcoder.config.upstreams import graphql, reflected, remote
@@ -28,8 +28,9 @@ from transcoder.profile import PROFILES
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
+from transcoder.upstream.choice import Condition, Sticky, VersionMatch
 from transcoder.upstream.proxy import Remote
-from transcoder.upstream.split import HeaderMatch, Split, Version
+from transcoder.upstream.split import Split, Version
 
 T = TypeVar("T")
 
@@ -175,8 +176,20 @@ def _answering(given: Service, upstreams: Mapping[str, Remote]) -> Remote:
     versions = [
         Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
     ]
-    matches = [HeaderMatch(each.header, each.to, each.exact, each.prefix) for each in given.matches]
-    return Split(versions, matches=matches, sticky=given.sticky)
+    return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+
+
+def matches_of(given: Versioned) -> list[VersionMatch]:
+    """Return which calls get which version."""
+    return [
+        VersionMatch(match.to, [Condition(**each.told()) for each in match.conditions])
+        for match in given.matches
+    ]
+
+
+def sticky_of(given: Versioned) -> Sticky | str:
+    """Return what calls stick by; an empty text for nothing."""
+    return "" if given.sticky is None else Sticky(**given.sticky.told())
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:
