@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transcoder.connection_limits import ConnectionLimits
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
     from transcoder.event_stream import EventStream
+    from transcoder.forward_split import ForwardSplit, ForwardVersion
     from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
     from transcoder.graphql_upstream import GraphQl
@@ -61,6 +62,8 @@ _HOME = {
     "ENVOY": "profile",
     "ConnectionLimits": "connection_limits",
     "EventStream": "event_stream",
+    "ForwardSplit": "forward_split",
+    "ForwardVersion": "forward_split",
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
@@ -111,6 +114,8 @@ __all__ = [
     "ConfigError",
     "ConnectionLimits",
     "EventStream",
+    "ForwardSplit",
+    "ForwardVersion",
     "Gateway",
     "GraphQl",
     "HeaderMatch",

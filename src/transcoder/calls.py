@@ -80,6 +80,23 @@ class Calls:
             details,
         )
 
+    def asked(self, scope: Scope) -> Call:
+        """Return a request as far as it is looked at to choose who answers.
+
+        Args:
+            scope: of the request.
+        """
+        return Call(
+            "",
+            scope["headers"],
+            scope.get("client"),
+            None,
+            self._told,
+            scope.get(IDENTITY, NOBODY),
+            scope.get("scheme", "http"),
+            scope.get(CALL),
+        )
+
     def _told(self, call: Call) -> tuple[Metadatum, ...]:
         trusted = bool(self._peers) and self._peers.trusts(call.identity)
         said = self._said(call.details) if trusted else None

@@ -42,6 +42,7 @@ from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
+from transcoder.forward_split import ForwardSplit
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.forwarding import TERMS, Forwarder, Forwarding, Particular, Terms
 from transcoder.grpc_door import GrpcDoor
@@ -257,7 +258,7 @@ class Gateway(Starlette):
         )
         self._door = HttpDoor(self.chain, proxies, self._enter, peers) if self.chain else None
         self.grpc_door = GrpcDoor(self.chain, proxies, peers)
-        calls = Calls(inbound, timeouts, peers)
+        self._calls = calls = Calls(inbound, timeouts, peers)
         offload = Offload()
         calling = Calling(
             self.executor,
@@ -398,6 +399,10 @@ class Gateway(Starlette):
         self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=tuple(hosts)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
+            if isinstance(forwarder, ForwardSplit):
+                forwarder.read_by(self._calls.asked)
+                if forwarder.needs_details:
+                    self._stand_at_the_door()
             if isinstance(forwarder, Reachable):
                 self.readiness.add(Named(f"upstream:{template}", forwarder.check))
             if isinstance(forwarder, Measured):
