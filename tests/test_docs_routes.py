@@ -24,6 +24,7 @@ EDGE, INTERNAL = PAGE.blocks("yaml")
 INNER = """\
 role: internal
 trusted_peers: [edge.internal]
+strip: [x-tenant-id]
 skip_for_trusted: []
 upstreams:
   users: {target: "users:50051"}

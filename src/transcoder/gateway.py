@@ -249,10 +249,12 @@ class Gateway(Starlette):
         self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
         self._peers = peers
+        given_strip = list(_stripped(role, strip))
+        self._stripped = self.chain.writes.union(each.lower() for each in given_strip)
         inbound = Inbound(
             profile,
             matcher=incoming,
-            strip=_stripped(role, strip),
+            strip=given_strip,
             proxies=proxies,
             owned=self.chain.writes,
         )
@@ -317,6 +319,11 @@ class Gateway(Starlette):
     def services(self) -> tuple[str, ...]:
         """Full names of the registered services that clients can call."""
         return self._registry.names
+
+    @property
+    def stripped(self) -> frozenset[str]:
+        """What clients that are no trusted peers cannot say, as names in lower case."""
+        return self._stripped
 
     @property
     def own_services(self) -> tuple[str, ...]:

@@ -76,6 +76,24 @@ def test_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the edge says of a caller, and anybody can say behind it, is noted."""
+    monkeypatch.chdir(tmp_path)
+    Path("keys.json").write_text(json.dumps(jwks(rsa())))
+    edge = {"jwt": {**JWT, "forward": {"tenant": "x-tenant", "sub": "x-user"}}, "request_id": {}}
+    Path("edge.yaml").write_text(json.dumps({**GOOD, "role": "edge", "policies": edge}))
+    behind = {**GOOD, **PEERS, "role": "internal"}
+    Path("inner.yaml").write_text(json.dumps({**behind, "strip": ["X-User"]}))
+    Path("safe.yaml").write_text(json.dumps({**behind, "strip": ["x-user", "x-tenant"]}))
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml", "safe.yaml"])
+
+    assert checked.exit_code == 0
+    (line,) = checked.stdout.splitlines()
+    assert line.endswith(
+        "note: x-tenant: said by edge.yaml, and believed of everybody: name it in strip"
+    )
+
+
 def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is wrong is told, in whichever of the files."""
     monkeypatch.chdir(tmp_path)

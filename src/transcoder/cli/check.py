@@ -54,10 +54,10 @@ def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     One of --descriptor-set, --image, --module and --reflection says in which services, or FILE is
-    what `transcoder gateway` serves, and is checked with all that it names; of several files,
-    policies that run at an edge and again behind it are noted. Each problem is one line with file,
-    line and column, as far as they are known: compile with --include_source_info, or use an image
-    of buf. The exit code is 1 if there is any, and 2 if there is nothing to look at.
+    what `transcoder gateway` serves, and is checked with all that it names; of several files, what
+    an internal gateway asks again or believes of everybody is noted. Each problem is one line with
+    file, line and column, as far as they are known: compile with --include_source_info, or use an
+    image of buf. The exit code is 1 if there is any, and 2 if there is nothing to look at.
 
     \b
     Examples:
@@ -95,7 +95,7 @@ def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
 
 
 def _check_gateways(files: tuple[str, ...]) -> None:
-    from transcoder.config.tiers import Tier, repeated
+    from transcoder.config.tiers import Tier, notes
 
     look_here()
     tiers: list[Tier] = []
@@ -108,7 +108,7 @@ def _check_gateways(files: tuple[str, ...]) -> None:
             found += made
     for problem in found:
         click.echo(problem)
-    for note in repeated(tiers):
+    for note in notes(tiers):
         click.echo(f"{note.name}:{note.line}:{note.column}: note: {note.message}")
     count = f"{len(found)} problem{'' if len(found) == 1 else 's'}" if found else "no problems"
     click.echo(f"{count} in {', '.join(files)}", err=True)
