@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Receive, Scope, Send
 
 from backend import SERVICE
 from over_tls import CA, trust, write
+from streams import POOL, Streams, register
 from transcoder import Channel, Gateway, ServerTls
 from transcoder.errors import ConfigError
 from transcoder.explain import explain
@@ -245,6 +246,22 @@ def test_services() -> None:
         assert client.get("http://else.example/v1/users/7").status_code == 404
         assert "/v1/users/{id}" in client.get("http://users.example/openapi.json").text
         assert "/v1/users/{id}" not in client.get("http://other.example/openapi.json").text
+
+
+def test_websockets() -> None:
+    """A WebSocket is at the hosts of its route too."""
+    gateway = Gateway(pool=POOL, hosts=["a.example"])
+    register(Streams(lambda _: None), gateway)
+    with TestClient(gateway) as client:
+        with client.websocket_connect("ws://a.example/v1/a/told?count=1") as socket:
+            assert json.loads(socket.receive_text())
+        with (
+            pytest.raises(WebSocketDenialResponse) as refused,
+            client.websocket_connect("ws://b.example/v1/a/told?count=1"),
+        ):
+            pass
+
+    assert refused.value.status_code == 421
 
 
 def test_explained() -> None:

@@ -45,9 +45,11 @@ class Matching:
             found = router.match(scope["method"], path)
         except InvalidRequest as error:
             return error
-        if hosts.by_host and not isinstance(found, Match) and not hosts.serves(router):
+        if not hosts.by_host:
+            return found
+        if isinstance(found, Miss) and not hosts.serves(router):
             return not_served()
-        if hosts.by_host and _is_contradicted(scope):
+        if _is_contradicted(scope):
             return not_served("the host that the request asks for is another than TLS names")
         return found
 
