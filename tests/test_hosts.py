@@ -127,6 +127,17 @@ def test_no_pattern(text: str) -> None:
     assert repr(text) in str(raised.value)
 
 
+def test_one_text() -> None:
+    """One text is no list of hosts."""
+    gateway: Any = Gateway()
+    with pytest.raises(ConfigError, match=r"hosts 'a\.example': a sequence is expected"):
+        gateway.route(SERVICE, Channel("localhost:1"), hosts="a.example")
+    with pytest.raises(ConfigError, match="a sequence is expected"):
+        gateway.forward("/a", Says("a"), hosts="a.example")
+    with pytest.raises(ConfigError, match="a sequence is expected"):
+        Gateway(hosts="a.example")
+
+
 def test_conflict() -> None:
     """Two routes of equal rank at one host are refused, whether or not both are bound to it."""
     told = (

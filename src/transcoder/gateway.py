@@ -48,6 +48,7 @@ from transcoder.forwarding import TERMS, Forwarder, Forwarding, Particular, Term
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
+from transcoder.hosts import listed
 from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
 from transcoder.internal_methods import InternalMethods
@@ -403,7 +404,7 @@ class Gateway(Starlette):
         parsed, endpoint = PathTemplate.parse(template), Forwarding(forwarder)
         if isinstance(forwarder, Particular):
             forwarder.check_route(parsed, method)
-        self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=tuple(hosts)))
+        self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=listed(hosts)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
             if isinstance(forwarder, ForwardSplit):

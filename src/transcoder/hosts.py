@@ -166,6 +166,17 @@ def not_served(why: str = "the host that the request asks for is not served here
     return StatusError(Code.NOT_FOUND, why, http=421)
 
 
+def listed(hosts: Iterable[str]) -> tuple[str, ...]:
+    """Return several hosts.
+
+    Raises:
+        ConfigError: they are one text.
+    """
+    if isinstance(hosts, str):
+        raise ConfigError(f"hosts {hosts!r}: a sequence is expected")
+    return tuple(hosts)
+
+
 def _candidates(name: str, port: int | None) -> Iterator[Host]:
     """Yield the patterns that a host fits, the most specific first."""
     below = False

@@ -24,7 +24,7 @@ from transcoder.errors import (
 )
 from transcoder.event_stream import Events, EventStream
 from transcoder.framing import Framing, Framings, Raw
-from transcoder.hosts import Hosts
+from transcoder.hosts import Hosts, listed
 from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.marshaler import PROTOBUF, accept_of
 from transcoder.metadata import RawHeaders
@@ -156,7 +156,7 @@ class Transcoder:
         hosts: Iterable[str] = (),
         withholds: Callable[[MethodDescriptor], bool] | None = None,
     ) -> None:
-        self._hosts = tuple(hosts)
+        self._hosts = listed(hosts)
         self._withholds = withholds
         self._withheld: list[Route[None]] = []
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
@@ -193,7 +193,7 @@ class Transcoder:
             service: its descriptor.
             hosts: where they answer; none for everywhere.
         """
-        at = tuple(hosts)
+        at = listed(hosts)
         self._services.append(service)
         for rpc in service.methods:
             found = bindings(rpc, self._rule(rpc))
