@@ -233,29 +233,26 @@ class Gateway(Starlette):
         self._timeouts = timeouts
         self._validation = _validation() if validate else None
         options = Health.of(health)
-        peers = TrustedPeers(trusted_peers, internal=role == "internal")
+        self._peers = peers = TrustedPeers(trusted_peers, internal=role == "internal")
         given = _policies_of(role, policies)
-        if skip_for_trusted is None:
-            skip_for_trusted = done_before(given) if role == "internal" else ()
         self.chain = Chain(
             given,
             public=public,
             overrides=overrides,
             observers=observers,
             own=options.paths,
-            skip_for_trusted=skip_for_trusted,
+            skip_for_trusted=_skipped(role, given, skip_for_trusted),
         )
         self.readiness = _readiness(options, lambda: self.draining, self.chain)
         self._measured: list[Measured] = []
         self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
-        self._peers = peers
-        given_strip = list(_stripped(role, strip))
-        self._stripped = self.chain.writes.union(each.lower() for each in given_strip)
+        strip = _stripped(role, strip)
+        self._stripped = self.chain.writes.union(each.lower() for each in strip)
         inbound = Inbound(
             profile,
             matcher=incoming,
-            strip=given_strip,
+            strip=strip,
             proxies=proxies,
             owned=self.chain.writes,
         )
@@ -716,10 +713,19 @@ def _policies_of(role: Role | None, policies: Iterable[Policy | str]) -> list[Po
     return [*given, Internal()] if role == "edge" and not marks else given
 
 
-def _stripped(role: Role | None, names: Iterable[str]) -> Iterable[str]:
+def _skipped(
+    role: Role | None, policies: Iterable[Policy], names: Iterable[str] | None
+) -> Iterable[str]:
+    """Return the names of policies that calls of trusted peers pass over."""
+    if names is not None:
+        return names
+    return done_before(policies) if role == "internal" else ()
+
+
+def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
     """Return what only trusted peers may send, with what a role adds."""
     ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
-    return names if role is None else {*names, *ours[role]}
+    return (*names, *(ours[role] if role else ()))
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -44,6 +44,25 @@ def test_hosts() -> None:
     assert not transcoder.compile().serves(transcoder.compile().of("elsewhere"))
 
 
+def test_hosts_of_routes() -> None:
+    """A route of a path is at the hosts that it names."""
+    made = built(
+        upstreams={**GOOD["upstreams"], "g": {"graphql": "http://localhost:3/graphql"}},
+        routes=[
+            {
+                "path": "/v1/people",
+                "hosts": ["people.example.com"],
+                "graphql": {"upstream": "g", "document": "{ people { name } }"},
+            }
+        ],
+    )
+    transcoder = made.gateway.transcoder
+
+    assert transcoder.match("GET", "/v1/people", "people.example.com").route.hosts
+    with pytest.raises(NotFound):
+        transcoder.match("GET", "/v1/people", "other.example.com")
+
+
 VERSIONS = [
     {"name": "v1", "upstream": "a", "weight": 95},
     {"name": "v2", "upstream": "b", "weight": 5},
