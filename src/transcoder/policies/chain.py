@@ -199,13 +199,14 @@ class Chain:
             for method in methods:
                 of_method[method] = self._assembled(method, "", trusted=bool(trusted))
 
-    def before(self, method: str) -> tuple[Policy, ...]:
+    def before(self, method: str, *, trusted: bool = False) -> tuple[Policy, ...]:
         """Return the policies that calls of a method meet, in their order.
 
         Args:
             method: its full name.
+            trusted: whether the calls are of trusted peers.
         """
-        kept = self._chosen(method, "", self._methods.get(method, ()))
+        kept = self._chosen(method, "", self._methods.get(method, ()), trusted=trusted)
         return tuple(sorted(kept, key=lambda each: each.stage))
 
     async def start(self) -> None:

@@ -73,6 +73,13 @@ class Condition:
     exact: str | None = None
     prefix: str | None = None
 
+    @property
+    def told(self) -> str:
+        """What it fits, in words."""
+        if self.exact is not None:
+            return f"{self} is {self.exact}"
+        return str(self) if self.prefix is None else f"{self} begins with {self.prefix}"
+
     def __str__(self) -> str:
         if self.header:
             return self.header
@@ -115,6 +122,9 @@ class Sticky:
     claim: str = ""
     cookie: str = ""
 
+    def __str__(self) -> str:
+        return self.header or (f"claim {self.claim}" if self.claim else f"cookie {self.cookie}")
+
 
 class Choice:
     """Chooses among versions.
@@ -137,8 +147,9 @@ class Choice:
     ) -> None:
         _check(weights, matches)
         self._matches = [
-            (match.to, tuple(_fits(match, each) for each in match.conditions)) for match in matches
+            (match, tuple(_fits(match, each) for each in match.conditions)) for match in matches
         ]
+        self._sticky = sticky
         self._key = None if sticky is None else _sticking(sticky)
         self._named = list(weights)
         self._weights = list(weights.values())
@@ -151,17 +162,36 @@ class Choice:
 
     def __call__(self, call: Asked) -> str:
         """Return the name of the version that a call gets."""
-        for to, conditions in self._matches:
+        match = self._matching(call)
+        if match is not None:
+            return match.to
+        if self._key is not None:
+            for value in self._key(call):
+                return self._stuck_by(value)
+        return self._named[next(self._turns)]
+
+    def explain(self, call: Asked) -> tuple[str, str] | None:
+        """Return the name of the version that a call gets, and why; None where turns decide."""
+        match = self._matching(call)
+        if match is not None:
+            return match.to, " and ".join(each.told for each in match.conditions)
+        if self._key is not None:
+            for value in self._key(call):
+                return self._stuck_by(value), f"by {self._sticky} {value!s}"
+        return None
+
+    def _matching(self, call: Asked) -> VersionMatch | None:
+        for match, conditions in self._matches:
             for fits in conditions:
                 if not fits(call):
                     break
             else:
-                return to
-        if self._key is not None:
-            for value in self._key(call):
-                data = value if isinstance(value, bytes) else value.encode()
-                return self._named[share(self._weights, data)]
-        return self._named[next(self._turns)]
+                return match
+        return None
+
+    def _stuck_by(self, value: str | bytes) -> str:
+        data = value if isinstance(value, bytes) else value.encode()
+        return self._named[share(self._weights, data)]
 
 
 def _fits(match: VersionMatch, condition: Condition) -> Fits:
