@@ -7,6 +7,7 @@ from transcoder.errors import ConfigError, InvalidRequest, StatusError
 from transcoder.forwarded import TrustedProxies
 from transcoder.inbound import Inbound
 from transcoder.timeouts import Timeouts
+from transcoder.trusted_peers import TrustedPeers
 
 METHOD = "/shop.v1.Orders/Get"
 SCOPE = {"type": "http", "client": ("192.0.2.1", 4711), "scheme": "https"}
@@ -14,7 +15,7 @@ SCOPE = {"type": "http", "client": ("192.0.2.1", 4711), "scheme": "https"}
 
 def calls(*trusted: str, timeouts: Timeouts | None = None) -> Calls:
     """Make calls with the usual headers."""
-    return Calls(Inbound(), timeouts or Timeouts(), trusted)
+    return Calls(Inbound(), timeouts or Timeouts(), TrustedPeers(trusted))
 
 
 def test_call() -> None:
@@ -85,7 +86,7 @@ def test_trusted_peers(names: list[bytes], expected: list[str]) -> None:
 def test_trusted_peers_are_a_sequence() -> None:
     """A text is no list of names."""
     with pytest.raises(ConfigError, match="sequence"):
-        Calls(Inbound(), Timeouts(), "spiffe://shop/edge")
+        TrustedPeers("spiffe://shop/edge")
 
 
 class Context:
@@ -120,6 +121,6 @@ class Context:
 def test_admitted(context: Context, expected: list[str]) -> None:
     """A client of the gRPC port may say no more than one over HTTP."""
     inbound = Inbound(proxies=TrustedProxies(["10.0.0.0/8"]))
-    admitted = Calls(inbound, Timeouts(), ["edge"]).admitted(context)
+    admitted = Calls(inbound, Timeouts(), TrustedPeers(["edge"])).admitted(context)
 
     assert expected == [key for key, _ in admitted]

@@ -148,6 +148,11 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "yaml": ["test_docs_tiers.test_yaml"],
         "console": ["test_docs_tiers.test_console"],
     },
+    "routes.md": {
+        "yaml": 2 * ["test_docs_routes.test_files"],
+        "python": 2 * ["test_docs_routes.test_python"],
+        "console": ["test_docs_routes.test_commands"],
+    },
     "servicers.md": {"python": ["test_gateway_interceptors.test_the_example"]},
     "start.md": "test_docs_start.test_session",
     "streams.md": {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transcoder.connection_limits import ConnectionLimits
     from transcoder.errors import ConfigError, InvalidRequest, StatusError, TranscoderError
     from transcoder.event_stream import EventStream
+    from transcoder.forward_split import ForwardSplit, ForwardVersion
     from transcoder.forwarded import TrustedProxies
     from transcoder.gateway import Gateway
     from transcoder.graphql_upstream import GraphQl
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from transcoder.upstream.balanced import Balanced
     from transcoder.upstream.breaker import Thresholds
     from transcoder.upstream.channel import Channel
+    from transcoder.upstream.choice import Condition, Sticky, VersionMatch
     from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.limited import Limited
     from transcoder.upstream.outliers import OutlierDetection
@@ -55,10 +57,13 @@ _HOME = {
     "Channel": "upstream.channel",
     "CircuitBreaker": "upstream.circuit_breaker",
     "Code": "status",
+    "Condition": "upstream.choice",
     "ConfigError": "errors",
     "ENVOY": "profile",
     "ConnectionLimits": "connection_limits",
     "EventStream": "event_stream",
+    "ForwardSplit": "forward_split",
+    "ForwardVersion": "forward_split",
     "GOOGLE": "profile",
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
@@ -80,6 +85,7 @@ _HOME = {
     "Split": "upstream.split",
     "Status": "status",
     "StatusError": "errors",
+    "Sticky": "upstream.choice",
     "StreamLimits": "stream_limits",
     "Thresholds": "upstream.breaker",
     "Timeout": "timeouts",
@@ -90,6 +96,7 @@ _HOME = {
     "TrustedProxies": "forwarded",
     "Validation": "validation",
     "Version": "upstream.split",
+    "VersionMatch": "upstream.choice",
     "set_http_status": "metadata",
 }
 
@@ -103,9 +110,12 @@ __all__ = [
     "Channel",
     "CircuitBreaker",
     "Code",
+    "Condition",
     "ConfigError",
     "ConnectionLimits",
     "EventStream",
+    "ForwardSplit",
+    "ForwardVersion",
     "Gateway",
     "GraphQl",
     "HeaderMatch",
@@ -124,6 +134,7 @@ __all__ = [
     "Split",
     "Status",
     "StatusError",
+    "Sticky",
     "StreamLimits",
     "Thresholds",
     "Timeout",
@@ -134,6 +145,7 @@ __all__ = [
     "TrustedProxies",
     "Validation",
     "Version",
+    "VersionMatch",
     "set_http_status",
 ]
 

@@ -79,6 +79,12 @@ def raw_path(scope: Scope) -> str:
     return "/" + "".join(segments[depth:]) if below else path
 
 
+def asked_host(scope: Scope) -> tuple[str, int | None]:
+    """Return the Host header, and the port that the connection came to; None for a Unix socket."""
+    server = scope.get("server")
+    return header(scope["headers"], b"host"), None if server is None else server[1]
+
+
 def _encoded(path: str) -> str:
     _warn_of_decoded_paths()
     return urllib.parse.quote(path, safe="/:@!$&'()*+,;=")

@@ -90,6 +90,10 @@ class CallDetails:
     """When the servicer, or the backend, got the call, as `started`; 0 for never."""
     upstream_seconds = 0.0
     """For how long the servicer had the call, or the backend."""
+    query: bytes = b""
+    """Of an HTTP request, as the client sent it."""
+    trusted = False
+    """Whether the client is a trusted peer; see `trusted_peers`."""
     ended = 0.0
     """When it was over, on the clock of `started`, which is `time.monotonic`."""
     _request_id = ""
@@ -126,6 +130,10 @@ class CallDetails:
         if not self._request_id:
             self._request_id = request_id(self.all(b"x-request-id"))
         return self._request_id
+
+    def name_anew(self) -> None:
+        """Give the call a new id, whatever the client says."""
+        self._request_id = request_id(())
 
     @property
     def service(self) -> str:

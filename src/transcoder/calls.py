@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, Final
 
 from starlette.types import Scope
 
 from transcoder.call_details import CALL, CallDetails
-from transcoder.errors import ConfigError
 from transcoder.grpc_door import address
 from transcoder.inbound import Inbound
 from transcoder.metadata import METADATA_LIMIT, Metadatum, RawHeaders
-from transcoder.peer_certificate import NAMES, exact
+from transcoder.peer_certificate import exact
 from transcoder.timeouts import Timeouts
+from transcoder.trusted_peers import NOBODY_TRUSTED, TrustedPeers
 from transcoder.upstream import NOBODY, Call
 
 IDENTITY: Final = "transcoder.identity"
@@ -31,22 +30,16 @@ class Calls:
     Args:
         inbound: how headers become metadata.
         timeouts: how long calls may take.
-        trusted_peers: subject alternative names of the clients that may send what is on the
-            strip list.
-
-    Raises:
-        ConfigError: the trusted peers are one text.
+        peers: the clients that may send what is on the strip list.
     """
 
     def __init__(
-        self, inbound: Inbound, timeouts: Timeouts, trusted_peers: Iterable[str] = ()
+        self, inbound: Inbound, timeouts: Timeouts, peers: TrustedPeers = NOBODY_TRUSTED
     ) -> None:
-        if isinstance(trusted_peers, str):
-            raise ConfigError(f"trusted peers {trusted_peers!r}: a sequence of names is expected")
         self._inbound = inbound
         self._timeouts = timeouts
         self._unasked = {streams: timeouts.of("", (), streams=streams) for streams in (False, True)}
-        self._trusted = frozenset(name.encode() for name in trusted_peers)
+        self._peers = peers
 
     def __call__(
         self, scope: Scope, headers: RawHeaders, method: str, *, streams: bool = False
@@ -87,9 +80,27 @@ class Calls:
             details,
         )
 
+    def asked(self, scope: Scope) -> Call:
+        """Return a request as far as it is looked at to choose who answers.
+
+        Args:
+            scope: of the request.
+        """
+        return Call(
+            "",
+            scope["headers"],
+            scope.get("client"),
+            None,
+            self._told,
+            scope.get(IDENTITY, NOBODY),
+            scope.get("scheme", "http"),
+            scope.get(CALL),
+        )
+
     def _told(self, call: Call) -> tuple[Metadatum, ...]:
-        trusted = bool(self._trusted) and self._trusts(call.identity)
-        return self._inbound.of(call.headers, call.peer, call.scheme, trusted=trusted)
+        trusted = bool(self._peers) and self._peers.trusts(call.identity)
+        said = self._said(call.details) if trusted else None
+        return self._inbound.of(call.headers, call.peer, call.scheme, trusted=trusted, said=said)
 
     def admitted(self, context: Any) -> tuple[Metadatum, ...]:
         """Return what of its metadata a client of the gRPC port may say, and what policies say.
@@ -98,10 +109,15 @@ class Calls:
             context: of grpc.aio, or of a call that came through the door.
         """
         metadata = context.invocation_metadata() or ()
-        trusted = bool(self._trusted) and self._trusts(exact(context.auth_context()))
-        told = self._inbound.admitted(metadata, address(context.peer()), trusted=trusted)
         details: CallDetails | None = getattr(context, "call", None)
+        trusted = bool(self._peers) and self._peers.trusts(exact(context.auth_context()))
+        said = self._said(details) if trusted else None
+        peer = address(context.peer())
+        told = self._inbound.admitted(metadata, peer, trusted=trusted, said=said)
         return told if details is None else (*told, *details.metadata)
 
-    def _trusts(self, identity: Mapping[str, Iterable[bytes]]) -> bool:
-        return not self._trusted.isdisjoint(identity.get(NAMES, ()))
+    def _said(self, details: CallDetails | None) -> list[str] | None:
+        """Return the keys that a trusted peer may not say; None for all that policies may."""
+        if not self._peers.internal:
+            return None
+        return [] if details is None else [key for key, _ in details.metadata]

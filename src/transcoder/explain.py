@@ -14,11 +14,12 @@ from google.protobuf.message import Message
 
 from transcoder.errors import StatusError
 from transcoder.fields import FieldPath, FieldPathError, is_map
+from transcoder.hosts import not_served
 from transcoder.http_rule import Binding, is_delivered
 from transcoder.path_template import Kind, PathTemplate, Segment
 from transcoder.protojson import to_json
 from transcoder.query_string import DEFAULT_LIMITS, parameters
-from transcoder.request_target import typed
+from transcoder.request_target import host_of, typed
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
 from transcoder.status import Code
@@ -27,6 +28,8 @@ from transcoder.transcoder import Endpoint, Transcoder
 
 NEAR = 5
 """How many routes are looked at more closely when none matches."""
+
+_INTERNAL = "the path fits, but the method is internal: an edge gateway does not serve it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,8 @@ def explain(
     Args:
         transcoder: whose routes these are; what a gateway answers itself binds nothing.
         method: the HTTP method, in the case in which the client writes it.
-        target: path and query as a client sends them, percent-encoded; or a URL.
+        target: path and query as a client sends them, percent-encoded; or a URL, whose host is
+            asked for.
         body: of the request.
         content_type: of the body.
 
@@ -104,9 +108,10 @@ def explain(
     >>> explain(Transcoder([service]), "PUT", "/v1/operations/7").candidates[0].stopped
     'the path fits, but it answers GET'
     """
-    router = transcoder.compile()
+    hosts = transcoder.compile()
     if not _is_heard(transcoder, method):
         return Explanation(error=_no_method(method))
+    router = hosts.of(*host_of(target))
     try:
         path, _, query = typed(target).partition("?")
         found = router.match(method, path)
@@ -115,20 +120,23 @@ def explain(
     if isinstance(found, Miss):
         if method == "OPTIONS" and found.allow:
             return Explanation(allow=found.allow)
-        near = tuple(_near(router, method, path))
+        if not hosts.serves(router):
+            return Explanation(error=not_served())
+        near = (*_withheld(transcoder, router, method, path), *_near(router, method, path))
         return Explanation(error=transcoder.refusal(found), candidates=near)
     asked, content = (method, path, query.encode()), (body, content_type)
-    return _matched(transcoder, found, asked, content)
+    return _matched(transcoder, router, found, asked, content)
 
 
 def _matched(
     transcoder: Transcoder,
+    router: Router[Any],
     match: Match[Any],
     asked: tuple[str, str, bytes],
     content: tuple[bytes, str],
 ) -> Explanation:
     method, path, query = asked
-    others = tuple(_also_fitting(transcoder, match, method, path))
+    others = tuple(_also_fitting(transcoder, router, match, method, path))
     if not isinstance(match.route.endpoint, Endpoint):
         return Explanation(route=match.route, candidates=others)
     binding: Binding = match.route.endpoint.binding
@@ -216,13 +224,12 @@ def _type(field: FieldDescriptor) -> str:
 
 
 def _also_fitting(
-    transcoder: Transcoder, match: Match[Any], method: str, path: str
+    transcoder: Transcoder, router: Router[Any], match: Match[Any], method: str, path: str
 ) -> Iterator[Candidate]:
-    router = transcoder.compile()
     keys = router.segments(path) or []
     newest = transcoder.profile.order == "last-wins"
     twins = [conflict.route for conflict in router.conflicts if conflict.same]
-    for route in transcoder.routes:
+    for route in router.routes:
         if (
             route is not match.route
             and _answers(route, method)
@@ -231,6 +238,15 @@ def _also_fitting(
             earlier = "was declared first" if route in twins else "is more specific"
             why = "was declared later" if newest else earlier
             yield Candidate(route=route, stopped=f"fits too, but {match.route.template} {why}")
+
+
+def _withheld(
+    transcoder: Transcoder, router: Router[Any], method: str, path: str
+) -> Iterator[Candidate]:
+    keys = router.segments(path) or []
+    for route in transcoder.withheld:
+        if _answers(route, method) and not stopped(route.template, keys):
+            yield Candidate(route=route, stopped=_INTERNAL)
 
 
 def _near(router: Router[Any], method: str, path: str) -> Iterator[Candidate]:

@@ -42,13 +42,16 @@ from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
+from transcoder.forward_split import ForwardSplit
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.forwarding import TERMS, Forwarder, Forwarding, Particular, Terms
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
+from transcoder.hosts import listed
 from transcoder.http_door import HttpDoor
 from transcoder.inbound import STRIPPED, Inbound
+from transcoder.internal_methods import InternalMethods
 from transcoder.limits import limits_of
 from transcoder.matching import Matching
 from transcoder.measured import Measured, Readings
@@ -58,8 +61,9 @@ from transcoder.outbound import Outbound
 from transcoder.own_pages import DEFAULT_OPENAPI, YAML, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
-from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
-from transcoder.policies.policy import Named, Policy
+from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides, done_before
+from transcoder.policies.internal import Internal
+from transcoder.policies.policy import Named, Policy, check_policy, load
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.reading import Reader
@@ -74,9 +78,11 @@ from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
+from transcoder.trusted_peers import Role, TrustedPeers
 from transcoder.upstream import backend_calls
 from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.proxy import Reachable, Remote
+from transcoder.upstream.split import Split
 from transcoder.websocket import NO_STREAM, Sockets
 
 if TYPE_CHECKING:
@@ -101,6 +107,8 @@ class Gateway(Starlette):
         forms: take form bodies too, within these limits; None to answer them 415.
         conflicts: whether a route that never answers because another one does is an error, or a
             warning in the log.
+        hosts: that are served over HTTP, as `user.example.com`, `*.example.com` or with a port; at
+            others a request is answered 421. None for all; see `transcoder.hosts`.
         events: how replies are told as Server-Sent Events, by the method's full name.
         streams: the limits of streams over HTTP.
         interceptors: run before every method, of servicers and of backends, over HTTP and gRPC; the
@@ -109,7 +117,17 @@ class Gateway(Starlette):
             place; see `transcoder.inbound`.
         outgoing: names the header that metadata become, or None, likewise; see
             `transcoder.outbound`.
-        strip: headers that only trusted peers may send.
+        role: what the gateway is to others, see `trusted_peers`: at the `edge` it marks all calls
+            with `X-Internal: true` and serves no internal methods; an `internal` one keeps what the
+            edge says of a call, and does not ask again what the edge has asked. None for neither.
+        skip_for_trusted: names of policies that calls of trusted peers pass over; None for what the
+            role says: at an internal gateway all that find out who calls, from where and how often,
+            but by certificate.
+        internal: methods (`pkg.Service.Method`) and services (`pkg.Service.*`) that are for other
+            services alone, beside those that their protos restrict to INTERNAL by `google.api`
+            visibility: to clients of an edge gateway they are not there.
+        strip: headers that only trusted peers may send; at a gateway with a role `x-internal` too,
+            and at an internal one `x-request-id`.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
@@ -156,11 +174,15 @@ class Gateway(Starlette):
         unbound: bool = False,
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
+        hosts: Sequence[str] = (),
         events: Mapping[str, EventStream] = NO_EVENTS,
         streams: StreamLimits = DEFAULT_STREAM_LIMITS,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         incoming: Matcher | None = None,
         outgoing: Matcher | None = None,
+        role: Role | None = None,
+        skip_for_trusted: Iterable[str] | None = None,
+        internal: Iterable[str] = (),
         strip: Iterable[str] = STRIPPED,
         trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
         trusted_peers: Iterable[str] = (),
@@ -192,6 +214,9 @@ class Gateway(Starlette):
         self.router.routes.insert(0, _Transcoded(self))
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
         self.draining = False
+        self._internal = InternalMethods(internal)
+        self.withholds = self._internal if role == "edge" else None
+        """Says which methods are not there for clients; None for none."""
         self.transcoder = Transcoder(
             profile=profile,
             rules=rules,
@@ -199,6 +224,8 @@ class Gateway(Starlette):
             forms=forms,
             conflicts=conflicts,
             events=events,
+            hosts=hosts,
+            withholds=self.withholds,
         )
         profile = self.transcoder.profile
         self._match = Matching(self.transcoder)
@@ -206,23 +233,32 @@ class Gateway(Starlette):
         self._timeouts = timeouts
         self._validation = _validation() if validate else None
         options = Health.of(health)
+        self._peers = peers = TrustedPeers(trusted_peers, internal=role == "internal")
+        given = _policies_of(role, policies)
         self.chain = Chain(
-            policies,
+            given,
             public=public,
             overrides=overrides,
             observers=observers,
             own=options.paths,
+            skip_for_trusted=_skipped(role, given, skip_for_trusted),
         )
         self.readiness = _readiness(options, lambda: self.draining, self.chain)
         self._measured: list[Measured] = []
         self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
+        strip = _stripped(role, strip)
+        self._stripped = self.chain.writes.union(each.lower() for each in strip)
         inbound = Inbound(
-            profile, matcher=incoming, strip=strip, proxies=proxies, owned=self.chain.writes
+            profile,
+            matcher=incoming,
+            strip=strip,
+            proxies=proxies,
+            owned=self.chain.writes,
         )
-        self._door = HttpDoor(self.chain, proxies, self._enter) if self.chain else None
-        self.grpc_door = GrpcDoor(self.chain, proxies)
-        calls = Calls(inbound, timeouts, trusted_peers)
+        self._door = HttpDoor(self.chain, proxies, self._enter, peers) if self.chain else None
+        self.grpc_door = GrpcDoor(self.chain, proxies, peers)
+        self._calls = calls = Calls(inbound, timeouts, peers)
         offload = Offload()
         calling = Calling(
             self.executor,
@@ -233,6 +269,7 @@ class Gateway(Starlette):
             self._validation,
             timeouts,
             self.grpc_door,
+            self.withholds,
         )
         self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
         self._tells = errors is not None or self.pool is not _DEFAULT_POOL
@@ -259,7 +296,9 @@ class Gateway(Starlette):
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
         )
-        for route in HealthPages(options, self.readiness, self._registry.__contains__).routes:
+        for route in HealthPages(
+            options, self.readiness, lambda name: name in self.services
+        ).routes:
             self.transcoder.add_route(route)
         self._pages: OwnPages | None = None
         if openapi is not None:
@@ -276,8 +315,13 @@ class Gateway(Starlette):
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Full names of the registered services."""
+        """Full names of the registered services that clients can call."""
         return self._registry.names
+
+    @property
+    def stripped(self) -> frozenset[str]:
+        """What clients that are no trusted peers cannot say, as names in lower case."""
+        return self._stripped
 
     @property
     def own_services(self) -> tuple[str, ...]:
@@ -309,7 +353,9 @@ class Gateway(Starlette):
             generic = grpc.method_handlers_generic_handler(service_name, handlers)
             self.add_generic_rpc_handlers([generic])
 
-    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+    def route(
+        self, service: ServiceDescriptor, upstream: Remote, *, hosts: Sequence[str] = ()
+    ) -> None:
         """Pass the calls of a service on, on both ports, instead of to a servicer of this process.
 
         The upstream is closed when the application stops.
@@ -317,16 +363,26 @@ class Gateway(Starlette):
         Args:
             service: its descriptor, as `users_pb2.DESCRIPTOR.services_by_name["UserService"]`.
             upstream: who answers, as `Channel("users:50051")`.
+            hosts: where its paths answer over HTTP, as `user.example.com`; none for everywhere.
 
         Raises:
             ConfigError: a rule is wrong, or the service is registered already.
         """
-        self._registry.route(service, upstream)
+        self._registry.route(service, upstream, hosts)
+        if isinstance(upstream, Split) and upstream.needs_details:
+            self._stand_at_the_door()
         if isinstance(upstream, Reachable):
             name = service.full_name
             self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
 
-    def forward(self, template: str, forwarder: Forwarder, *, method: str = "*") -> None:
+    def forward(
+        self,
+        template: str,
+        forwarder: Forwarder,
+        *,
+        method: str = "*",
+        hosts: Sequence[str] = (),
+    ) -> None:
         """Pass the requests of paths on over HTTP, where no method answers.
 
         Policies stand before them as before all others. The forwarder is closed when the
@@ -336,17 +392,22 @@ class Gateway(Starlette):
             template: of the paths, as `/legacy/**`.
             forwarder: who answers.
             method: as HTTP spells it; `*` for any.
+            hosts: where they answer, as `legacy.example.com`; none for everywhere.
 
         Raises:
             TemplateError: the template is none.
             ConfigError: the forwarder is not for such a route.
         """
-        parsed = PathTemplate.parse(template)
+        parsed, endpoint = PathTemplate.parse(template), Forwarding(forwarder)
         if isinstance(forwarder, Particular):
             forwarder.check_route(parsed, method)
-        self.transcoder.add_route(Route(method, parsed, template, Forwarding(forwarder)))
+        self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=listed(hosts)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
+            if isinstance(forwarder, ForwardSplit):
+                forwarder.read_by(self._calls.asked)
+                if forwarder.needs_details:
+                    self._stand_at_the_door()
             if isinstance(forwarder, Reachable):
                 self.readiness.add(Named(f"upstream:{template}", forwarder.check))
             if isinstance(forwarder, Measured):
@@ -373,8 +434,12 @@ class Gateway(Starlette):
     def observe(self, observer: Observer) -> None:
         """Tell somebody of calls too, who was not given at first; before anything is served."""
         self.chain.observe(observer)
+        self._stand_at_the_door()
+
+    def _stand_at_the_door(self) -> None:
+        """Have the details of requests noted, whether there are policies or not."""
         if self._door is None:
-            self._door = HttpDoor(self.chain, self._proxies, self._enter)
+            self._door = HttpDoor(self.chain, self._proxies, self._enter, self._peers)
 
     def measure(self, measured: Measured) -> None:
         """Tell what somebody counts, beside what the gateway does."""
@@ -420,7 +485,9 @@ class Gateway(Starlette):
             self._validation.compile()
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
-        self.chain.compile(self._methods())
+        methods = self._methods()
+        self._internal.check(methods)
+        self.chain.compile(methods)
         self.readiness.compile()
         self.transcoder.precompile()
 
@@ -618,7 +685,11 @@ class _Transcoded(BaseRoute):
 def _check_same(route: Route[Any], scope: Scope) -> None:
     """Refuse a request that a middleware sent to another route than the policies saw."""
     call: CallDetails | None = scope.get(CALL)
-    if call is not None and call.template != route.template.text:
+    if call is None:
+        return
+    method = route.name if isinstance(route.endpoint, Endpoint) else ""
+    # At another host the same path may be another method's.
+    if (call.template, call.method) != (route.template.text, method):
         raise RuntimeError(
             f"{route} was let in as {call.template or 'no route'}: {call.path[:256]!a}"
         )
@@ -628,6 +699,33 @@ def _uncancel() -> None:
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
+
+
+def _policies_of(role: Role | None, policies: Iterable[Policy | str]) -> list[Policy]:
+    """Return the policies of a gateway, with what its role adds."""
+    given = [load(each) if isinstance(each, str) else check_policy(each) for each in policies]
+    if role not in {None, "edge", "internal"}:
+        raise ConfigError(f"role {role!r}: 'edge' or 'internal' is expected")
+    marks = any(each.name == Internal.name for each in given)
+    if role == "internal" and marks:
+        problem = "an internal gateway keeps what trusted peers say, and marks none"
+        raise ConfigError(f"policies: {Internal.name}: {problem}")
+    return [*given, Internal()] if role == "edge" and not marks else given
+
+
+def _skipped(
+    role: Role | None, policies: Iterable[Policy], names: Iterable[str] | None
+) -> Iterable[str]:
+    """Return the names of policies that calls of trusted peers pass over."""
+    if names is not None:
+        return names
+    return done_before(policies) if role == "internal" else ()
+
+
+def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
+    """Return what only trusted peers may send, with what a role adds."""
+    ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
+    return (*names, *(ours[role] if role else ()))
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -14,6 +14,7 @@ from transcoder.metadata import RawHeaders
 from transcoder.peer_certificate import exact, is_secured
 from transcoder.policies.chain import Chain
 from transcoder.status import Code, code_of
+from transcoder.trusted_peers import NOBODY_TRUSTED, TrustedPeers
 from transcoder.upstream.codes import number_of
 
 Behaviour: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
@@ -26,10 +27,14 @@ class GrpcDoor:
     Args:
         chain: the policies.
         proxies: who is believed about the client's address.
+        peers: whose word is taken.
     """
 
-    def __init__(self, chain: Chain, proxies: TrustedProxies) -> None:
+    def __init__(
+        self, chain: Chain, proxies: TrustedProxies, peers: TrustedPeers = NOBODY_TRUSTED
+    ) -> None:
         self._chain = chain
+        self._peers = peers or None
         self._proxies = proxies
 
     def __bool__(self) -> bool:
@@ -52,6 +57,8 @@ class GrpcDoor:
 
         async def entered(data: Any, context: Any) -> Any:
             call = self._details(path, method, context, streams=any(streams))
+            if self._peers is not None:
+                self._peers.look(call)
             visitor = Visitor(context, call)
             self._chain.begin(call)
             try:

@@ -173,7 +173,7 @@ class GrpcListener:
         listed = dict.fromkeys((*gateway.services, health.SERVICE_NAME, reflection.NAME))
         built_in = {
             health.SERVICE_NAME: _health_handler(self._health),
-            **reflection.handlers(listed, gateway.pool),
+            **reflection.handlers(listed, gateway.pool, gateway.withholds),
         }
         self._server.add_generic_rpc_handlers(
             [

@@ -83,6 +83,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         door: lets calls in, outside of all that; None where nothing stands there.
         raw: whether the handlers take requests as bytes; they are read for `check` alone.
         timeouts: how long calls may take.
+        withheld: gRPC paths of methods that are not there for clients.
     """
 
     def __init__(
@@ -99,8 +100,10 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         door: GrpcDoor | None = None,
         raw: bool = False,
         timeouts: Timeouts = NO_TIMEOUTS,
+        withheld: frozenset[str] = frozenset(),
     ) -> None:
         self._inner = inner
+        self._withheld = withheld
         self._door = door
         self._raw = raw
         self._timeouts = timeouts
@@ -147,7 +150,7 @@ class GuardedHandlers(grpc.ServiceRpcHandler):
         """Return the handler that the interceptors are given, always the same one."""
         known = self._offers.get(details.method)
         if known is None:
-            known = self._inner.service(details)
+            known = None if details.method in self._withheld else self._inner.service(details)
             if known is not None and self._chain is not None:
                 known = self._offers[details.method] = offered(known, self._threads)
         return known

@@ -21,6 +21,7 @@ from transcoder.policies.policy import Answered
 from transcoder.refusal import refuse
 from transcoder.route import Match, Miss
 from transcoder.transcoder import Endpoint
+from transcoder.trusted_peers import NOBODY_TRUSTED, TrustedPeers
 from transcoder.upstream import NOBODY
 from transcoder.websocket import deny
 
@@ -38,10 +39,18 @@ class HttpDoor:
         chain: the policies.
         proxies: who is believed about the client's address.
         enter: answers a request, once it is in.
+        peers: whose word is taken.
     """
 
-    def __init__(self, chain: Chain, proxies: TrustedProxies, enter: Enter) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        proxies: TrustedProxies,
+        enter: Enter,
+        peers: TrustedPeers = NOBODY_TRUSTED,
+    ) -> None:
         self._chain = chain
+        self._peers = peers or None
         self._proxies = proxies
         self._enter = enter
         app = chain.wrapped(self._unwrapped)
@@ -57,6 +66,11 @@ class HttpDoor:
             send: the ASGI channel.
         """
         call = scope[CALL] = self._details(found, scope)
+        query = scope["query_string"]
+        if query:
+            call.query = query
+        if self._peers is not None:
+            self._peers.look(call)
         self._chain.begin(call)
         try:
             if self._wrapped is None:

@@ -35,8 +35,9 @@ from transcoder.connection_limits import (
 from transcoder.cycle import Answering, Cycle
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.head import HEADER_LIMIT, check_head, too_large
+from transcoder.matching import SERVER_NAME
 from transcoder.metadata import request_id
-from transcoder.peer_certificate import identity_behind
+from transcoder.peer_certificate import identity_behind, name_asked
 from transcoder.request_target import origin_form
 from transcoder.response import error_payload
 from transcoder.status import Code
@@ -100,11 +101,13 @@ class Protocol(HttpToolsProtocol):
     _answering: Answering
     _bounds: Connections[asyncio.Transport]
     _identity: Mapping[str, Sequence[bytes]] = NOBODY
+    _named: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         super().connection_made(transport)
         self._identity = identity_behind(transport)
+        self._named = name_asked(transport)
         self._answering = Answering(transport, self.loop, self._close)
         # Under uvicorn's own listener nobody counts connections.
         bounds = getattr(self.server_state, "bounds", None)
@@ -274,6 +277,8 @@ class Protocol(HttpToolsProtocol):
         }
         if self._identity:
             scope[IDENTITY] = self._identity
+        if self._named is not None:
+            scope[SERVER_NAME] = self._named
         return scope
 
     def _should_upgrade(self) -> bool:

@@ -147,6 +147,7 @@ class Inbound:
         scheme: str,
         *,
         trusted: bool = False,
+        said: Iterable[str] | None = None,
     ) -> tuple[Metadatum, ...]:
         """Return the metadata that the headers of one request become.
 
@@ -155,17 +156,21 @@ class Inbound:
             peer: who is at the other end of the connection.
             scheme: of the connection.
             trusted: whether the peer may send what is on the strip list.
+            said: the keys that a trusted peer may not say, because the gateway does; None for all
+                that are the gateway's own.
         """
         origin = self.proxies(headers, peer, scheme)
-        return (*self(headers, trusted=trusted), *_of_origin(origin))
+        return (*self(headers, trusted=trusted, said=said), *_of_origin(origin))
 
-    def __call__(self, headers: RawHeaders, *, trusted: bool = False) -> tuple[Metadatum, ...]:
+    def __call__(
+        self, headers: RawHeaders, *, trusted: bool = False, said: Iterable[str] | None = None
+    ) -> tuple[Metadatum, ...]:
         """Return the metadata that headers become, without those about the client's address.
 
         Raises:
             InvalidRequest: a binary header is not base64.
         """
-        strip = self._owned if trusted else self._strip
+        strip = self._denied(said) if trusted else self._strip
         named = _named_by_connection(headers)
         pairs = []
         for raw_name, raw_value in headers:
@@ -188,6 +193,7 @@ class Inbound:
         peer: str | None,
         *,
         trusted: bool = False,
+        said: Iterable[str] | None = None,
     ) -> tuple[Metadatum, ...]:
         """Return what of the metadata that a gRPC client sends is its own to say.
 
@@ -195,11 +201,16 @@ class Inbound:
             metadata: as they came, over gRPC itself.
             peer: the client's address; None for a Unix socket.
             trusted: whether the peer may send what is on the strip list.
+            said: as `of` has it.
         """
-        denied = self._owned if trusted else self._strip
+        denied = self._denied(said) if trusted else self._strip
         if not self.proxies.trusts(peer):
             denied |= _OURS
         return tuple(Metadatum(key, value) for key, value in metadata if _folded(key) not in denied)
+
+    def _denied(self, said: Iterable[str] | None) -> frozenset[str]:
+        """Return what not even a trusted peer may say."""
+        return self._owned if said is None else frozenset(map(_folded, said))
 
     def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[tuple[str, bool], ...]:
         """Return the keys that a header becomes, and whether each is binary."""

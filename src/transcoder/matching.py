@@ -1,4 +1,4 @@
-"""Which route a request is for, by the path that its client sent."""
+"""Which route a request is for, by the host and the path that its client sent."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any, Final
 from starlette.types import Scope
 
 from transcoder import form_post
-from transcoder.asgi import raw_path
+from transcoder.asgi import asked_host, raw_path
 from transcoder.errors import InvalidRequest, StatusError
+from transcoder.hosts import name_of, not_served
 from transcoder.route import Match, Miss
 from transcoder.status import Code
 from transcoder.transcoder import Transcoder
 
 PATH_LIMIT: Final = 8192
 """Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
+
+SERVER_NAME: Final = "transcoder.server_name"
+"""The key of a scope under which TLS says which host the client asked for (RFC 6066, section 3)."""
 
 
 class Matching:
@@ -30,15 +34,24 @@ class Matching:
         """Whether a form POST may stand for another method."""
 
     def __call__(self, scope: Scope) -> Match[Any] | Miss | StatusError:
-        """Return the route, or that there is none, or what is wrong with the path."""
+        """Return the route, or that there is none, or what is wrong with the host or the path."""
         path = raw_path(scope)
         if len(path) > PATH_LIMIT:
             message = f"the path is over the limit of {PATH_LIMIT} bytes"
             return StatusError(Code.INVALID_ARGUMENT, message, http=414)
+        hosts = self._transcoder.compile()
+        router = hosts.of(*asked_host(scope)) if hosts.by_host else hosts.default
         try:
-            return self._transcoder.compile().match(scope["method"], path)
+            found = router.match(scope["method"], path)
         except InvalidRequest as error:
             return error
+        if not hosts.by_host:
+            return found
+        if isinstance(found, Miss) and not hosts.serves(router):
+            return not_served()
+        if _is_contradicted(scope):
+            return not_served("the host that the request asks for is another than TLS names")
+        return found
 
     def decide_method(self, scope: Scope) -> None:
         """Give a POST the method it stands for, before any policy or route sees it."""
@@ -50,3 +63,9 @@ class Matching:
         if method != "POST":
             scope["method"] = method
             scope["transcoder.form"] = True
+
+
+def _is_contradicted(scope: Scope) -> bool:
+    """Say whether the client asked TLS for another host: who let that in may not know this one."""
+    named = scope.get(SERVER_NAME)
+    return named is not None and named != name_of(asked_host(scope)[0])

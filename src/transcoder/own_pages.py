@@ -10,21 +10,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.types import Scope
 
-from transcoder.asgi import header
+from transcoder.asgi import asked_host, header
 from transcoder.comments import Comments
 from transcoder.errors import NotFound
 from transcoder.response import JSON, Payload
 from transcoder.route import DOCS, OPENAPI, Route, docs_route, openapi_routes
+from transcoder.routing import Router
 from transcoder.security import Security
 from transcoder.transcoder import Transcoder
 
 if TYPE_CHECKING:
     # Who is never asked for a document need not load what makes it.
     from transcoder.openapi import Serving
+
+_Key: TypeAlias = "tuple[str, bytes, Router[Any] | None]"
 
 YAML: Final = b"application/yaml"
 _PLACES: Final = 8
@@ -84,9 +87,9 @@ class OwnPages:
         self._security = security
         # Away from the event loop, and once, however many ask.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="openapi")
-        self._making: dict[tuple[str, bytes], Future[Payload]] = {}
-        self._made: dict[tuple[str, bytes], Payload] = {}
-        self._router: Any = None
+        self._making: dict[_Key, Future[Payload]] = {}
+        self._made: dict[_Key, Payload] = {}
+        self._hosts: Any = None
 
     @property
     def routes(self) -> tuple[Route[Any], ...]:
@@ -106,24 +109,25 @@ class OwnPages:
         Args:
             media_type: of JSON or of YAML.
         """
-        return self._make("", media_type).body
+        return self._make("", media_type, None).body
 
     async def _docs(self, scope: Scope) -> Payload:
         return _unless_known(self._page, scope)
 
     async def _document(self, media_type: bytes, scope: Scope) -> Payload:
-        router = self._transcoder.compile()
-        if router is not self._router or len(self._making) > 2 * _PLACES:
-            self._router = router
+        hosts = self._transcoder.compile()
+        if hosts is not self._hosts or len(self._making) > 2 * _PLACES:
+            self._hosts = hosts
             self._making, self._made = {}, {}
-        key = scope.get("root_path", ""), media_type
+        # What is at other hosts is for those who know them.
+        key = scope.get("root_path", ""), media_type, hosts.of(*asked_host(scope))
         made = self._made.get(key)
         if made is None:
             kept = self._made
             made = kept[key] = await self._making_of(key)
         return _unless_known(made, scope)
 
-    async def _making_of(self, key: tuple[str, bytes]) -> Payload:
+    async def _making_of(self, key: _Key) -> Payload:
         if key[1] == YAML and find_spec("yaml") is None:
             raise NotFound
         making = self._making.get(key)
@@ -131,13 +135,14 @@ class OwnPages:
             making = self._making[key] = self._executor.submit(self._make, *key)
         return await asyncio.shield(asyncio.wrap_future(making))
 
-    def _make(self, root: str, media_type: bytes) -> Payload:
+    def _make(self, root: str, media_type: bytes, router: Router[Any] | None) -> Payload:
         from transcoder.openapi import Serving, document, to_json, to_yaml  # noqa: PLC0415  as above
 
         options = self._options
         serving: Serving = Serving(**self._serving)
         made = document(
             self._transcoder,
+            routes=None if router is None else router.routes,
             title=options.title,
             version=options.version,
             description=options.description,

@@ -46,6 +46,12 @@ def identity_behind(transport: Any) -> dict[str, list[bytes]]:
     return {} if secured is None else identity(secured.getpeercert(binary_form=True) or b"")
 
 
+def name_asked(transport: Any) -> str | None:
+    """Return the host that the client at the other end asked TLS for; None where it did not."""
+    secured = transport.get_extra_info("ssl_object")
+    return getattr(secured, "named", None)
+
+
 def exact(told: Identity) -> Identity:
     """Return what gRPC tells of a client, with its names as they are in its certificate."""
     for pem in told.get(_PEM, ()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -45,6 +45,7 @@ class Calling:
         validation: checks requests; None for none.
         timeouts: how long calls may take.
         door: lets calls of the gRPC port in; None where nothing stands there.
+        withholds: says which methods are not there for clients; None for none.
     """
 
     executor: ThreadPoolExecutor
@@ -55,6 +56,7 @@ class Calling:
     validation: Validation | None
     timeouts: Timeouts
     door: GrpcDoor | None = None
+    withholds: Callable[[MethodDescriptor], bool] | None = None
 
 
 class Registry:
@@ -74,6 +76,7 @@ class Registry:
         self._upstreams: dict[str, Upstream] = {}
         self._remotes: dict[Remote, str] = {}
         self._passed_on: set[str] = set()
+        self._withheld: set[str] = set()
         self._local = Local(calling.executor, calling.stream_executor, calling.interceptors)
 
     def __contains__(self, name: str) -> bool:
@@ -82,8 +85,8 @@ class Registry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Full names of the services."""
-        return tuple(name for name in self._handlers if not name.startswith("/"))
+        """Full names of the services that clients can call."""
+        return tuple(name for name in self._named if name not in self._withheld)
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -91,9 +94,13 @@ class Registry:
         return tuple(name for name in self.names if name not in self._passed_on)
 
     @property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(name for name in self._handlers if not name.startswith("/"))
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """Full names of the methods whose descriptors are known."""
-        services = filter(None, map(self._service, self.names))
+        services = filter(None, map(self._service, self._named))
         return tuple(rpc.full_name for service in services for rpc in service.methods)
 
     @property
@@ -112,9 +119,16 @@ class Registry:
         self._check_new(name)
         service = self._service(name)
         replies = {} if service is None else self._add_methods(service, handler)
-        self._handlers[name] = self._guarded(handler, replies, self._calling.interceptors)
+        self._handlers[name] = self._guarded(
+            handler,
+            replies,
+            self._calling.interceptors,
+            withheld=self._withhold(service),
+        )
 
-    def route(self, service: ServiceDescriptor, upstream: Remote) -> None:
+    def route(
+        self, service: ServiceDescriptor, upstream: Remote, hosts: Sequence[str] = ()
+    ) -> None:
         """Register a service whose calls are passed on.
 
         Raises:
@@ -125,16 +139,20 @@ class Registry:
         if interceptors:
             # They stand before the handlers that pass the calls on, on both ports.
             handler = proxy.handlers(service, upstream)
-            self._add_methods(service, handler)
+            self._add_methods(service, handler, hosts)
         else:
             handler = proxy.handlers(service, upstream, RawCall)
-            self._add_routes(service)
+            self._add_routes(service, hosts)
             self._upstreams.update((method_path(rpc), upstream) for rpc in service.methods)
         upstream.add(service)
         self._passed_on.add(service.full_name)
         self._remotes.setdefault(upstream, service.full_name)
-        guarded = self._guarded(handler, interceptors=interceptors, raw=not interceptors)
-        self._handlers[service.full_name] = guarded
+        self._handlers[service.full_name] = self._guarded(
+            handler,
+            interceptors=interceptors,
+            raw=not interceptors,
+            withheld=self._withhold(service),
+        )
 
     def upstream_of(self, method: str) -> Upstream:
         """Return who answers a method, by its gRPC path."""
@@ -158,6 +176,7 @@ class Registry:
         interceptors: Iterable[grpc.aio.ServerInterceptor] = (),
         *,
         raw: bool = False,
+        withheld: frozenset[str] = frozenset(),
     ) -> GuardedHandlers:
         calling = self._calling
         return GuardedHandlers(
@@ -172,7 +191,18 @@ class Registry:
             door=calling.door,
             raw=raw,
             timeouts=calling.timeouts,
+            withheld=withheld,
         )
+
+    def _withhold(self, service: ServiceDescriptor | None) -> frozenset[str]:
+        """Return the gRPC paths of the methods of a service that clients cannot call."""
+        withholds = self._calling.withholds
+        if service is None or withholds is None:
+            return frozenset()
+        found = frozenset(method_path(rpc) for rpc in service.methods if withholds(rpc))
+        if found and len(found) == len(service.methods):
+            self._withheld.add(service.full_name)
+        return found
 
     def _check_new(self, name: str) -> None:
         if name in self._handlers:
@@ -184,9 +214,11 @@ class Registry:
         except KeyError:
             return None
 
-    def _add_methods(self, service: ServiceDescriptor, handler: Any) -> dict[str, type[Message]]:
+    def _add_methods(
+        self, service: ServiceDescriptor, handler: Any, hosts: Sequence[str] = ()
+    ) -> dict[str, type[Message]]:
         """Add a service's routes and methods; return what each of them replies, by path."""
-        self._add_routes(service)
+        self._add_routes(service, hosts)
         replies = {method_path(rpc): GetMessageClass(rpc.output_type) for rpc in service.methods}
         for path, reply in replies.items():
             found: Handler | None = handler.service(HandlerDetails(path))
@@ -194,7 +226,7 @@ class Registry:
                 self._local.add(path, found, reply)
         return replies
 
-    def _add_routes(self, service: ServiceDescriptor) -> None:
-        self._transcoder.add(service)
+    def _add_routes(self, service: ServiceDescriptor, hosts: Sequence[str] = ()) -> None:
+        self._transcoder.add(service, hosts)
         if self._calling.validation is not None:
             self._calling.validation.add(service, self._transcoder.routes)

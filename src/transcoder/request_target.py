@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Sequence
 
 from transcoder.errors import InvalidRequest
 
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443}
 _NOT_SENT = re.compile(r"[^\x21-\x7e]")
 
 
@@ -35,6 +37,19 @@ def origin_form(target: bytes, hosts: Sequence[bytes]) -> bytes:
     if [host.lower() for host in hosts] != [authority.lower()]:
         raise InvalidRequest("the request target names another host than the Host header")
     return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def host_of(target: str) -> tuple[str, int | None]:
+    """Return host and port of a URL that somebody typed; an empty host for a path.
+
+    >>> host_of("https://a.example:8443/v1/users"), host_of("http://a.example"), host_of("/v1")
+    (('a.example', 8443), ('a.example', 80), ('', None))
+    """
+    try:
+        parts = urllib.parse.urlsplit(target)
+        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", None
 
 
 def typed(target: str) -> str:

@@ -21,6 +21,7 @@ class Route(Generic[T]):
             `health`, `readiness` or `docs`, if it is reserved.
         endpoint: handed back with a match; the router does not look into it.
         reserved: a path of the gateway's own, such as its health, which no other route takes over.
+        hosts: where it answers, as `hosts` has them; none for everywhere.
     """
 
     method: str
@@ -28,10 +29,12 @@ class Route(Generic[T]):
     name: str
     endpoint: T
     reserved: bool = False
+    hosts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         name = f"the gateway's {self.name}" if self.reserved else self.name
-        return f"{name} ({self.method} {self.template})"
+        at = f" at {', '.join(self.hosts)}" if self.hosts else ""
+        return f"{name} ({self.method} {self.template}{at})"
 
 
 HEALTH = "/healthz"

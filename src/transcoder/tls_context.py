@@ -23,6 +23,8 @@ _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl
 class _Secured(ssl.SSLObject):
     """One connection's TLS."""
 
+    named: str | None = None
+    """The host that the client asks for, in lower case; None where it does not say."""
     refused: Refused | None = None
     _failure: ssl.SSLError | None = None
 
@@ -80,4 +82,9 @@ def context_of(tls: ServerTls) -> Context:
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])
+    context.sni_callback = _note
     return context
+
+
+def _note(secured: Any, name: str | None, _: object) -> None:
+    secured.named = None if name is None else name.lower()

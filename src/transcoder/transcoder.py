@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +24,7 @@ from transcoder.errors import (
 )
 from transcoder.event_stream import Events, EventStream
 from transcoder.framing import Framing, Framings, Raw
+from transcoder.hosts import Hosts, listed
 from transcoder.http_rule import Binding, bindings, unbound
 from transcoder.marshaler import PROTOBUF, accept_of
 from transcoder.metadata import RawHeaders
@@ -127,6 +128,8 @@ class Transcoder:
             warning in the log. Of two that answer the same requests the first to be added does,
             or the last if the profile's order is "last-wins".
         events: how replies are told as Server-Sent Events, by the method's full name.
+        hosts: which are served; none for all. See `transcoder.hosts`.
+        withholds: says which methods have no routes here.
 
     Raises:
         ConfigError: a rule is wrong; or, at the first match, two routes conflict or one of
@@ -150,7 +153,12 @@ class Transcoder:
         forms: FormLimits | None = None,
         conflicts: Literal["refuse", "warn"] = "refuse",
         events: Mapping[str, EventStream] = NO_EVENTS,
+        hosts: Iterable[str] = (),
+        withholds: Callable[[MethodDescriptor], bool] | None = None,
     ) -> None:
+        self._hosts = listed(hosts)
+        self._withholds = withholds
+        self._withheld: list[Route[None]] = []
         self._config = None if rules is None or isinstance(rules, Mapping) else rules
         self._rules = dict(rules) if isinstance(rules, Mapping) else {}
         if not isinstance(profile, Profile):
@@ -162,7 +170,7 @@ class Transcoder:
         self._events = dict(events)
         self._services: list[ServiceDescriptor] = []
         self._routes: list[Route[Any]] = []
-        self._router: Router[Any] | None = None
+        self._routers: Hosts[Any] | None = None
         self._ahead = Precompiled()
         with _uncollected():
             for service in services:
@@ -173,42 +181,59 @@ class Transcoder:
         """All routes, in the order in which they were added."""
         return tuple(self._routes)
 
-    def add(self, service: ServiceDescriptor) -> None:
-        """Add the routes of a service's methods."""
+    @property
+    def withheld(self) -> tuple[Route[None], ...]:
+        """The routes that methods would have which have none here."""
+        return tuple(self._withheld)
+
+    def add(self, service: ServiceDescriptor, hosts: Sequence[str] = ()) -> None:
+        """Add the routes of a service's methods.
+
+        Args:
+            service: its descriptor.
+            hosts: where they answer; none for everywhere.
+        """
+        at = listed(hosts)
         self._services.append(service)
         for rpc in service.methods:
             found = bindings(rpc, self._rule(rpc))
             if not found and self._unbound:
                 found = (unbound(rpc),)
             for binding in found:
-                self.add_route(
-                    Route(binding.method, binding.template, rpc.full_name, self._endpoint(binding))
-                )
+                method, template = binding.method, binding.template
+                if self._withholds is not None and self._withholds(rpc):
+                    self._withheld.append(Route(method, template, rpc.full_name, None, hosts=at))
+                    continue
+                endpoint = self._endpoint(binding)
+                self.add_route(Route(method, template, rpc.full_name, endpoint, hosts=at))
 
     def add_route(self, route: Route[Any]) -> None:
         """Add one route; its endpoint need not be an Endpoint."""
         self._routes.append(route)
-        self._router = None
+        self._routers = None
 
-    def compile(self) -> Router[Any]:
-        """Return the router, built on first use.
+    def compile(self) -> Hosts[Any]:
+        """Return the routers, built on first use.
 
         Raises:
-            ConfigError: two routes conflict, or a rule is for no method.
+            ConfigError: two routes conflict, a rule is for no method, or a host is none.
         """
-        if self._router is None:
+        if self._routers is None:
             self._check_rules()
             with _uncollected():
-                self._router = Router(
-                    self._routes,
-                    order=self.profile.order,
-                    unescape=self.profile.unescape,
-                    trailing_slash=self.profile.trailing_slash,
-                    refuse=self._refuse,
-                )
-            for conflict in self._router.conflicts:
+                self._routers = Hosts(self._routes, self._router, self._hosts)
+            for conflict in self._routers.conflicts:
                 _log.warning("%s", conflict.outcome)
-        return self._router
+        return self._routers
+
+    def _router(self, routes: Iterable[Route[Any]]) -> Router[Any]:
+        return Router(
+            routes,
+            order=self.profile.order,
+            unescape=self.profile.unescape,
+            trailing_slash=self.profile.trailing_slash,
+            refuse=self._refuse,
+        )
 
     def precompile(self) -> None:
         """Compile what the JSON of all routes needs, so that no request has to wait for it."""
@@ -228,19 +253,20 @@ class Transcoder:
                         pool=None if pool is Default() else pool,
                     )
 
-    def match(self, method: str, path: str) -> Match[Any]:
+    def match(self, method: str, path: str, host: str = "") -> Match[Any]:
         """Return the route that answers, with the values of its variables.
 
         Args:
             method: the HTTP method.
             path: as the client sent it, percent-encoded, without the query.
+            host: that is asked for.
 
         Raises:
             NotFound: no route fits the path.
             MethodNotAllowed: one does, under another method.
             InvalidRequest: the path is malformed.
         """
-        found = self.compile().match(method, path)
+        found = self.compile().of(host).match(method, path)
         if isinstance(found, Miss):
             raise self.refusal(found)
         return found

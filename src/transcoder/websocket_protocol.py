@@ -26,8 +26,9 @@ from websockets.http11 import Request
 from transcoder.asgi import CONNECTION
 from transcoder.calls import IDENTITY
 from transcoder.errors import InvalidRequest
+from transcoder.matching import SERVER_NAME
 from transcoder.metadata import request_id
-from transcoder.peer_certificate import identity_behind
+from transcoder.peer_certificate import identity_behind, name_asked
 from transcoder.response import error_payload
 
 _log = logging.getLogger(__name__)
@@ -100,6 +101,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             identity = identity_behind(self.transport)
             if identity:
                 scope[IDENTITY] = identity
+            named = name_asked(self.transport)
+            if named is not None:
+                scope[SERVER_NAME] = named
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket holds."""

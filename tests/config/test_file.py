@@ -66,6 +66,10 @@ def test_defaults() -> None:
             "2:7: upstreams.a.taget: no such key; did you mean target?",
         ),
         (GOOD + "listen: {htp: ':1'}", "6:10: listen.htp: no such key; did you mean http?"),
+        (
+            GOOD + "listen: {hosts: [a/b]}",
+            "6:18: listen.hosts[0]: host 'a/b': NAME or *.NAME is expected, or with :PORT",
+        ),
         (GOOD.replace('"localhost:1"', "1"), "2:7: upstreams.a.target: a text is expected"),
         (GOOD + "unbound: 'yes'", "6:1: unbound: true or false is expected"),
         (

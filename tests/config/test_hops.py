@@ -118,7 +118,7 @@ def test_public(tmp_path: Path) -> None:
         ),
         (
             {"headers": {"X-User-ID": "7"}},
-            "by x-user-id 7 of 100: v1 95, v2 5; followed here: v1",
+            "v1: by x-user-id 7",
         ),
     ],
 )
@@ -149,6 +149,51 @@ def test_refused(url: str, verb: str, why: str, tmp_path: Path) -> None:
     (edge,) = asked(tmp_path, EDGE, INNER, url=url, verb=verb)
 
     assert edge.refused.startswith(why)
+
+
+def test_wrong_host(tmp_path: Path) -> None:
+    """At a host that is not served a request goes no further."""
+    listen = {**EDGE["listen"], "hosts": ["users.example"]}
+    (edge,) = asked(tmp_path, {**EDGE, "listen": listen})
+
+    assert edge.refused == ("421 NOT_FOUND: the host that the request asks for is not served here")
+
+
+def test_internal_method(tmp_path: Path) -> None:
+    """Why an edge does not serve a method is told."""
+    name = "services.user.v1.UserService.GetUser"
+    (edge,) = asked(tmp_path, {**EDGE, "role": "edge", "internal": ["services.user.v1.*"]})
+
+    assert edge.refused == (
+        f"404 NOT_FOUND: no route matches this path; {name}: the path fits, but the method is "
+        "internal: an edge gateway does not serve it"
+    )
+
+
+def test_internal_gateway(tmp_path: Path) -> None:
+    """What the edge says of a call is kept behind it, and what it has asked is not asked again."""
+    behind = {**INNER, "role": "internal", "policies": EDGE["policies"] | {"internal": None}}
+    edge = {**EDGE, "role": "edge"}
+    claims = {"tenant": "acme"}
+    _, inner = asked(tmp_path, edge, behind, claims=claims, headers={"X-Tenant-ID": "other"})
+
+    assert told(inner, "version") == ["v2: X-Tenant-ID is acme"]
+    assert [text for name, text in inner.told if name in {"policies", ""}] == ["request-id"]
+
+
+def test_conditions(tmp_path: Path) -> None:
+    """A claim, a method and a query decide as they do when a call is served."""
+    matches = [
+        {"claim": "tenant", "exact": "acme", "to": "v2"},
+        {"all": [{"method": "GET"}, {"query": "a", "prefix": "b"}], "to": "v2"},
+    ]
+    service = {"module": USERS, **VERSIONS, "matches": matches}
+    direct = {**INNER, "services": [service]}
+    (by_claim,) = asked(tmp_path, direct, claims={"tenant": "acme"})
+    (by_query,) = asked(tmp_path, direct, url=f"{URL}?a=bc")
+
+    assert told(by_claim, "version") == ["v2: claim tenant is acme"]
+    assert told(by_query, "version") == ["v2: method GET and query a begins with b"]
 
 
 def test_missing_behind(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def _fits(kinds: list[tuple[Kind, str]], segments: list[str]) -> bool:
 @pytest.fixture(scope="module")
 def router() -> Router[Any]:
     """The router of the served catalogue."""
-    return serving(lambda _: None).transcoder.compile()
+    return serving(lambda _: None).transcoder.compile().default
 
 
 def outcome(router: Router[Any], method: str, path: str) -> Match[Any] | Miss | None:

@@ -65,7 +65,7 @@ async def _ask(gateway: Gateway, noting: Noting) -> dict[str, int]:
         status, message = await _get(gateway, path)
         method, seen = noting.seen
         assert seen == path
-        routed = gateway.transcoder.compile()
+        routed = gateway.transcoder.compile().default
         try:
             found: Any = routed.match("GET", path)
         except Exception:  # noqa: BLE001  whatever is wrong with the path

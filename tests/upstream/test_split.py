@@ -18,15 +18,18 @@ from services.user.v1.user_service_pb2_grpc import UserServiceStub
 from transcoder import (
     Channel,
     CircuitBreaker,
+    Condition,
     ConfigError,
     Gateway,
     HeaderMatch,
     Listening,
     Split,
     Version,
+    VersionMatch,
 )
+from transcoder.call_details import Principal
 from transcoder.measured import Reading
-from transcoder.policies import CallDetails, Now, Stage
+from transcoder.policies import CallDetails, Now, Policy, Stage
 from transcoder.upstream import Call
 from transcoder.upstream.breaker import State
 from transcoder.upstream.channel_options import Backoff
@@ -35,6 +38,25 @@ Headers = Sequence[tuple[str, str]]
 SOON = Backoff(first=0.05, longest=0.1, timeout=1)
 NEW = HeaderMatch("X-Experiment", "v2", exact="new")
 PHONE = HeaderMatch("user-agent", "v2", prefix="Phone/")
+
+
+class Known:
+    """Knows callers by a header that says who they are, and tells the servicer nothing."""
+
+    name = "known"
+    stage = Stage.AUTHENTICATION
+
+    def decide(self, call: CallDetails, now: Now) -> None:
+        tenant = call.one(b"x-known")
+        claims = {} if tenant is None else {"tenant": tenant.decode()}
+        call.principal = Principal(subject="ann", scheme="test", claims=claims)
+
+
+class Through(grpc.aio.ServerInterceptor):
+    """Lets all calls through."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return await continuation(handler_call_details)
 
 
 class Tenants:
@@ -58,12 +80,12 @@ class Versions:
     users: tuple[Users, Users]
     listening: Listening
 
-    async def over_http(self, *headers: tuple[str, str]) -> None:
+    async def over_http(self, *headers: tuple[str, str], query: str = "") -> None:
         """Make a REST call."""
 
         def ask() -> int:
             connection = http.client.HTTPConnection(self.listening.http.target, timeout=30)
-            connection.putrequest("GET", "/v1/users/7", skip_accept_encoding=True)
+            connection.putrequest("GET", f"/v1/users/7{query}", skip_accept_encoding=True)
             for pair in headers:
                 connection.putheader(*pair)
             connection.endheaders()
@@ -90,7 +112,13 @@ class Versions:
         return [each.calls for each in self.users]
 
 
-def run(fact: Callable[[Versions], Awaitable[None]], *weights: int, **options: Any) -> Split:
+def run(
+    fact: Callable[[Versions], Awaitable[None]],
+    *weights: int,
+    policies: Sequence[Policy] | None = None,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    **options: Any,
+) -> Split:
     """Have a test call two versions through a gateway; return what chose between them."""
 
     async def running() -> Split:
@@ -101,7 +129,8 @@ def run(fact: Callable[[Versions], Awaitable[None]], *weights: int, **options: A
                 for name, target, weight in zip(("v1", "v2"), (first, second), weights, strict=True)
             ]
             split = Split(versions, **options)
-            gateway = Gateway(policies=[Tenants()])
+            standing = [Tenants()] if policies is None else policies
+            gateway = Gateway(policies=standing, interceptors=interceptors)
             gateway.route(SERVICE, split)
             async with open_doors(gateway) as listening:
                 await fact(Versions(split, users, listening))
@@ -187,6 +216,61 @@ def test_what_a_policy_says() -> None:
         assert versions.calls == [6, 2]
 
     run(fact, 100, 0, matches=[HeaderMatch("x-tenant-id", "v2", exact="acme")])
+
+
+def test_claims() -> None:
+    """A verified claim decides through both doors, and never a header in its place."""
+
+    async def fact(versions: Versions) -> None:
+        for call in (versions.over_http, versions.over_grpc):
+            await call(("x-known", "acme"))
+            await call(("x-known", "other"), ("x-tenant-id", "acme"))
+            await call(("x-known", "acme"), ("x-tenant-id", "other"))
+            await call(("tenant", "acme"))
+        assert versions.calls == [4, 4]
+
+    tenant = Condition(header="x-tenant-id", claim="tenant", exact="acme")
+    run(fact, 100, 0, policies=[Known()], matches=[VersionMatch("v2", [tenant])])
+
+
+@pytest.mark.parametrize("policies", [(), (Tenants(),)], ids=["no policies", "policies"])
+def test_requests(policies: Sequence[Policy]) -> None:
+    """Path, method and query of a request decide; over gRPC those that a call has there."""
+
+    async def fact(versions: Versions) -> None:
+        await versions.over_http(query="?prettyPrint=true")
+        await versions.over_http(query="?prettyPrint=false")
+        await versions.over_http(("cookie", "beta=1"))
+        await versions.over_grpc(("x-grpc", "1"))
+        await versions.over_grpc(("cookie", "beta=1"))
+        assert versions.calls == [2, 3]
+
+    matches = [
+        VersionMatch(
+            "v2", [Condition(path="/v1/users/*"), Condition(query="prettyPrint", exact="true")]
+        ),
+        VersionMatch("v2", [Condition(method="GET"), Condition(cookie="beta", exact="1")]),
+        VersionMatch("v2", [Condition(path=GET), Condition(header="x-grpc", exact="1")]),
+    ]
+    run(fact, 100, 0, policies=policies, matches=matches)
+
+
+def test_behind_interceptors() -> None:
+    """So they do where interceptors stand before calls that are passed on."""
+
+    async def fact(versions: Versions) -> None:
+        await versions.over_http(("cookie", "beta=1"))
+        await versions.over_http(("x-known", "acme"))
+        await versions.over_grpc(("x-known", "acme"))
+        await versions.over_grpc()
+        assert versions.calls == [1, 3]
+
+    matches = [
+        VersionMatch("v2", [Condition(cookie="beta", exact="1")]),
+        VersionMatch("v2", [Condition(claim="tenant", exact="acme")]),
+    ]
+    given: Any = {"policies": [Known()], "interceptors": [Through()]}
+    run(fact, 100, 0, matches=matches, **given)
 
 
 def test_sticky() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from transcoder.cli.source import Loaded, Unreadable, look_here, source_options, told
+
+if TYPE_CHECKING:
+    from transcoder.config.tiers import Tier
 
 
 @click.command()
@@ -43,28 +48,28 @@ from transcoder.cli.source import Loaded, Unreadable, look_here, source_options,
     show_default=True,
     help="Where its page for people is; '' for nowhere.",
 )
-@click.argument("file", required=False)
+@click.argument("file", nargs=-1)
 @source_options
-def check(loaded: Loaded | None, file: str | None, **paths: str) -> None:
+def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     One of --descriptor-set, --image, --module and --reflection says in which services, or FILE is
-    what `transcoder gateway` serves, and is checked with all that it names. Each problem
-    is one line with file, line and column, as far as they are known: compile with
-    --include_source_info, or use an image of buf. The exit code is 1 if there is any, and 2 if
-    there is nothing to look at.
+    what `transcoder gateway` serves, and is checked with all that it names; of several files, what
+    an internal gateway asks again or believes of everybody is noted. Each problem is one line with
+    file, line and column, as far as they are known: compile with --include_source_info, or use an
+    image of buf. The exit code is 1 if there is any, and 2 if there is nothing to look at.
 
     \b
     Examples:
       protoc --include_imports --include_source_info -o api.binpb api.proto
       transcoder check --descriptor-set api.binpb
       buf build -o - | transcoder check --image - --service-config api.yaml
-      transcoder check gateway.yaml
+      transcoder check edge.yaml internal.yaml
     """
     if loaded is None:
-        _check_gateway(file or "")
+        _check_gateways(file)
         return
-    if file is not None:
+    if file:
         raise click.UsageError("FILE says itself where its services come from")
     from transcoder.check import check as checked
 
@@ -89,23 +94,45 @@ def check(loaded: Loaded | None, file: str | None, **paths: str) -> None:
         raise SystemExit(1)
 
 
-def _check_gateway(file: str) -> None:
-    from pathlib import Path
-
-    from transcoder.config import build, load, mistakes
-    from transcoder.errors import ConfigError
+def _check_gateways(files: tuple[str, ...]) -> None:
+    from transcoder.config.tiers import Tier, notes
 
     look_here()
-    with told(Unreadable):
-        found = [str(each) for each in mistakes(file)]
-    if not found:
-        try:
-            build(load(file), Path(file).parent).gateway.compile()
-        except ConfigError as error:
-            found = [f"{file}: {error}"]
-    for each in found:
-        click.echo(each)
+    tiers: list[Tier] = []
+    found: list[str] = []
+    for file in files:
+        made = _read(file)
+        if isinstance(made, Tier):
+            tiers.append(made)
+        else:
+            found += made
+    for problem in found:
+        click.echo(problem)
+    for note in notes(tiers):
+        click.echo(f"{note.name}:{note.line}:{note.column}: note: {note.message}")
     count = f"{len(found)} problem{'' if len(found) == 1 else 's'}" if found else "no problems"
-    click.echo(f"{count} in {file}", err=True)
+    click.echo(f"{count} in {', '.join(files)}", err=True)
     if found:
         raise SystemExit(1)
+
+
+def _read(file: str) -> Tier | list[str]:
+    """Return the gateway of a file, or all that is wrong with it."""
+    from pathlib import Path
+
+    from transcoder.config import build, read_models
+    from transcoder.config.file import read_text
+    from transcoder.config.tiers import Tier
+    from transcoder.errors import ConfigError
+
+    with told(Unreadable):
+        text = read_text(file)
+    config, mistakes = read_models(text, file)
+    if config is None:
+        return [str(each) for each in mistakes]
+    try:
+        built = build(config, Path(file).parent)
+        built.gateway.compile()
+    except ConfigError as error:
+        return [f"{file}: {error}"]
+    return Tier(file, text, config, built)

@@ -12,22 +12,25 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.config import models
-from transcoder.config.file import read_bytes, read_text
+from transcoder.config.file import Keys, read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
-from transcoder.config.models.services import Service
+from transcoder.config.models.services import Service, Versioned
 from transcoder.config.policies import observers_of, policies_of
 from transcoder.config.routes import add_route
 from transcoder.config.upstreams import graphql, reflected, remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
+from transcoder.inbound import STRIPPED
+from transcoder.policies.policy import Policy
 from transcoder.profile import PROFILES
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
+from transcoder.upstream.choice import Condition, Sticky, VersionMatch
 from transcoder.upstream.proxy import Remote
-from transcoder.upstream.split import HeaderMatch, Split, Version
+from transcoder.upstream.split import Split, Version
 
 T = TypeVar("T")
 
@@ -40,11 +43,13 @@ class Built:
         gateway: with its services, whose calls go to their upstreams.
         descriptors: of each of the file's services.
         tls: what it shows on both ports; None to serve in the clear.
+        policies: what stands before its calls, by where the file says it.
     """
 
     gateway: Gateway
     tls: ServerTls | None
     descriptors: tuple[Descriptors, ...]
+    policies: Mapping[Keys, Policy]
 
 
 def build(config: Config, folder: Path = Path()) -> Built:
@@ -71,15 +76,21 @@ def build(config: Config, folder: Path = Path()) -> Built:
         for index, given in enumerate(config.services)
     ]
     pool = _pool(described)
+    standing = dict(policies_of(config.policies, at))
     gateway = Gateway(
         profile=PROFILES[config.profile],
         rules=_rules(config, at),
         unbound=config.unbound,
+        hosts=config.listen.hosts,
         validate=config.validate_requests,
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
+        role=config.role,
+        internal=config.internal,
+        strip=STRIPPED if config.strip is None else config.strip,
+        skip_for_trusted=config.skip_for_trusted,
         timeouts=_timeouts(config.timeouts),
-        policies=list(policies_of(config.policies, at)),
+        policies=standing.values(),
         public=config.public,
         observers=list(observers_of(config.observers, at)),
         pool=pool,
@@ -87,10 +98,11 @@ def build(config: Config, folder: Path = Path()) -> Built:
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
         answering = _named(f"services[{index}]", _answering, given, made["target"])
         for service in found.services:
-            gateway.route(gateway.pool.FindServiceByName(service.full_name), answering)
+            known = gateway.pool.FindServiceByName(service.full_name)
+            gateway.route(known, answering, hosts=given.hosts)
     for index, route in enumerate(config.routes):
         _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
-    return Built(gateway, at.server_tls(config.tls), tuple(described))
+    return Built(gateway, at.server_tls(config.tls), tuple(described), standing)
 
 
 _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {"target": remote, "graphql": graphql}
@@ -164,8 +176,20 @@ def _answering(given: Service, upstreams: Mapping[str, Remote]) -> Remote:
     versions = [
         Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
     ]
-    matches = [HeaderMatch(each.header, each.to, each.exact, each.prefix) for each in given.matches]
-    return Split(versions, matches=matches, sticky=given.sticky)
+    return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+
+
+def matches_of(given: Versioned) -> list[VersionMatch]:
+    """Return which calls get which version."""
+    return [
+        VersionMatch(match.to, [Condition(**each.told()) for each in match.conditions])
+        for match in given.matches
+    ]
+
+
+def sticky_of(given: Versioned) -> Sticky | str:
+    """Return what calls stick by; an empty text for nothing."""
+    return "" if given.sticky is None else Sticky(**given.sticky.told())
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:

@@ -208,6 +208,20 @@ def _path(keys: Keys) -> str:
     return text
 
 
+def noted(text: str, name: str, keys: Keys, message: str) -> Mistake:
+    """Return something to say of a value, with its place.
+
+    Args:
+        text: of the file, which is right.
+        name: of the file.
+        keys: the way to the value.
+        message: what is to be said.
+    """
+    document = _Document(name)
+    document.read(text)
+    return document.at(keys, message)
+
+
 def read_bytes(path: str | Path) -> bytes:
     """Return what a file holds.
 

@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from transcoder.config.build import Built
+from transcoder.call_details import CallDetails, Principal
+from transcoder.config.build import Built, matches_of, sticky_of
 from transcoder.config.models import Config
-from transcoder.config.models.services import Match, Service
+from transcoder.config.models.services import Service
 from transcoder.errors import ConfigError
 from transcoder.explain import explain
+from transcoder.metadata import Metadatum
 from transcoder.policies.policy import Limiting
+from transcoder.upstream import Call
 from transcoder.upstream.passing import passes
+from transcoder.upstream.split import choice_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,32 @@ class _Call:
         method: its full name.
         metadata: what is said of it, by names in lower case.
         claims: of the caller, where tokens are read.
+        request: of HTTP; None for one that comes by gRPC.
     """
 
     method: str
     metadata: Mapping[str, str]
     claims: Mapping[str, str]
+    request: Request | None = None
+
+    @property
+    def asked(self) -> Call:
+        """The call as far as it is looked at to choose a version."""
+        service, _, name = self.method.rpartition(".")
+        path = f"/{service}/{name}"
+        headers = [(key.encode(), value.encode()) for key, value in self.metadata.items()]
+        if self.request is None:
+            details = CallDetails("grpc", self.method, path, path=path, headers=headers)
+        else:
+            url = urlsplit(self.request.url)
+            verb, target = self.request.method, url.path or "/"
+            details = CallDetails("http", self.method, "", verb, target, headers)
+            details.query = url.query.encode()
+        if self.claims:
+            details.principal = Principal(subject="", scheme="jwt", claims=self.claims)
+        made = Call(path)
+        made.told(tuple(Metadatum(*pair) for pair in self.metadata.items()), details)
+        return made
 
 
 def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
@@ -108,16 +133,18 @@ def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
         )
     listener = f"HTTP on {first.config.listen.http}"
     came = [("host", url.netloc)]
-    target = f"{url.path or '/'}{f'?{url.query}' if url.query else ''}"
-    found = explain(first.built.gateway.transcoder, request.method, target)
+    transcoder = first.built.gateway.transcoder
+    found = explain(transcoder, request.method, request.url)
     if found.route is None or found.route.name not in _methods(first):
         why = "this gateway answers it itself"
         if found.error is not None:
             why = f"{found.error.http} {found.error.status.code.name}: {found.error.status.message}"
+            internal = [each for each in found.candidates if each.route in transcoder.withheld]
+            why += "".join(f"; {each.route.name}: {each.stopped}" for each in internal)
         return [Hop(first.name, listener, tuple(came), why)]
     came.append(("route", f"{found.route.method} {found.route.template}"))
     metadata = {name.lower(): value for name, value in request.headers.items()}
-    call = _Call(found.route.name, metadata, request.claims)
+    call = _Call(found.route.name, metadata, request.claims, request)
     return list(_followed(gateways, listener, came, call))
 
 
@@ -145,7 +172,7 @@ def _followed(
         if call.method not in _methods(here):
             yield Hop(here.name, listener, (("method", call.method),), "no such method here")
             return
-        call = replace(call, metadata=_passed(call.metadata), claims={})
+        call = replace(call, metadata=_passed(call.metadata), claims={}, request=None)
 
 
 def _methods(gateway: Described) -> set[str]:
@@ -160,10 +187,12 @@ def _methods(gateway: Described) -> set[str]:
 def _admitted(gateway: Described, call: _Call) -> _Call:
     """Return a call with what the gateway's policies say of it, and nobody else may."""
     policies = gateway.config.policies
-    trusted = set() if not gateway.config.trusted_peers else {"x-internal"}
-    own = gateway.built.gateway.chain.writes | {"x-internal"} - trusted
+    trusted = bool(gateway.config.trusted_peers)
+    own = gateway.built.gateway.chain.writes | ({"x-internal"} if not trusted else set())
+    if trusted and gateway.config.role == "internal":
+        own = frozenset()
     metadata = {name: value for name, value in call.metadata.items() if name not in own}
-    if policies.internal is not None:
+    if policies.internal is not None or gateway.config.role == "edge":
         metadata["x-internal"] = "true"
     for claim, key in ({} if policies.jwt is None else policies.jwt.forward).items():
         if claim in call.claims:
@@ -173,7 +202,9 @@ def _admitted(gateway: Described, call: _Call) -> _Call:
 
 def _policies(gateway: Described, method: str) -> Iterable[tuple[str, str]]:
     chain = gateway.built.gateway.chain
-    for index, policy in enumerate(chain.before(method)):
+    # Whoever stands before a gateway that trusts anybody is taken for a trusted peer.
+    trusted = bool(gateway.config.trusted_peers)
+    for index, policy in enumerate(chain.before(method, trusted=trusted)):
         more = f": {policy.limits}" if isinstance(policy, Limiting) else ""
         yield "" if index else "policies", f"{policy.name}{more}"
 
@@ -183,23 +214,16 @@ def _chosen(service: Service, call: _Call) -> tuple[str, list[tuple[str, str]]]:
     if service.upstream is not None:
         return service.upstream, []
     upstreams = {version.name: version.upstream for version in service.versions}
-    for match in service.matches:
-        if _fits(match, call.metadata.get(match.header.lower())):
-            how = f"is {match.exact}" if match.prefix is None else f"begins with {match.prefix}"
-            return upstreams[match.to], [("version", f"{match.to}: {match.header} {how}")]
+    choice = choice_of(service.versions, matches_of(service), sticky_of(service))
+    found = choice.explain(call.asked)
+    if found is not None:
+        name, why = found
+        return upstreams[name], [("version", f"{name}: {why}")]
     shares = ", ".join(f"{each.name} {each.weight}" for each in service.versions if each.weight)
     heaviest = max(service.versions, key=lambda version: version.weight)
-    sticky = call.metadata.get(service.sticky.lower())
-    why = f"by {service.sticky} {sticky}" if sticky is not None else "by weight"
     return heaviest.upstream, [
-        ("version", f"{why} of 100: {shares}; followed here: {heaviest.name}")
+        ("version", f"by weight of 100: {shares}; followed here: {heaviest.name}")
     ]
-
-
-def _fits(match: Match, value: str | None) -> bool:
-    if value is None:
-        return False
-    return value == match.exact if match.prefix is None else value.startswith(match.prefix)
 
 
 def _behind(gateways: Sequence[Described], target: str) -> Described | None:

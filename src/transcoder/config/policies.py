@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from transcoder import observers, policies
+from transcoder.config.file import Keys
 from transcoder.config.folder import Folder
 from transcoder.config.models import observers as watching
 from transcoder.config.models import policies as standing
 from transcoder.config.models.model import Model
 from transcoder.errors import ConfigError
+from transcoder.policies.policy import Policy
 
 
-def policies_of(given: standing.Policies, at: Folder) -> Iterator[Any]:
-    """Yield what stands before calls.
+def policies_of(given: standing.Policies, at: Folder) -> Iterator[tuple[Keys, Policy]]:
+    """Yield what stands before calls, behind where the file says it.
 
     Args:
         given: what the file says.
@@ -29,7 +31,9 @@ def policies_of(given: standing.Policies, at: Folder) -> Iterator[Any]:
         for index, each in enumerate(several):
             if each is not None:
                 place = f"{name}[{index}]" if isinstance(options, list) else name
-                yield _made(f"policies.{place}", _POLICIES[name], each, at)
+                keys = (name, index) if isinstance(options, list) else (name,)
+                made = _made(f"policies.{place}", _POLICIES[name], each, at)
+                yield ("policies", *keys), made
 
 
 def observers_of(given: watching.Observers, at: Folder) -> Iterator[Any]:

@@ -26,7 +26,7 @@ def add_route(gateway: Gateway, given: Route, upstreams: Mapping[str, Any], at: 
     if given.graphql is not None:
         forwarder = _operation(given.graphql, upstreams, at)
         for method in given.methods or ["GET"]:
-            gateway.forward(given.path, forwarder, method=method)
+            gateway.forward(given.path, forwarder, method=method, hosts=given.hosts)
 
 
 def _operation(given: Operation, upstreams: Mapping[str, Any], at: Folder) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor, FileDescriptor, ServiceDescriptor
@@ -18,6 +18,7 @@ from transcoder.openapi.options import Options
 from transcoder.openapi.paths import PathParameter, Paths
 from transcoder.openapi.scalars import Schema
 from transcoder.openapi.schemas import Schemas
+from transcoder.route import Route
 from transcoder.security import NO_SECURITY, Security
 from transcoder.transcoder import Endpoint, Transcoder
 
@@ -43,6 +44,7 @@ def document(
     labels: Collection[str] = frozenset(),
     serving: Serving = _KNOWN_NOTHING,
     security: Security = NO_SECURITY,
+    routes: Sequence[Route[Any]] | None = None,
 ) -> Document:
     """Return the OpenAPI document of all routes of a transcoder; the same of the same, always.
 
@@ -56,6 +58,7 @@ def document(
         labels: of `google.api` visibility; what is restricted to others is not in the document.
         serving: what whoever serves the transcoder does.
         security: what clients must show.
+        routes: which of the transcoder's are told; None for all.
 
     Raises:
         ConfigError: two routes conflict, or the comments that are kept cannot be read.
@@ -66,8 +69,9 @@ def document(
     >>> sorted(made["paths"]["/v1/operations"])
     ['get']
     """
+    told = transcoder.routes if routes is None else routes
     if comments is None:
-        comments = kept_comments(_files(transcoder))
+        comments = kept_comments(_files(told))
     options = Options(comments, labels)
     profile = transcoder.profile
     schemas = Schemas(
@@ -78,7 +82,7 @@ def document(
         proto_names=profile.proto_names,
         enum_numbers=profile.enum_numbers,
     )
-    endpoints = list(_endpoints(transcoder, options))
+    endpoints = list(_endpoints(transcoder, told, options))
     methods = [endpoint.binding.rpc for endpoint in endpoints]
     operations = Operations(schemas, profile, serving, security, methods)
     paths = _Places(schemas, operations)
@@ -145,8 +149,8 @@ def _sorted(parts: Mapping[str, Schema]) -> Schema:
     return {name: parts[name] for name in sorted(parts)}
 
 
-def _files(transcoder: Transcoder) -> list[FileDescriptor]:
-    endpoints = (route.endpoint for route in transcoder.routes)
+def _files(routes: Iterable[Route[Any]]) -> list[FileDescriptor]:
+    endpoints = (route.endpoint for route in routes)
     return [
         endpoint.binding.rpc.containing_service.file
         for endpoint in endpoints
@@ -154,10 +158,12 @@ def _files(transcoder: Transcoder) -> list[FileDescriptor]:
     ]
 
 
-def _endpoints(transcoder: Transcoder, options: Options) -> Iterator[Endpoint]:
+def _endpoints(
+    transcoder: Transcoder, routes: Iterable[Route[Any]], options: Options
+) -> Iterator[Endpoint]:
     """Yield the endpoints that answer, in the order of their routes, but those that are hidden."""
     silent = {id(conflict.route) for conflict in transcoder.compile().conflicts}
-    for route in transcoder.routes:
+    for route in routes:
         endpoint = route.endpoint
         if id(route) not in silent and isinstance(endpoint, Endpoint):
             rpc = endpoint.binding.rpc

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from google.api import field_behavior_pb2, resource_pb2, visibility_pb2
+from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
@@ -29,22 +29,12 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from transcoder.comments import NO_COMMENTS, Comments
 from transcoder.openapi.scalars import literal
+from transcoder.visibility import labels
 
 _BEHAVIOR: int = field_behavior_pb2.field_behavior.number
 _RESOURCE: int = resource_pb2.resource.number
 _RESOURCES: int = resource_pb2.resource_definition.number
 _REFERENCE: int = resource_pb2.resource_reference.number
-_VISIBILITY: Final = frozenset(
-    extension.number
-    for extension in (
-        visibility_pb2.api_visibility,
-        visibility_pb2.enum_visibility,
-        visibility_pb2.field_visibility,
-        visibility_pb2.message_visibility,
-        visibility_pb2.method_visibility,
-        visibility_pb2.value_visibility,
-    )
-)
 _NONE: Final[dict[int, list[Any]]] = {}
 
 
@@ -81,11 +71,9 @@ class Options:
         return hidden
 
     def _is_hidden(self, descriptor: Any) -> bool:
-        for number in _VISIBILITY & self._of(descriptor).keys():
-            rule = visibility_pb2.VisibilityRule.FromString(self.bytes(descriptor, number))
-            labels = {label.strip() for label in rule.restriction.split(",")} - {""}
-            if labels and not labels & self._labels:
-                return True
+        restricted = labels(descriptor.GetOptions()) if descriptor.has_options else frozenset()
+        if restricted and not restricted & self._labels:
+            return True
         if isinstance(descriptor, FieldDescriptor):
             message = descriptor.message_type
             if message is not None and message.GetOptions().map_entry:

@@ -17,6 +17,7 @@ from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
 from transcoder.measured import Measured, Readings, labelled
 from transcoder.path_template import PathTemplate
+from transcoder.policies.mutual_tls import MutualTls
 from transcoder.policies.policy import (
     Answered,
     Authenticator,
@@ -46,6 +47,15 @@ HEALTH_SERVICE: Final = "grpc.health.v1.Health"
 
 _new = tuple.__new__
 _OF_CALLER = frozenset({Stage.AUTHENTICATION, Stage.AUTHORIZATION})
+_ONCE = frozenset(
+    {
+        Stage.ADDRESS,
+        Stage.RATE_BY_ADDRESS,
+        Stage.CORS,
+        Stage.AUTHENTICATION,
+        Stage.RATE_BY_IDENTITY,
+    }
+)
 _KEPT = 10_000
 
 
@@ -61,6 +71,7 @@ class Chain:
             None for nothing. Of several that fit a call, the last one counts.
         observers: are told of calls, or of decisions, or of both.
         own: paths of the gateway's health, which are public.
+        skip_for_trusted: names of policies that calls of trusted peers pass over.
 
     Raises:
         ConfigError: one of these is not what it should be.
@@ -74,6 +85,7 @@ class Chain:
         overrides: Overrides | None = None,
         observers: Iterable[Observer | Auditor] = (),
         own: Iterable[str] = (),
+        skip_for_trusted: Iterable[str] = (),
     ) -> None:
         given = [load(each) if isinstance(each, str) else check_policy(each) for each in policies]
         self.policies: Final = tuple(sorted(given, key=lambda each: each.stage))
@@ -87,8 +99,13 @@ class Chain:
         self._observers = [each for each in observers if isinstance(each, Observer)]
         self._auditors = [each for each in observers if isinstance(each, Auditor)]
         self._methods: Methods = {}
-        self._of_method: dict[str, tuple[Policy, ...]] = {}
-        self._default: tuple[Policy, ...] | None = None
+        self.skipped: Final = frozenset(skip_for_trusted)
+        """Names of the policies that calls of trusted peers pass over."""
+        self._check_skipped()
+        usual: dict[str, tuple[Policy, ...]] = {}
+        self._of_method = (usual, {} if self.skipped else usual)
+        """What stands before each method: of anybody, and of trusted peers."""
+        self._default: list[tuple[Policy, ...] | None] = [None, None]
         self._by_path = bool(self._public) or bool(self._overrides)
 
     def __bool__(self) -> bool:
@@ -171,22 +188,25 @@ class Chain:
             ConfigError: a selector means nothing, or a method by some of its paths only.
         """
         self._methods = methods
-        self._of_method.clear()
+        self._default = [None, None]
         for selectors in (self._public, *(selectors for selectors, _ in self._overrides)):
             selectors.check(methods)
         for policy in self._all:
             if isinstance(policy, Selective):
                 policy.compile(methods)
-        for method in methods:
-            self._of_method[method] = self._assembled(method, "")
+        for trusted, of_method in enumerate(self._of_method):
+            of_method.clear()
+            for method in methods:
+                of_method[method] = self._assembled(method, "", trusted=bool(trusted))
 
-    def before(self, method: str) -> tuple[Policy, ...]:
+    def before(self, method: str, *, trusted: bool = False) -> tuple[Policy, ...]:
         """Return the policies that calls of a method meet, in their order.
 
         Args:
             method: its full name.
+            trusted: whether the calls are of trusted peers.
         """
-        kept = self._chosen(method, "", self._methods.get(method, ()))
+        kept = self._chosen(method, "", self._methods.get(method, ()), trusted=trusted)
         return tuple(sorted(kept, key=lambda each: each.stage))
 
     async def start(self) -> None:
@@ -217,7 +237,7 @@ class Chain:
             StatusError: a policy refuses it.
             Answered: a policy answers it.
         """
-        policies = self._of_method.get(call.method)
+        policies = self._of_method[call.trusted].get(call.method)
         if policies is None:
             policies = self._unknown(call)
         if not policies:
@@ -281,32 +301,42 @@ class Chain:
 
     def _unknown(self, call: CallDetails) -> tuple[Policy, ...]:
         """Return what stands before a path of no method, or a method that came after the start."""
+        trusted = call.trusted
         if call.method:
-            found = self._assembled(call.method, "")
-            if len(self._of_method) < _KEPT:
-                self._of_method[call.method] = found
+            found = self._assembled(call.method, "", trusted=trusted)
+            if len(self._of_method[trusted]) < _KEPT:
+                self._of_method[trusted][call.method] = found
             return found
         path = call.path
         if self._by_path or path in self._own_public:
-            return self._assembled("", path)
-        if self._default is None:
-            self._default = self._assembled("", "")
-        return self._default
+            return self._assembled("", path, trusted=trusted)
+        default = self._default[trusted]
+        if default is None:
+            default = self._default[trusted] = self._assembled("", "", trusted=trusted)
+        return default
 
-    def _assembled(self, method: str, path: str) -> tuple[Policy, ...]:
-        kept = self._chosen(method, path, self._methods.get(method, ()))
+    def _assembled(self, method: str, path: str, *, trusted: bool) -> tuple[Policy, ...]:
+        kept = self._chosen(method, path, self._methods.get(method, ()), trusted=trusted)
         knowing = [each for each in kept if each.stage is Stage.AUTHENTICATION]
         if knowing:
             kept = [each for each in kept if each.stage is not Stage.AUTHENTICATION]
             kept.append(_AnyOf(knowing))
         return tuple(sorted(kept, key=lambda each: each.stage))
 
-    def _chosen(self, method: str, path: str, templates: Sequence[PathTemplate]) -> list[Policy]:
+    def _chosen(
+        self,
+        method: str,
+        path: str,
+        templates: Sequence[PathTemplate],
+        *,
+        trusted: bool = False,
+    ) -> list[Policy]:
         chosen: dict[str, Policy | None] = {each.name: each for each in self.policies}
         for selectors, by_name in self._overrides:
             if selectors.selects(method, templates) if method else selectors.selects_path(path):
                 chosen |= by_name
-        kept = [each for each in chosen.values() if each is not None]
+        skipped = self.skipped if trusted else ()
+        kept = [each for name, each in chosen.items() if each is not None and name not in skipped]
         if self._is_public(method, path, templates):
             kept = [each for each in kept if each.stage not in _OF_CALLER]
         return kept
@@ -340,6 +370,18 @@ class Chain:
                 raise ConfigError(f"policies: two of them are named {policy.name!r}: {problem}")
             seen.add(policy.name)
 
+    def _check_skipped(self) -> None:
+        named = {each.name: each for each in self.policies}
+        for name in self.skipped:
+            policy = named.get(name)
+            if policy is None:
+                known = ", ".join(sorted(named)) or "none"
+                problem = f"no policy is named {name!r}: there are {known}"
+                raise ConfigError(f"skip_for_trusted: {problem}")
+            if policy.stage is Stage.AUTHORIZATION or isinstance(policy, MutualTls):
+                problem = "what a certificate allows is asked of everybody"
+                raise ConfigError(f"skip_for_trusted: {name}: {problem}")
+
     def _check_overrides(self) -> None:
         names = {each.name for each in self.policies}
         for _, by_name in self._overrides:
@@ -349,6 +391,17 @@ class Chain:
                 elif name not in names:
                     known = ", ".join(sorted(names)) or "none"
                     raise ConfigError(f"overrides: no policy is named {name!r}: there are {known}")
+
+
+def done_before(policies: Iterable[Policy]) -> tuple[str, ...]:
+    """Return the names of policies that a gateway in front has done for the calls it passes on.
+
+    Who calls by which certificate, and what that one may, each gateway finds out itself; and what
+    a process can bear is its own.
+    """
+    return tuple(
+        each.name for each in policies if each.stage in _ONCE and not isinstance(each, MutualTls)
+    )
 
 
 def _required(policies: Iterable[Policy]) -> tuple[Requirement, ...]:

@@ -97,6 +97,16 @@ class Call:
             self._metadata = told if self.details is None else (*told, *self.details.metadata)
         return self._metadata
 
+    def told(self, metadata: tuple[Metadatum, ...], details: CallDetails | None) -> None:
+        """Take what came with a call that was at the door before.
+
+        Args:
+            metadata: all of them, with what policies say.
+            details: what the door knows.
+        """
+        self._metadata = metadata
+        self.details = details
+
     def open(self, metadata: tuple[Metadatum, ...]) -> None:
         """Take the initial metadata, which come before the first reply."""
         self.initial_metadata = metadata

@@ -17,6 +17,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
+from transcoder.call_details import CallDetails
 from transcoder.errors import StatusError
 from transcoder.metadata import Metadatum, checked
 from transcoder.status import code_of
@@ -70,6 +71,11 @@ class LocalContext:
         self._sent = False
         self._ended = False
         self._callbacks: list[Callable[[], None]] | None = None
+
+    @property
+    def call(self) -> CallDetails | None:
+        """What the door knows of the call."""
+        return self._call.details
 
     def failure(self) -> StatusError | None:
         """Return the error that the servicer set or aborted with, or None for OK."""

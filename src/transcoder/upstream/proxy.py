@@ -99,7 +99,9 @@ class _Passing:
         left = context.time_remaining()
         deadline = None if left is None else time.monotonic() + left
         given = tuple(Metadatum(*pair) for pair in context.invocation_metadata() or ())
-        return self._call_class(self._path, deadline=deadline, inbound=lambda _: given)
+        made = self._call_class(self._path, deadline=deadline)
+        made.told(given, getattr(context, "call", None))
+        return made
 
 
 class _Opening:

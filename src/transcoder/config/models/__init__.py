@@ -47,6 +47,10 @@ class Config(Model):
     validate_requests: bool = False
     trusted_proxies: Texts = []
     trusted_peers: Texts = []
+    role: Literal["edge", "internal"] | None = None
+    internal: Annotated[Texts, Field(description="methods and services")] = []
+    strip: Annotated[Texts | None, Field(description="headers of trusted peers alone")] = None
+    skip_for_trusted: Annotated[Texts | None, Field(description="names of policies")] = None
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
     services: list[Service] = []

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model
 from transcoder.config.models.upstreams import Upstream
 from transcoder.errors import TemplateError
@@ -33,6 +34,7 @@ class Route(Model):
 
     path: str
     methods: list[Method] = []
+    hosts: list[Host] = []
     graphql: Operation | None = None
 
     @model_validator(mode="after")

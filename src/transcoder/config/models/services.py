@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model, Texts
 
 
@@ -17,16 +18,69 @@ class Version(Model):
     weight: int = 0
 
 
-class Match(Model):
-    """Which calls a version gets; see `transcoder.HeaderMatch`."""
+class Condition(Model):
+    """Something that a call says; see `transcoder.Condition`."""
 
-    header: str
-    to: str
+    header: str = ""
+    claim: str = ""
+    query: str = ""
+    cookie: str = ""
+    method: str = ""
+    path: str = ""
     exact: str | None = None
     prefix: str | None = None
 
 
-class Service(Model):
+class Match(Condition):
+    """Which calls a version gets; see `transcoder.VersionMatch`."""
+
+    to: str
+    all: Annotated[list[Condition], Field(description="all of these, in place of one")] = []
+
+    @model_validator(mode="after")
+    def _one_or_all(self) -> Self:
+        if bool(self.all) == bool(self.told("to", "all")):
+            raise ValueError("one condition is expected, or all with several")
+        return self
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """What a call must say."""
+        return self.all or [Condition(**self.told("to", "all"))]
+
+
+class Sticky(Model):
+    """What calls stick by; see `transcoder.Sticky`."""
+
+    header: str = ""
+    claim: str = ""
+    cookie: str = ""
+
+
+def _by_header(given: object) -> object:
+    return {"header": given} if isinstance(given, str) else given
+
+
+class Versioned(Model):
+    """Who answers: an upstream, or one of several versions."""
+
+    upstream: str | None = None
+    versions: list[Version] = []
+    matches: list[Match] = []
+    sticky: Annotated[
+        Sticky | None, BeforeValidator(_by_header, json_schema_input_type=str | Sticky | None)
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_answers(self) -> Self:
+        if (self.upstream is None) == (not self.versions):
+            raise ValueError("one of upstream and versions is expected")
+        if (self.matches or self.sticky) and not self.versions:
+            raise ValueError("matches and sticky choose among versions")
+        return self
+
+
+class Service(Versioned):
     """Services, where their descriptors come from, and who answers."""
 
     descriptor_set: str | None = None
@@ -34,19 +88,12 @@ class Service(Model):
     module: str | None = None
     reflection: str | None = None
     names: Texts = []
-    upstream: str | None = None
-    versions: list[Version] = []
-    matches: list[Match] = []
-    sticky: str = ""
+    hosts: list[Host] = []
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
+    def _one_source(self) -> Self:
         sources = "descriptor_set", "image", "module", "reflection"
         given = [name for name in sources if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"one of {', '.join(sources)} is expected")
-        if (self.upstream is None) == (not self.versions):
-            raise ValueError("one of upstream and versions is expected")
-        if (self.matches or self.sticky) and not self.versions:
-            raise ValueError("matches and sticky choose among versions")
         return self

@@ -1,0 +1,83 @@
+"""Gateways of which one stands behind another: what only the two files together show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from transcoder.config.build import Built
+from transcoder.config.file import Mistake, noted
+from transcoder.config.models import Config
+from transcoder.policies import Authorization, ConcurrencyLimit, MutualTls, RequestId
+from transcoder.policies.policy import Policy, Writer
+
+_OF_EACH: Final[tuple[Any, ...]] = (Authorization, ConcurrencyLimit, MutualTls, RequestId)
+"""What each gateway does for itself: who may call by certificate, what it can bear, the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A gateway and its file.
+
+    Args:
+        name: of the file.
+        text: of the file.
+        config: what it says.
+        built: what is made of that.
+    """
+
+    name: str
+    text: str
+    config: Config
+    built: Built
+
+
+def notes(tiers: Sequence[Tier]) -> Iterator[Mistake]:
+    """Yield what is not wrong, and may not be meant, of internal gateways behind edges.
+
+    Args:
+        tiers: of which none need have a role; only edges and internal ones are compared.
+    """
+    edges = [tier for tier in tiers if tier.config.role == "edge"]
+    for tier in tiers:
+        if tier.config.role == "internal":
+            for edge in edges:
+                yield from _believed(tier, edge)
+                yield from _repeated(tier, edge)
+
+
+def _repeated(tier: Tier, edge: Tier) -> Iterator[Mistake]:
+    """Yield the policies that run at both, for the same calls."""
+    for keys, policy in tier.built.policies.items():
+        if isinstance(policy, _OF_EACH) or _is_skipped(policy, tier):
+            continue
+        if any(type(policy) is type(each) for each in edge.built.policies.values()):
+            told = f"{policy.name} runs for the same calls as at {edge.name}"
+            yield noted(tier.text, tier.name, keys, f"{told}: {_advice(tier)}")
+
+
+def _believed(tier: Tier, edge: Tier) -> Iterator[Mistake]:
+    """Yield what the edge says of calls, and the internal gateway believes of everybody."""
+    said = {
+        key
+        for policy in edge.built.gateway.chain.policies
+        if isinstance(policy, Writer)
+        for key in policy.writes
+    }
+    # A token is taken away rather than said.
+    believed = said - tier.built.gateway.stripped - {"authorization"}
+    if believed:
+        names = ", ".join(sorted(believed))
+        told = f"{names}: said by {edge.name}, and believed of everybody: name it in strip"
+        yield noted(tier.text, tier.name, ("role",), told)
+
+
+def _is_skipped(policy: Policy, tier: Tier) -> bool:
+    return bool(tier.config.trusted_peers) and policy.name in tier.built.gateway.chain.skipped
+
+
+def _advice(tier: Tier) -> str:
+    if not tier.config.trusted_peers:
+        return "name the edge's certificate in trusted_peers"
+    return "name it in skip_for_trusted"

@@ -1,0 +1,137 @@
+"""Several versions of what answers paths over HTTP, of which each request gets one.
+
+    stable = ForwardVersion("v1", HttpUpstream("http://shop-1:8080"), 95)
+    canary = ForwardVersion("v2", HttpUpstream("http://shop-2:8080"), 5)
+    gateway.forward("/shop/**", ForwardSplit([stable, canary], sticky=Sticky(cookie="group")))
+
+As `upstream.split` does it for methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from transcoder.errors import StatusError
+from transcoder.forwarding import Forwarder
+from transcoder.measured import Measured, Reading, Readings
+from transcoder.response import Payload
+from transcoder.route import Match
+from transcoder.status import Code
+from transcoder.upstream.choice import Asked, Sticky, VersionMatch
+from transcoder.upstream.split import CALLS, HeaderMatch, choice_of, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardVersion:
+    """One of the versions.
+
+    Args:
+        name: for matches and metrics.
+        forwarder: who answers.
+        weight: of a hundred requests that no match decides, how many are its own.
+    """
+
+    name: str
+    forwarder: Forwarder
+    weight: int = 0
+
+
+class ForwardSplit:
+    """Passes requests on to one of several versions.
+
+    Args:
+        versions: with weights that make up 100.
+        matches: in the order in which they are asked.
+        sticky: what requests stick by; a text is the name of a header, an empty one is nothing.
+        name: for metrics, as the paths.
+
+    Raises:
+        ConfigError: as `Split` does.
+    """
+
+    def __init__(
+        self,
+        versions: Sequence[ForwardVersion],
+        *,
+        matches: Sequence[HeaderMatch | VersionMatch] = (),
+        sticky: str | Sticky = "",
+        name: str = "",
+    ) -> None:
+        self._versions = {version.name: version for version in versions}
+        self._choice = choice_of(versions, matches, sticky)
+        self._counts = dict.fromkeys(self._versions, 0)
+        self._name = name
+        self._asked: Callable[[Scope], Asked] | None = None
+
+    @property
+    def needs_details(self) -> bool:
+        """Whether requests are looked at beyond their headers and claims."""
+        return self._choice.needs_details
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many requests each version has got, by its name."""
+        return dict(self._counts)
+
+    def read_by(self, asked: Callable[[Scope], Asked]) -> None:
+        """Learn how the gateway reads requests, of which clients may not say everything.
+
+        Args:
+            asked: returns a request as far as it is looked at.
+        """
+        self._asked = asked
+
+    async def forward(
+        self, match: Match[Any], scope: Scope, receive: Receive, send: Send
+    ) -> Payload | None:
+        """Answer one request by a version; see `Forwarder`."""
+        return await self._chosen(scope).forward(match, scope, receive, send)
+
+    async def forward_socket(
+        self, match: Match[Any], scope: Scope, receive: Receive, send: Send
+    ) -> Payload | None:
+        """Serve one WebSocket by a version, as `forward`.
+
+        Raises:
+            StatusError: the version takes none.
+        """
+        forward = getattr(self._chosen(scope), "forward_socket", None)
+        if forward is None:
+            raise StatusError(Code.UNIMPLEMENTED, "this path takes no WebSockets", http=400)
+        answered: Payload | None = await forward(match, scope, receive, send)
+        return answered
+
+    def readings(self) -> Readings:
+        """Tell how many requests each version has got, and what the versions count."""
+        for name, count in self.counts.items():
+            yield Reading(CALLS, count, {"upstream": self._name, "version": name})
+        for each in self._forwarders:
+            if isinstance(each, Measured):
+                yield from each.readings()
+
+    async def check(self) -> str:
+        """Return why none of the versions that weigh can be reached; see `Reachable`."""
+        return await unreachable(
+            [each.forwarder for each in self._versions.values() if each.weight]
+        )
+
+    async def close(self) -> None:
+        """Let go of all versions."""
+        for forwarder in self._forwarders:
+            await forwarder.close()
+
+    @property
+    def _forwarders(self) -> list[Forwarder]:
+        known = {id(each.forwarder): each.forwarder for each in self._versions.values()}
+        return list(known.values())
+
+    def _chosen(self, scope: Scope) -> Forwarder:
+        if self._asked is None:
+            raise RuntimeError("a split answers behind a gateway: pass it to Gateway.forward")
+        name = self._choice(self._asked(scope))
+        self._counts[name] += 1
+        return self._versions[name].forwarder

@@ -1,0 +1,125 @@
+"""What a file says of routing, and what is built of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from transcoder.call_details import CallDetails
+from transcoder.config import build, read_models
+from transcoder.config.build import Built
+from transcoder.config.models import Config
+from transcoder.errors import ConfigError, NotFound
+from transcoder.upstream import Call
+
+SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
+GOOD: dict[str, Any] = {
+    "upstreams": {"a": {"target": "localhost:1"}, "b": {"target": "localhost:2"}},
+    "services": [SERVICE],
+}
+
+
+def built(**told: Any) -> Built:
+    """Build what a file says; JSON is YAML."""
+    config, found = read_models(json.dumps({**GOOD, **told}), "g.yaml")
+    assert found == []
+    assert isinstance(config, Config)
+    return build(config)
+
+
+def test_hosts() -> None:
+    """Services are at the hosts that they name, and the listener serves those that it names."""
+    made = built(
+        listen={"hosts": ["*.example.com"]},
+        services=[{**GOOD["services"][0], "hosts": ["Users.example.com", "u.example.com:8443"]}],
+    )
+    transcoder = made.gateway.transcoder
+
+    assert transcoder.match("GET", "/v1/users/7", "users.example.com").values == ("7",)
+    for host in ("", "other.example.com"):
+        with pytest.raises(NotFound):
+            transcoder.match("GET", "/v1/users/7", host)
+    assert not transcoder.compile().serves(transcoder.compile().of("elsewhere"))
+
+
+def test_hosts_of_routes() -> None:
+    """A route of a path is at the hosts that it names."""
+    made = built(
+        upstreams={**GOOD["upstreams"], "g": {"graphql": "http://localhost:3/graphql"}},
+        routes=[
+            {
+                "path": "/v1/people",
+                "hosts": ["people.example.com"],
+                "graphql": {"upstream": "g", "document": "{ people { name } }"},
+            }
+        ],
+    )
+    transcoder = made.gateway.transcoder
+
+    assert transcoder.match("GET", "/v1/people", "people.example.com").route.hosts
+    with pytest.raises(NotFound):
+        transcoder.match("GET", "/v1/people", "other.example.com")
+
+
+VERSIONS = [
+    {"name": "v1", "upstream": "a", "weight": 95},
+    {"name": "v2", "upstream": "b", "weight": 5},
+]
+
+
+def split(**told: Any) -> Any:
+    """Return what answers a service of two versions."""
+    service = {"module": SERVICE["module"], "versions": VERSIONS, **told}
+    gateway = built(services=[service]).gateway
+    return gateway._registry.upstream_of("/services.user.v1.UserService/GetUser")
+
+
+def test_matches() -> None:
+    """A match is one condition, or all of several; calls stick by a header, a claim or a cookie."""
+    asked = CallDetails("http", http_method="POST", path="/v1/users/7")
+    match = {"all": [{"path": "/v1/users/*"}, {"method": "POST"}], "to": "v2"}
+    found = split(matches=[match, {"claim": "tenant", "exact": "a", "to": "v2"}])
+
+    assert found.needs_details
+    call = Call("/a.B/C", details=asked)
+    assert [found._choice(call) for _ in range(3)] == 3 * ["v2"]
+    for sticky in ("x-user-id", {"claim": "sub"}, {"cookie": "id"}, {"header": "a", "claim": "b"}):
+        assert split(sticky=sticky).counts == {"v1": 0, "v2": 0}
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"matches": [{"to": "v2"}]}, "matches[0]: one condition is expected, or all with several"),
+        (
+            {"matches": [{"to": "v2", "header": "a", "exact": "b", "all": [{"method": "GET"}]}]},
+            "matches[0]: one condition is expected, or all with several",
+        ),
+        (
+            {"matches": [{"to": "v3", "method": "GET"}]},
+            "matches[0].to: no version is named 'v3'",
+        ),
+        ({"sticky": {"coookie": "id"}}, "sticky.coookie: no such key; did you mean cookie?"),
+        ({"sticky": 3}, "sticky: a mapping is expected"),
+    ],
+)
+def test_wrong(told: dict[str, Any], problem: str) -> None:
+    """What is wrong with a choice is told with its place."""
+    service = {"module": SERVICE["module"], "versions": VERSIONS, **told}
+    config, found = read_models(json.dumps({**GOOD, "services": [service]}), "g.yaml")
+
+    assert config is None
+    assert [each.message for each in found] == [f"services[0].{problem}"]
+
+
+def test_equal_rank() -> None:
+    """Two matches of equal rank are told when they are put together, in one line."""
+    match = {"header": "x-a", "exact": "b"}
+    with pytest.raises(ConfigError) as raised:
+        split(matches=[{**match, "to": "v1"}, {**match, "to": "v2"}])
+
+    assert str(raised.value) == (
+        "services[0]: split: x-a: two matches fit the same calls: remove one of them"
+    )

@@ -1,0 +1,107 @@
+"""What `check` says of several gateways together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tokens import jwks, rsa
+from transcoder.cli import main
+
+SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
+GOOD: dict[str, Any] = {"upstreams": {"a": {"target": "localhost:1"}}, "services": [SERVICE]}
+JWT = {"issuers": [{"name": "https://a.example", "audiences": ["api"], "keys": "keys.json"}]}
+BOTH = {
+    "request_id": {},
+    "jwt": JWT,
+    "rate_limits": [{"rate": "5/second"}],
+    "concurrency": {},
+    "mutual_tls": {"allow": ["*"]},
+    "security_headers": {},
+}
+PEERS = {"trusted_peers": ["edge.internal"]}
+
+
+@pytest.mark.parametrize(
+    ("internal", "noted"),
+    [
+        # What is asked of everybody else stands before trusted peers no more.
+        ({**PEERS, "policies": BOTH}, ["security-headers"]),
+        ({**PEERS, "policies": BOTH, "skip_for_trusted": ["jwt"]}, ["rate-limit", "security-he"]),
+        ({"policies": BOTH}, ["jwt", "rate-limit", "security-headers"]),
+        ({**PEERS, "policies": {"ip_filter": {}}}, []),  # not at the edge
+    ],
+)
+def test_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, internal: dict[str, Any], noted: list[str]
+) -> None:
+    """A policy that runs at an edge and behind it, for the same calls, is noted; that is all."""
+    monkeypatch.chdir(tmp_path)
+    Path("keys.json").write_text(json.dumps(jwks(rsa())))
+    Path("edge.yaml").write_text(json.dumps({**GOOD, "role": "edge", "policies": BOTH}))
+    Path("inner.yaml").write_text(
+        json.dumps({**GOOD, "role": "internal", **internal}, indent=1).replace("    ", "  ")
+    )
+
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml"])
+    lines = checked.stdout.splitlines()
+
+    assert (checked.exit_code, checked.stderr) == (0, "no problems in edge.yaml, inner.yaml\n")
+    assert len(lines) == len(noted)
+    for name in noted:
+        (line,) = [each for each in lines if f": note: {name}" in each]
+        assert line.startswith("inner.yaml:")
+        assert "runs for the same calls as at edge.yaml: " in line
+
+
+def test_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each note has the place of the policy."""
+    monkeypatch.chdir(tmp_path)
+    Path("edge.yaml").write_text(
+        json.dumps({**GOOD, "role": "edge", "policies": {"rate_limits": [{"rate": "1/second"}]}})
+    )
+    service = json.dumps(GOOD)[1:-1]
+    Path("inner.yaml").write_text(
+        f"{{{service}, role: internal, policies: {{\n  rate_limits: [{{rate: 2/second}}]}}}}"
+    )
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml"])
+
+    assert checked.stdout == (
+        "inner.yaml:2:17: note: rate-limit runs for the same calls as at edge.yaml: "
+        "name the edge's certificate in trusted_peers\n"
+    )
+
+
+def test_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the edge says of a caller, and anybody can say behind it, is noted."""
+    monkeypatch.chdir(tmp_path)
+    Path("keys.json").write_text(json.dumps(jwks(rsa())))
+    edge = {"jwt": {**JWT, "forward": {"tenant": "x-tenant", "sub": "x-user"}}, "request_id": {}}
+    Path("edge.yaml").write_text(json.dumps({**GOOD, "role": "edge", "policies": edge}))
+    behind = {**GOOD, **PEERS, "role": "internal"}
+    Path("inner.yaml").write_text(json.dumps({**behind, "strip": ["X-User"]}))
+    Path("safe.yaml").write_text(json.dumps({**behind, "strip": ["x-user", "x-tenant"]}))
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml", "safe.yaml"])
+
+    assert checked.exit_code == 0
+    (line,) = checked.stdout.splitlines()
+    assert line.endswith(
+        "note: x-tenant: said by edge.yaml, and believed of everybody: name it in strip"
+    )
+
+
+def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is wrong is told, in whichever of the files."""
+    monkeypatch.chdir(tmp_path)
+    Path("edge.yaml").write_text(json.dumps({**GOOD, "role": "middle"}))
+    Path("inner.yaml").write_text(json.dumps({**GOOD, "skip_for_trusted": ["jwt"]}))
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml"])
+
+    assert checked.exit_code == 1
+    assert checked.stderr == "2 problems in edge.yaml, inner.yaml\n"
+    assert "role: 'edge' or 'internal' is expected" in checked.stdout
+    assert "inner.yaml: skip_for_trusted: no policy is named 'jwt'" in checked.stdout

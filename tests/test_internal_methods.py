@@ -1,0 +1,285 @@
+"""Methods for other services alone, asked for at every door of edge and internal gateways."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+import grpc.aio
+import pytest
+from google.api import annotations_pb2, visibility_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+
+from entrances import open_doors
+from transcoder import Channel, Gateway, Listening
+from transcoder.errors import ConfigError
+from transcoder.explain import explain
+from transcoder.status import Code
+
+T = TypeVar("T")
+NAMED = "stock.v1.Stock.Audit"
+"""The method that only the option of the gateway says to be internal."""
+
+
+@cache
+def pool() -> DescriptorPool:
+    """Return a pool of two services, of which one is internal, and one has internal methods."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="stock.proto", package="stock.v1", syntax="proto3"
+    )
+    item = file.message_type.add(name="Item")
+    item.field.add(name="id", number=1, type=9, label=1)
+    item.field.add(name="tag", number=2, type=9, label=1)
+    stock, ledger = file.service.add(name="Stock"), file.service.add(name="Ledger")
+    http_rule: Any = annotations_pb2.http
+    of_method: Any = visibility_pb2.method_visibility
+    of_service: Any = visibility_pb2.api_visibility
+    for service, name in ((stock, "Get"), (stock, "Reserve"), (stock, "Audit"), (ledger, "Post")):
+        method = service.method.add(
+            name=name, input_type=".stock.v1.Item", output_type=".stock.v1.Item"
+        )
+        method.options.Extensions[http_rule].get = f"/v1/{name.lower()}/{{id}}"
+    stock.method[1].options.Extensions[of_method].restriction = "PARTNER, INTERNAL"
+    ledger.options.Extensions[of_service].restriction = "INTERNAL"
+    found = DescriptorPool()
+    found.Add(file)
+    return found
+
+
+def item() -> Any:
+    return GetMessageClass(pool().FindMessageTypeByName("stock.v1.Item"))
+
+
+async def answer(request: Any, context: Any) -> Any:
+    return request
+
+
+def gateway(role: Any, **options: Any) -> Gateway:
+    """Return a gateway of both services."""
+    made = Gateway(pool=pool(), role=role, internal=[NAMED], **options)
+    kind = item()
+    method = grpc.unary_unary_rpc_method_handler(answer, kind.FromString, kind.SerializeToString)
+    for name in ("Stock", "Ledger"):
+        service = pool().FindServiceByName(f"stock.v1.{name}")
+        handlers = {rpc.name: method for rpc in service.methods}
+        generic = grpc.method_handlers_generic_handler(service.full_name, handlers)
+        made.add_generic_rpc_handlers([generic])
+    return made
+
+
+def passing_on(role: Any) -> Gateway:
+    """Return a gateway that passes the calls of both on, to nobody."""
+    made = Gateway(pool=pool(), role=role, internal=[NAMED])
+    channel = Channel("127.0.0.1:1")
+    for name in ("Stock", "Ledger"):
+        made.route(pool().FindServiceByName(f"stock.v1.{name}"), channel)
+    return made
+
+
+def run(made: Gateway, fact: Callable[[Listening], Coroutine[Any, Any, T]]) -> T:
+    async def running() -> T:
+        async with asyncio.timeout(60), open_doors(made) as listening:
+            return await fact(listening)
+
+    return asyncio.run(running())
+
+
+async def get(listening: Listening, path: str) -> tuple[int, bytes]:
+    def ask() -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(listening.http.target, timeout=30)
+        connection.request("GET", path)
+        answered = connection.getresponse()
+        found = answered.status, answered.read()
+        connection.close()
+        return found
+
+    return await asyncio.to_thread(ask)
+
+
+async def call(listening: Listening, path: str) -> tuple[Code, str]:
+    async with grpc.aio.insecure_channel(listening.grpc.target) as channel:
+        method = channel.unary_unary(
+            path, request_serializer=item().SerializeToString, response_deserializer=bytes
+        )
+        asked = method(item()(id="7"), timeout=30)
+        code = Code((await asked.code()).value[0])
+        return code, await asked.details() or ""
+
+
+async def reflect(listening: Listening, **question: Any) -> Any:
+    async with grpc.aio.insecure_channel(listening.grpc.target) as channel:
+        method = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+
+        async def questions() -> AsyncIterator[Any]:
+            yield reflection_pb2.ServerReflectionRequest(**question)
+
+        async for found in method(questions(), timeout=30):
+            return found
+    raise AssertionError("no answer")
+
+
+def test_rest() -> None:
+    """At an edge their paths are not found, as any other that is none; behind it they answer."""
+
+    async def fact(listening: Listening) -> list[int]:
+        paths = ("get/7", "reserve/7", "audit/7", "post/7", "none/7")
+        return [(await get(listening, f"/v1/{path}"))[0] for path in paths]
+
+    assert run(gateway("edge"), fact) == [200, 404, 404, 404, 404]
+    assert run(gateway("internal"), fact) == [200, 200, 200, 200, 404]
+    assert run(gateway(None), fact) == [200, 200, 200, 200, 404]
+
+
+@pytest.mark.parametrize("policies", [(), ("with",)], ids=["no policies", "policies"])
+def test_grpc(policies: tuple[str, ...]) -> None:
+    """Over gRPC they are methods that there are not, in the same words."""
+    paths = ["Stock/Get", "Stock/Reserve", "Stock/Audit", "Ledger/Post", "Stock/None"]
+
+    async def fact(listening: Listening) -> list[tuple[Code, str]]:
+        return [await call(listening, f"/stock.v1.{path}") for path in paths]
+
+    from transcoder.policies import RequestId  # noqa: PLC0415  only where there is one
+
+    given = [RequestId() for _ in policies]
+    edge = run(gateway("edge", policies=given), fact)
+    inner = run(gateway("internal", policies=given), fact)
+    assert [code for code, _ in inner] == [*4 * [Code.OK], Code.UNIMPLEMENTED]
+    assert edge[0] == (Code.OK, "")
+    assert set(edge[1:]) == {edge[4]}
+    assert edge[4][0] is Code.UNIMPLEMENTED
+
+
+def test_passed_on() -> None:
+    """So are those of backends, which are not asked."""
+    paths = ["Stock/Get", "Stock/Reserve", "Stock/Audit", "Ledger/Post"]
+
+    async def fact(listening: Listening) -> list[Code]:
+        return [(await call(listening, f"/stock.v1.{path}"))[0] for path in paths]
+
+    assert run(passing_on("edge"), fact) == [Code.UNAVAILABLE, *3 * [Code.UNIMPLEMENTED]]
+    assert run(passing_on("internal"), fact) == 4 * [Code.UNAVAILABLE]
+
+
+def test_reflection() -> None:
+    """Reflection does not list them, does not find them, and describes their services without."""
+
+    async def fact(listening: Listening) -> dict[str, Any]:
+        listed = (await reflect(listening, list_services="")).list_services_response.service
+        found: dict[str, Any] = {
+            "listed": [each.name for each in listed if each.name.startswith("stock")]
+        }
+        symbols = ["Stock", "Stock.Get", "Stock.Reserve", "Stock.Audit", "Ledger", "Ledger.Post"]
+        for symbol in symbols:
+            answered = await reflect(listening, file_containing_symbol=f"stock.v1.{symbol}")
+            found[symbol] = answered.error_response.error_code
+        for question in (
+            {"file_by_filename": "stock.proto"},
+            {"file_containing_symbol": "stock.v1.Item"},
+        ):
+            answered = await reflect(listening, **question)
+            (data,) = answered.file_descriptor_response.file_descriptor_proto
+            file = descriptor_pb2.FileDescriptorProto.FromString(data)
+            found[next(iter(question))] = {
+                service.name: [method.name for method in service.method] for service in file.service
+            }
+        missing = await reflect(listening, file_containing_symbol="stock.v1.None")
+        hidden = await reflect(listening, file_containing_symbol="stock.v1.Ledger")
+        found["same"] = missing.error_response == hidden.error_response
+        return found
+
+    described = {"Stock": ["Get"]}
+    assert run(gateway("edge"), fact) == {
+        "listed": ["stock.v1.Stock"],
+        "Stock": 0,
+        "Stock.Get": 0,
+        "Stock.Reserve": 5,
+        "Stock.Audit": 5,
+        "Ledger": 5,
+        "Ledger.Post": 5,
+        "file_by_filename": described,
+        "file_containing_symbol": described,
+        "same": True,
+    }
+    whole = {"Stock": ["Get", "Reserve", "Audit"], "Ledger": ["Post"]}
+    inner = run(gateway("internal"), fact)
+    assert inner["listed"] == ["stock.v1.Ledger", "stock.v1.Stock"]
+    assert (inner["Stock.Reserve"], inner["Ledger"]) == (0, 0)
+    assert inner["file_by_filename"] == whole
+
+
+def test_health() -> None:
+    """A service of such methods alone has no health there."""
+
+    async def fact(listening: Listening) -> list[Any]:
+        async with grpc.aio.insecure_channel(listening.grpc.target) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            found: list[Any] = []
+            for name in ("stock.v1.Stock", "stock.v1.Ledger"):
+                asked = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=30)
+                found.append(Code((await asked.code()).value[0]))
+        found += [
+            (await get(listening, f"/healthz?service=stock.v1.{name}"))[0]
+            for name in ("Stock", "Ledger")
+        ]
+        return found
+
+    assert run(gateway("edge"), fact) == [Code.OK, Code.NOT_FOUND, 200, 404]
+    assert run(gateway("internal"), fact) == [Code.OK, Code.OK, 200, 200]
+
+
+def test_documents() -> None:
+    """The API's description does not name them."""
+
+    async def fact(listening: Listening) -> list[str]:
+        _, data = await get(listening, "/openapi.json")
+        return sorted(json.loads(data)["paths"])
+
+    assert run(gateway("edge"), fact) == ["/v1/get/{id}"]
+
+
+def test_explained() -> None:
+    """The operator is told why their paths are not found."""
+    for path, name in (("reserve", "Stock.Reserve"), ("post", "Ledger.Post")):
+        found = explain(gateway("edge").transcoder, "GET", f"/v1/{path}/7")
+        assert found.error is not None
+        assert found.error.http == 404
+        first = found.candidates[0]
+        assert first.route.name == f"stock.v1.{name}"
+        assert first.stopped == (
+            "the path fits, but the method is internal: an edge gateway does not serve it"
+        )
+
+
+def routed(names: Any) -> Gateway:
+    """Return a gateway of one of the services, with these internal methods."""
+    made = Gateway(pool=pool(), internal=names)
+    made.route(pool().FindServiceByName("stock.v1.Stock"), Channel("127.0.0.1:1"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["stock.v1.Stock.Gone"], "internal: no method here fits stock.v1.Stock.Gone"),
+        (["/v1/get/{id}"], "internal: '/v1/get/{id}': a method or a service is expected"),
+        ("stock.v1.Stock.Get", "internal 'stock.v1.Stock.Get': a sequence is expected"),
+    ],
+)
+def test_wrong(names: Any, problem: str) -> None:
+    """A name that means nothing is refused in one line, at whichever gateway."""
+    with pytest.raises(ConfigError) as raised:
+        routed(names).compile()
+
+    assert str(raised.value) == problem
