@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transcoder.gateway import Gateway
     from transcoder.health import Health
     from transcoder.http_route import HttpRoute
+    from transcoder.http_upstream.proxy import HttpUpstream
     from transcoder.listeners import Listening
     from transcoder.metadata import set_http_status
     from transcoder.own_pages import OpenApi
@@ -60,6 +61,7 @@ _HOME = {
     "HeaderMatch": "upstream.split",
     "Health": "health",
     "HttpRoute": "http_route",
+    "HttpUpstream": "http_upstream.proxy",
     "InvalidRequest": "errors",
     "Listening": "listeners",
     "OpenApi": "own_pages",
@@ -101,6 +103,7 @@ __all__ = [
     "HeaderMatch",
     "Health",
     "HttpRoute",
+    "HttpUpstream",
     "InvalidRequest",
     "Listening",
     "OpenApi",

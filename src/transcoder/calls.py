@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -87,6 +88,50 @@ class Calls:
             details,
         )
 
+    def onward(
+        self, scope: Scope, name: str, *, streams: bool = False
+    ) -> tuple[Call, list[tuple[bytes, bytes]]]:
+        """Return the call of a request that is passed on over HTTP, and its headers there.
+
+        Its deadline is the client's: without one it may take as long as it likes. What policies
+        say stands in the headers beside what the client may say.
+
+        Args:
+            scope: of the request.
+            name: of the call, for the log.
+            streams: whether it is a WebSocket.
+
+        Raises:
+            StatusError: the client gives the call no time, or says so in a way that is none.
+        """
+        headers: RawHeaders = scope["headers"]
+        peer, scheme = scope.get("client"), scope.get("scheme", "http")
+        identity = scope.get(IDENTITY, NOBODY)
+        trusted = bool(self._trusted) and self._trusts(identity)
+        passed = self._inbound.onward(headers, peer, scheme, trusted=trusted)
+        of = self._timeouts
+        seconds = of.of("", headers, streams=True) if streams else of.asked(headers)
+        now = time.monotonic()
+        details: CallDetails | None = scope.get(CALL)
+        if details is not None:
+            details.called = now
+            passed += map(_header, details.metadata)
+        deadline = None
+        if seconds is not None:
+            deadline = now + seconds
+            passed.append((b"x-request-timeout", b"%.3f" % seconds))
+        call = Call(name, headers, peer, deadline, self._told, identity, scheme, details)
+        return call, passed
+
+    def is_owned(self, name: bytes) -> bool:
+        """Say whether a header is the gateway's own to say; see `Inbound`."""
+        return self._inbound.is_owned(name)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long calls may take."""
+        return self._timeouts
+
     def _told(self, call: Call) -> tuple[Metadatum, ...]:
         trusted = bool(self._trusted) and self._trusts(call.identity)
         return self._inbound.of(call.headers, call.peer, call.scheme, trusted=trusted)
@@ -105,3 +150,9 @@ class Calls:
 
     def _trusts(self, identity: Mapping[str, Iterable[bytes]]) -> bool:
         return not self._trusted.isdisjoint(identity.get(NAMES, ()))
+
+
+def _header(metadatum: Metadatum) -> tuple[bytes, bytes]:
+    """Return the header that a metadatum is over HTTP; bytes are base64."""
+    key, value = metadatum
+    return key.encode(), base64.b64encode(value) if isinstance(value, bytes) else value.encode()

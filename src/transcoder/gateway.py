@@ -43,7 +43,7 @@ from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
 from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
-from transcoder.forwarding import Forwarder, Forwarding
+from transcoder.forwarding import TERMS, Forwarder, Forwarding, Terms, check_prefix
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
@@ -250,6 +250,9 @@ class Gateway(Starlette):
             body=body_limit, pace=pace, timeouts=timeouts, streams=streams, threads=threads
         )
         self._streaming = Streaming(*answering, self._rest, streams)
+        self._terms = Terms(
+            calls=calls, pace=pace, streams=streams, counted=self._streaming.counted
+        )
         self._sockets = Sockets(
             self._match,
             streaming=self._streaming,
@@ -257,6 +260,7 @@ class Gateway(Starlette):
             read=read,
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
+            terms=self._terms,
         )
         for route in HealthPages(options, self.readiness, self._registry.__contains__).routes:
             self.transcoder.add_route(route)
@@ -325,7 +329,9 @@ class Gateway(Starlette):
             name = service.full_name
             self.readiness.add(Named(f"upstream:{name}", upstream.check), (name,))
 
-    def forward(self, template: str, forwarder: Forwarder, *, method: str = "*") -> None:
+    def forward(
+        self, template: str, forwarder: Forwarder, *, method: str = "*", strip_prefix: str = ""
+    ) -> None:
         """Pass the requests of paths on over HTTP, where no method answers.
 
         Policies stand before them as before all others. The forwarder is closed when the
@@ -335,12 +341,17 @@ class Gateway(Starlette):
             template: of the paths, as `/legacy/**`.
             forwarder: who answers.
             method: as HTTP spells it; `*` for any.
+            strip_prefix: with which the template begins, as `/legacy`; the backend sees paths
+                without it.
 
         Raises:
             TemplateError: the template is none.
+            ConfigError: it does not begin with the prefix.
         """
         parsed = PathTemplate.parse(template)
-        self.transcoder.add_route(Route(method, parsed, template, Forwarding(forwarder)))
+        check_prefix(template, strip_prefix)
+        endpoint = Forwarding(forwarder, strip_prefix)
+        self.transcoder.add_route(Route(method, parsed, template, endpoint))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)
             if isinstance(forwarder, Reachable):
@@ -544,6 +555,7 @@ class Gateway(Starlette):
         endpoint = route.endpoint
         if not isinstance(endpoint, Endpoint):
             if isinstance(endpoint, Forwarding):
+                scope[TERMS] = self._terms
                 return endpoint.to.forward(found, scope, receive, send)
             built_in: BuiltIn = endpoint
             return built_in(scope)

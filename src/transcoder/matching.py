@@ -9,6 +9,7 @@ from starlette.types import Scope
 from transcoder import form_post
 from transcoder.asgi import raw_path
 from transcoder.errors import InvalidRequest, StatusError
+from transcoder.forwarding import Forwarding
 from transcoder.route import Match, Miss
 from transcoder.status import Code
 from transcoder.transcoder import Transcoder
@@ -36,9 +37,18 @@ class Matching:
             message = f"the path is over the limit of {PATH_LIMIT} bytes"
             return StatusError(Code.INVALID_ARGUMENT, message, http=414)
         try:
-            return self._transcoder.compile().match(scope["method"], path)
+            found = self._transcoder.compile().match(scope["method"], path)
+            if isinstance(found, Miss) and path[-1:] == "/" and path != "/":
+                found = self._passed_on(scope["method"], path, found)
         except InvalidRequest as error:
             return error
+        return found
+
+    def _passed_on(self, method: str, path: str, miss: Miss) -> Match[Any] | Miss:
+        """Return the route of a path that ends with a slash, if it is passed on as it is."""
+        found = self._transcoder.compile().match(method, path[:-1])
+        passed_on = isinstance(found, Match) and isinstance(found.route.endpoint, Forwarding)
+        return found if passed_on else miss
 
     def decide_method(self, scope: Scope) -> None:
         """Give a POST the method it stands for, before any policy or route sees it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -15,9 +15,10 @@ from transcoder.config import models
 from transcoder.config.file import read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
+from transcoder.config.models.routes import Route
 from transcoder.config.models.services import Service
 from transcoder.config.policies import observers_of, policies_of
-from transcoder.config.upstreams import remote
+from transcoder.config.upstreams import http_upstream, remote
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
@@ -28,6 +29,9 @@ from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
 from transcoder.upstream.proxy import Remote
 from transcoder.upstream.split import HeaderMatch, Split, Version
+
+if TYPE_CHECKING:
+    from transcoder.http_upstream import HttpUpstream
 
 T = TypeVar("T")
 
@@ -59,6 +63,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
     upstreams = {
         name: _named(f"upstreams.{name}", remote, given, at)
         for name, given in config.upstreams.items()
+        if given.url is None
     }
     described = [
         _named(f"services[{index}]", _described, given, config, at)
@@ -82,7 +87,25 @@ def build(config: Config, folder: Path = Path()) -> Built:
         answering = _named(f"services[{index}]", _answering, given, upstreams)
         for service in found.services:
             gateway.route(pool.FindServiceByName(service.full_name), answering)
+    _pass_on(gateway, config, at)
     return Built(gateway, at.server_tls(config.tls))
+
+
+def _pass_on(gateway: Gateway, config: Config, at: Folder) -> None:
+    """Pass the paths of the routes on."""
+    backends = {
+        name: _named(f"upstreams.{name}", http_upstream, name, given, at)
+        for name, given in config.upstreams.items()
+        if given.url is not None
+    }
+    for index, route in enumerate(config.routes):
+        for method in route.methods or ["*"]:
+            backend = backends[route.upstream]
+            _named(f"routes[{index}]", _forward, gateway, route, backend, method)
+
+
+def _forward(gateway: Gateway, route: Route, backend: HttpUpstream, method: str) -> None:
+    gateway.forward(route.path, backend, method=method, strip_prefix=route.strip_prefix)
 
 
 def _named(place: str, make: Callable[..., T], *given: Any) -> T:
@@ -100,7 +123,7 @@ def _described(given: Service, config: Config, at: Folder) -> Descriptors:
         upstream = config.upstreams.get(given.reflection)
         if upstream is None:
             raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
-        found = reflect(upstream.target, tls=at.tls(upstream.tls))
+        found = reflect(upstream.target or "", tls=at.tls(upstream.tls))
     else:
         path = at(given.descriptor_set or given.image or "")
         found = read_descriptors(read_bytes(path), str(path))
@@ -110,6 +133,8 @@ def _described(given: Service, config: Config, at: Folder) -> Descriptors:
 def _pool(described: list[Descriptors]) -> DescriptorPool:
     """Return a pool that holds all services."""
     pools = {id(each.pool): each.pool for each in described}
+    if not pools:
+        return DescriptorPool()
     if len(pools) == 1:
         return described[0].pool
     files: dict[str, FileDescriptorProto] = {}

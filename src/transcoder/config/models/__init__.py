@@ -7,14 +7,15 @@ defaults.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from transcoder.config.models.listeners import Listen, ServerTls
 from transcoder.config.models.model import Model, Texts
 from transcoder.config.models.observers import Observers
 from transcoder.config.models.policies import Policies
+from transcoder.config.models.routes import Route
 from transcoder.config.models.services import Service
 from transcoder.config.models.upstreams import Upstream
 from transcoder.values import suggestion
@@ -48,10 +49,17 @@ class Config(Model):
     trusted_peers: Texts = []
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
-    services: Annotated[list[Service], Field(min_length=1)]
+    services: list[Service] = []
+    routes: list[Route] = []
     policies: Policies = Policies()
     public: Texts = []
     observers: Observers = Observers()
+
+    @model_validator(mode="after")
+    def _serves(self) -> Self:
+        if not self.services and not self.routes:
+            raise ValueError("services or routes: at least one is expected")
+        return self
 
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield where a name is that nothing has, and what it should name."""
@@ -64,10 +72,24 @@ class Config(Model):
             for number, version in enumerate(service.versions):
                 named.append(((*at, "versions", number, "upstream"), version.upstream))
             for keys, name in named:
-                if name is not None and name not in self.upstreams:
-                    yield keys, f"no upstream is named {name!r}{suggestion(name, self.upstreams)}"
+                yield from self._upstream(keys, name, http=False)
             versions = [version.name for version in service.versions]
             for number, match in enumerate(service.matches):
                 if match.to not in versions:
                     problem = f"no version is named {match.to!r}{suggestion(match.to, versions)}"
                     yield (*at, "matches", number, "to"), problem
+        for index, route in enumerate(self.routes):
+            yield from self._upstream(("routes", index, "upstream"), route.upstream, http=True)
+
+    def _upstream(
+        self, keys: tuple[str | int, ...], name: str | None, *, http: bool
+    ) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield what is wrong with the name of an upstream, of HTTP or of gRPC."""
+        if name is None:
+            return
+        found = self.upstreams.get(name)
+        if found is None:
+            yield keys, f"no upstream is named {name!r}{suggestion(name, self.upstreams)}"
+        elif (found.url is not None) != http:
+            wanted, key = ("HTTP", "url") if http else ("gRPC", "target")
+            yield keys, f"{name} does not speak {wanted}: an upstream with a {key} is expected"
