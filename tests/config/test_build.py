@@ -13,6 +13,8 @@ from transcoder.config import build, read_models
 from transcoder.config.build import Built
 from transcoder.config.models import Config
 from transcoder.errors import ConfigError
+from transcoder.forwarding import Forwarding
+from transcoder.http_upstream import HttpUpstream
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.split import Split
@@ -52,6 +54,43 @@ def test_breaker() -> None:
     upstreams = {"a": {"target": "localhost:1", "breaker": {"consecutive": 2, "by": "method"}}}
 
     assert isinstance(upstream(built(upstreams=upstreams)), CircuitBreaker)
+
+
+def test_routes() -> None:
+    """A path is passed on to an upstream with a URL; services need not stand beside it."""
+    upstreams = {
+        "old": {
+            "url": "https://localhost:1/base",
+            "tls": {"server_name": "old.internal"},
+            "host": "keep",
+            "timeout": 2.5,
+            "breaker": {"consecutive": 2, "by": "method"},
+        }
+    }
+    routes = [
+        {"path": "/old/**", "methods": ["GET", "POST"], "upstream": "old", "strip_prefix": "/old"},
+        {"path": "/older", "upstream": "old"},
+    ]
+    config, found = read_models(json.dumps({"upstreams": upstreams, "routes": routes}), "g.yaml")
+    assert found == []
+    assert config is not None
+    gateway = build(config).gateway
+    passed = [
+        (route.method, route.template.text, route.endpoint)
+        for route in gateway.transcoder.routes
+        if isinstance(route.endpoint, Forwarding)
+    ]
+
+    assert gateway.services == ()
+    assert [(method, template) for method, template, _ in passed] == [
+        ("GET", "/old/**"),
+        ("POST", "/old/**"),
+        ("*", "/older"),
+    ]
+    assert {endpoint.to for *_, endpoint in passed} == {passed[0][2].to}
+    assert isinstance(passed[0][2].to, HttpUpstream)
+    assert passed[0][2].to.name == "old"
+    assert [endpoint.strip_prefix for *_, endpoint in passed] == ["/old", "/old", ""]
 
 
 def test_versions() -> None:

@@ -16,6 +16,9 @@ services:
 """
 
 
+HTTP = "upstreams: {a: {url: 'http://localhost:1'}}\n"
+
+
 def wrong(text: str) -> list[str]:
     """Return what is wrong with a text."""
     config, found = read_models(text, "g.yaml")
@@ -45,7 +48,47 @@ def test_defaults() -> None:
         ("? [a]\n: 1", "1:3: a key is a text"),
         ("a: !!python/object:os.system {}", "1:1: a: no such key"),
         ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
-        (GOOD.replace("target", "taget"), "2:3: upstreams.a.target: is required"),
+        (GOOD.replace("target", "tls"), "2:7: upstreams.a.tls: a mapping is expected"),
+        ("upstreams: {a: {}}\n", "1:13: upstreams.a: one of target and url is expected"),
+        (
+            GOOD.replace("}", ', url: "http://b:1"}'),
+            "2:3: upstreams.a: one of target and url is expected",
+        ),
+        (
+            "upstreams: {a: {url: 'http://b:1', max_message: 1}}",
+            "1:13: upstreams.a: max_message is no option of an upstream with a url",
+        ),
+        (
+            GOOD.replace("}", ", timeout: 1}"),
+            "2:3: upstreams.a: timeout is no option of an upstream with a target",
+        ),
+        ("upstreams: {a: {target: 'b:1'}}", "1:1: services or routes are expected"),
+        (HTTP + "routes: []", "2:1: routes: at least one is expected"),
+        (
+            HTTP + "routes: [{path: legacy, upstream: a}]",
+            "2:10: routes[0]: 'legacy', column 1: expected '/' at the start",
+        ),
+        (
+            HTTP + "routes:\n- path: /old/**\n  upstream: a\n  strip_prefix: /ol",
+            "3:3: routes[0]: strip_prefix '/ol': the path /old/** does not begin with it",
+        ),
+        (
+            HTTP + "routes:\n- path: /old/**\n  upstream: a\n  methods: [get]",
+            "3:3: routes[0]: methods: 'get': a method as HTTP spells it is expected",
+        ),
+        (
+            HTTP + "routes: [{path: /old/**, upstream: b}]",
+            "2:26: routes[0].upstream: no upstream is named 'b'",
+        ),
+        (
+            GOOD + "routes: [{path: /old/**, upstream: a}]",
+            "6:26: routes[0].upstream: a does not speak HTTP: an upstream with a url is expected",
+        ),
+        (
+            GOOD.replace('target: "', 'url: "http://'),
+            "5:5: services[0].upstream: a does not speak gRPC: an upstream with a target is "
+            "expected",
+        ),
         (
             GOOD.replace("target", "taget"),
             "2:7: upstreams.a.taget: no such key; did you mean target?",
@@ -91,11 +134,14 @@ def test_mistakes(text: str, told: str) -> None:
 
 def test_all_at_once() -> None:
     """All mistakes are told, in the order of the file."""
-    text = GOOD.replace("localhost:1", "a").replace("target", "taget") + "listen: {htp: ':1'}\n"
+    text = (
+        GOOD.replace("localhost:1", "a").replace("}", ", taget: b, tsl: {}}")
+        + "listen: {htp: ':1'}\n"
+    )
 
     assert [each.split(": ")[0] for each in wrong(text)] == [
-        "g.yaml:2:3",
-        "g.yaml:2:7",
+        "g.yaml:2:20",
+        "g.yaml:2:30",
         "g.yaml:6:10",
     ]
 

@@ -67,7 +67,7 @@ def read_models(text: str, name: str) -> tuple[Config | None, list[Mistake]]:
         name: of the file, for messages.
 
     >>> read_models("upstreams: {a: {target: 'a:1'}}", "gateway.yaml")[1][0]
-    Mistake(name='gateway.yaml', line=1, column=1, message='services: is required')
+    Mistake(name='gateway.yaml', line=1, column=1, message='services or routes are expected')
     """
     document = _Document(name)
     try:

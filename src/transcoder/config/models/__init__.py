@@ -49,8 +49,8 @@ class Config(Model):
     trusted_peers: Texts = []
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
-    services: list[Service] = []
-    routes: list[Route] = []
+    services: Annotated[list[Service], Field(min_length=1)] = []
+    routes: Annotated[list[Route], Field(min_length=1)] = []
     policies: Policies = Policies()
     public: Texts = []
     observers: Observers = Observers()
@@ -58,7 +58,7 @@ class Config(Model):
     @model_validator(mode="after")
     def _serves(self) -> Self:
         if not self.services and not self.routes:
-            raise ValueError("services or routes: at least one is expected")
+            raise ValueError("services or routes are expected")
         return self
 
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
