@@ -59,29 +59,39 @@ class Backend:
     target: str = ""
     asked: list[Request] = field(default_factory=list)
     connections: int = 0
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it was asked something."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a connection to it has ended."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         self.connections += 1
-        while True:
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                self.gone.set()
-                return
-            line, *lines = head[:-4].split(b"\r\n")
-            pairs = [tuple(each.split(b": ", 1)) for each in lines]
-            request = Request(line, [(pair[0], pair[1]) for pair in pairs], reader)
-            self.asked.append(request)
-            if isinstance(self.answer, bytes):
-                await request.read()
-                writer.write(self.answer)
-                await writer.drain()
-            else:
-                await self.answer(request, writer)
-            if writer.is_closing():
-                return
+        try:
+            while not writer.is_closing():
+                await self._answer(reader, writer)
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            self.gone.set()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        line, *lines = head[:-4].split(b"\r\n")
+        request = Request(line, [_pair(each) for each in lines], reader)
+        self.asked.append(request)
+        self.came.set()
+        if isinstance(self.answer, bytes):
+            await request.read()
+            writer.write(self.answer)
+            await writer.drain()
+        else:
+            await self.answer(request, writer)
+
+
+def _pair(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b": ")
+    return name, value
 
 
 @dataclass
@@ -134,8 +144,8 @@ def told(raw: bytes) -> Told:
     """Return the answer that bytes are."""
     head, _, body = raw.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
-    pairs = [each.split(b": ", 1) for each in lines]
-    return Told(int(line.split()[1]), [(pair[0].lower(), pair[1]) for pair in pairs], body)
+    pairs = [_pair(each) for each in lines]
+    return Told(int(line.split()[1]), [(name.lower(), value) for name, value in pairs], body)
 
 
 @asynccontextmanager
@@ -184,3 +194,15 @@ def run(
             return await fact(front)
 
     return asyncio.run(running())
+
+
+def pause(writer: asyncio.StreamWriter) -> None:
+    """Read nothing more of a connection."""
+    transport: Any = writer.transport
+    transport.pause_reading()
+
+
+def resume(writer: asyncio.StreamWriter) -> None:
+    """Read on."""
+    transport: Any = writer.transport
+    transport.resume_reading()

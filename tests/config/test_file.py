@@ -86,8 +86,10 @@ def test_defaults() -> None:
         ),
         (
             GOOD.replace('target: "', 'url: "http://'),
-            "5:5: services[0].upstream: a does not speak gRPC: an upstream with a target is "
-            "expected",
+            (
+                "5:5: services[0].upstream: "
+                "a does not speak gRPC: an upstream with a target is expected"
+            ),
         ),
         (
             GOOD.replace("target", "taget"),

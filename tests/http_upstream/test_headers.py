@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from behind import Front, Told, run
@@ -11,7 +13,7 @@ from transcoder.policies import Internal, RequestId
 FORGED = "X-Internal: forged"
 
 
-def seen(*headers: str, **options: object) -> list[tuple[bytes, bytes]]:
+def seen(*headers: str, **options: Any) -> list[tuple[bytes, bytes]]:
     """Return the headers that the backend sees."""
 
     async def fact(front: Front) -> list[tuple[bytes, bytes]]:
@@ -191,7 +193,7 @@ def test_timeout() -> None:
     assert values(seen("Grpc-Timeout: 20S"), b"grpc-timeout") == []
 
 
-def answered(raw: bytes, **options: object) -> Told:
+def answered(raw: bytes, **options: Any) -> Told:
     """Return what a client is told of an answer."""
 
     async def fact(front: Front) -> Told:
@@ -242,10 +244,10 @@ def test_encoded_answer() -> None:
         {"tls": Tls()},
     ],
 )
-def test_options(options: dict[str, object]) -> None:
+def test_options(options: dict[str, Any]) -> None:
     """An option that is none is refused."""
     with pytest.raises(ConfigError):
-        HttpUpstream("http://a", **options)  # type: ignore[arg-type]
+        HttpUpstream("http://a", **options)
 
 
 def test_prefix() -> None:
