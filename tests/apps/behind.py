@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from entrances import open_doors
 from listening import serving
 from transcoder import Gateway, HttpUpstream
+from transcoder.call_details import CallDetails
 
 T = TypeVar("T")
 
@@ -206,3 +207,19 @@ def resume(writer: asyncio.StreamWriter) -> None:
     """Read on."""
     transport: Any = writer.transport
     transport.resume_reading()
+
+
+class Watching:
+    """Notes the calls that are over."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallDetails] = []
+        self.came = asyncio.Event()
+
+    def began(self, call: CallDetails) -> None:
+        """Do nothing."""
+
+    def ended(self, call: CallDetails) -> None:
+        """Note it."""
+        self.calls.append(call)
+        self.came.set()

@@ -18,6 +18,7 @@ from behind import (
     Front,
     Request,
     Told,
+    Watching,
     before,
     pause,
     resume,
@@ -31,22 +32,6 @@ from transcoder.measured import Reading
 GET = b"GET /back/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 POST = b"POST /back/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"
-
-
-class Watching:
-    """Notes the calls that are over."""
-
-    def __init__(self) -> None:
-        self.calls: list[CallDetails] = []
-        self.came = asyncio.Event()
-
-    def began(self, call: CallDetails) -> None:
-        """Do nothing."""
-
-    def ended(self, call: CallDetails) -> None:
-        """Note it."""
-        self.calls.append(call)
-        self.came.set()
 
 
 def closing(raw: bytes) -> Answer:

@@ -226,7 +226,9 @@ class Bridge:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 self._ended = True
-                await self._hang_up(event.get("code", _UNTOLD), event.get("reason") or "")
+                code, reason = event.get("code", _UNTOLD), event.get("reason")
+                # uvicorn tells of a lost connection as of a close without a code, but for this.
+                await self._hang_up(_CUT if code == _UNTOLD and reason is None else code, reason)
                 return
             data = event.get("bytes")
             message = event["text"] if data is None else data
@@ -239,7 +241,7 @@ class Bridge:
                 # The other way tells the client.
                 await asyncio.Event().wait()
 
-    async def _hang_up(self, code: int, reason: str) -> None:
+    async def _hang_up(self, code: int, reason: str | None) -> None:
         backend = self._backend
         if backend is None:
             return
@@ -247,7 +249,7 @@ class Bridge:
             backend.transport.abort()
             raise Disconnected
         async with asyncio.timeout(PATIENCE):
-            await backend.close(WELL if code == _UNTOLD else code, reason)
+            await backend.close(WELL if code == _UNTOLD else code, reason or "")
 
     async def _down(self) -> None:
         """Pass on what the backend sends, until it ends."""
