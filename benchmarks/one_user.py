@@ -125,17 +125,23 @@ class Driver:
     """Drives one server over kept-alive connections and reads its CPU clock."""
 
     def __init__(
-        self, serve: Callable[..., None], *arguments: object, path: str = "/v1/users/u-1815"
+        self,
+        serve: Callable[..., None],
+        *arguments: object,
+        path: str = "/v1/users/u-1815",
+        body: bytes = b"",
     ) -> None:
         spawn = multiprocessing.get_context("spawn")
         receiver, sender = spawn.Pipe(duplex=False)
         self.process = spawn.Process(target=serve, args=(sender, *arguments), daemon=True)
         self.process.start()
         port, self.grpc_port = receiver.recv()
-        self.request = (
-            f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\n"
-            "user-agent: bench\r\n\r\n"
-        ).encode()
+        method, length = ("POST", f"content-length: {len(body)}\r\n") if body else ("GET", "")
+        head = (
+            f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\n"
+            f"user-agent: bench\r\n{length}\r\n"
+        )
+        self.request = head.encode() + body
         self.sockets = [self._connect(port) for _ in range(CONNECTIONS)]
         self.length = self._answer_length()
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from transcoder.graphql_upstream import GraphQl
     from transcoder.health import Health
     from transcoder.http_route import HttpRoute
+    from transcoder.http_upstream.proxy import HttpUpstream
     from transcoder.listeners import Listening
     from transcoder.metadata import set_http_status
     from transcoder.own_pages import OpenApi
@@ -71,6 +72,7 @@ _HOME = {
     "HeaderMatch": "upstream.split",
     "Health": "health",
     "HttpRoute": "http_route",
+    "HttpUpstream": "http_upstream.proxy",
     "InvalidRequest": "errors",
     "Limited": "upstream.limited",
     "Listening": "listeners",
@@ -121,6 +123,7 @@ __all__ = [
     "HeaderMatch",
     "Health",
     "HttpRoute",
+    "HttpUpstream",
     "InvalidRequest",
     "Limited",
     "Listening",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from itertools import chain
 from typing import Any, Final
@@ -97,6 +98,51 @@ class Calls:
             scope.get(CALL),
         )
 
+    def onward(
+        self, scope: Scope, name: str, *, streams: bool = False
+    ) -> tuple[Call, list[tuple[bytes, bytes]]]:
+        """Return the call of a request that is passed on over HTTP, and its headers there.
+
+        Its deadline is the client's: without one it may take as long as it likes. What policies
+        say stands in the headers beside what the client may say.
+
+        Args:
+            scope: of the request.
+            name: of the call, for the log.
+            streams: whether it is a WebSocket.
+
+        Raises:
+            StatusError: the client gives the call no time, or says so in a way that is none.
+        """
+        headers: RawHeaders = scope["headers"]
+        peer, scheme = scope.get("client"), scope.get("scheme", "http")
+        identity = scope.get(IDENTITY, NOBODY)
+        details: CallDetails | None = scope.get(CALL)
+        trusted = bool(self._peers) and self._peers.trusts(identity)
+        said = self._said(details) if trusted else None
+        passed = self._inbound.onward(headers, peer, scheme, trusted=trusted, said=said)
+        of = self._timeouts
+        seconds = of.of("", headers, streams=True) if streams else of.asked(headers)
+        now = time.monotonic()
+        if details is not None:
+            details.called = now
+            passed += map(_header, details.metadata)
+        deadline = None
+        if seconds is not None:
+            deadline = now + seconds
+            passed.append((b"x-request-timeout", b"%.3f" % seconds))
+        call = Call(name, headers, peer, deadline, self._told, identity, scheme, details)
+        return call, passed
+
+    def is_owned(self, name: bytes) -> bool:
+        """Say whether a header is the gateway's own to say; see `Inbound`."""
+        return self._inbound.is_owned(name)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long calls may take."""
+        return self._timeouts
+
     def _told(self, call: Call) -> tuple[Metadatum, ...]:
         trusted = bool(self._peers) and self._peers.trusts(call.identity)
         said = self._said(call.details) if trusted else None
@@ -121,3 +167,9 @@ class Calls:
         if not self._peers.internal:
             return None
         return [] if details is None else [key for key, _ in details.metadata]
+
+
+def _header(metadatum: Metadatum) -> tuple[bytes, bytes]:
+    """Return the header that a metadatum is over HTTP; bytes are base64."""
+    key, value = metadatum
+    return key.encode(), base64.b64encode(value) if isinstance(value, bytes) else value.encode()

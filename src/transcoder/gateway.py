@@ -44,7 +44,14 @@ from transcoder.event_stream import EventStream
 from transcoder.events import Auditor, Follower, Observer
 from transcoder.forward_split import ForwardSplit
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
-from transcoder.forwarding import TERMS, Forwarder, Forwarding, Particular, Terms
+from transcoder.forwarding import (
+    TERMS,
+    Forwarder,
+    Forwarding,
+    Particular,
+    Terms,
+    check_prefix,
+)
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
@@ -287,7 +294,14 @@ class Gateway(Starlette):
             body=body_limit, pace=pace, timeouts=timeouts, streams=streams, threads=threads
         )
         self._streaming = Streaming(*answering, self._rest, streams)
-        self._terms = Terms(calls=calls, read=read, offload=offload)
+        self._terms = Terms(
+            calls=calls,
+            read=read,
+            offload=offload,
+            pace=pace,
+            streams=streams,
+            counted=self._streaming.counted,
+        )
         self._sockets = Sockets(
             self._match,
             streaming=self._streaming,
@@ -295,6 +309,7 @@ class Gateway(Starlette):
             read=read,
             rest=self._rest,
             handshakes=Handshakes(origins, websocket_token),
+            terms=self._terms,
         )
         for route in HealthPages(
             options, self.readiness, lambda name: name in self.services
@@ -382,6 +397,7 @@ class Gateway(Starlette):
         *,
         method: str = "*",
         hosts: Sequence[str] = (),
+        strip_prefix: str = "",
     ) -> None:
         """Pass the requests of paths on over HTTP, where no method answers.
 
@@ -393,14 +409,19 @@ class Gateway(Starlette):
             forwarder: who answers.
             method: as HTTP spells it; `*` for any.
             hosts: where they answer, as `legacy.example.com`; none for everywhere.
+            strip_prefix: with which the template begins, as `/legacy`; the backend sees paths
+                without it.
 
         Raises:
             TemplateError: the template is none.
-            ConfigError: the forwarder is not for such a route.
+            ConfigError: it does not begin with the prefix, or the forwarder is not for such a
+                route.
         """
-        parsed, endpoint = PathTemplate.parse(template), Forwarding(forwarder)
+        parsed = PathTemplate.parse(template)
+        check_prefix(template, strip_prefix)
         if isinstance(forwarder, Particular):
             forwarder.check_route(parsed, method)
+        endpoint = Forwarding(forwarder, strip_prefix)
         self.transcoder.add_route(Route(method, parsed, template, endpoint, hosts=listed(hosts)))
         if forwarder not in self._forwarders:
             self._forwarders.append(forwarder)

@@ -23,6 +23,7 @@ from transcoder.metadata import (
     METADATA_LIMIT,
     OF_THE_BODY,
     OF_THE_CONNECTION,
+    TIMEOUT_HEADERS,
     Matcher,
     Metadatum,
     RawHeaders,
@@ -88,6 +89,11 @@ _PREFIX = "grpc-metadata-"
 _OF_THE_ORIGIN = frozenset({"forwarded", "x-real-ip", "true-client-ip", "x-client-ip"})
 _OURS = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
 _RESERVED = OF_THE_CONNECTION | OF_THE_BODY | _OURS
+_NOT_PASSED_ON = OF_THE_CONNECTION | {
+    "content-length",
+    "expect",
+    *(name.decode() for name in TIMEOUT_HEADERS),
+}
 _REMEMBERED = 1024
 _LONGEST_REMEMBERED = 64
 _ORDINARY_CONNECTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
@@ -108,7 +114,7 @@ class Inbound:
     (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
 
-    __slots__ = ("_keys", "_match", "_owned", "_strip", "is_own", "proxies")
+    __slots__ = ("_keys", "_match", "_owned", "_passes", "_strip", "is_own", "proxies")
 
     def __init__(
         self,
@@ -127,6 +133,7 @@ class Inbound:
         self.proxies = proxies
         """Who is believed about the client's address."""
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
+        self._passes = functools.lru_cache(_REMEMBERED)(_is_passed_on)
 
     def check(self, headers: RawHeaders) -> None:
         """Refuse what could not become metadata, before the call.
@@ -187,6 +194,44 @@ class Inbound:
                     pairs.append(_new(Metadatum, (key, value)))
         return tuple(pairs)
 
+    def onward(
+        self,
+        headers: RawHeaders,
+        peer: tuple[str, int] | None,
+        scheme: str,
+        *,
+        trusted: bool = False,
+        said: Iterable[str] | None = None,
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the headers that a request has which is passed on over HTTP.
+
+        Those of the connection and of the body's length are left out, and the client's timeouts:
+        whoever passes it on has its own.
+
+        Args:
+            headers: of the request, names in lower case.
+            peer: who is at the other end of the connection.
+            scheme: of the connection.
+            trusted: whether the peer may send what is on the strip list.
+            said: as `of` has it.
+        """
+        strip = self._denied(said) if trusted else self._strip
+        named = _named_by_connection(headers)
+        passes = self._passes
+        kept = []
+        for pair in headers:
+            name = pair[0]
+            passed = (passes if len(name) <= _LONGEST_REMEMBERED else _is_passed_on)(name, strip)
+            if passed and name not in named:
+                kept.append(pair)
+        for key, value in _of_origin(self.proxies(headers, peer, scheme)):
+            kept.append((key.encode(), str(value).encode()))
+        return kept
+
+    def is_owned(self, name: bytes) -> bool:
+        """Say whether a header is the gateway's own to say, in any spelling."""
+        return _folded(name.decode("latin-1")) in self._owned
+
     def admitted(
         self,
         metadata: Iterable[tuple[str, str | bytes]],
@@ -230,6 +275,14 @@ class Inbound:
 
 def _folded(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def _is_passed_on(raw_name: bytes, strip: frozenset[str]) -> bool:
+    folded = _folded(raw_name.decode("latin-1"))
+    names_the_client = folded in _OF_THE_ORIGIN or folded.startswith("x-forwarded-")
+    # The next gateway may read metadata out of headers of that prefix.
+    stripped = folded in strip or folded.removeprefix(_PREFIX) in strip
+    return not (names_the_client or stripped or folded in _NOT_PASSED_ON)
 
 
 def _binary(name: bytes, value: str) -> tuple[bytes, ...]:

@@ -9,8 +9,10 @@ from starlette.types import Scope
 from transcoder import form_post
 from transcoder.asgi import asked_host, raw_path
 from transcoder.errors import InvalidRequest, StatusError
+from transcoder.forwarding import Forwarding
 from transcoder.hosts import name_of, not_served
 from transcoder.route import Match, Miss
+from transcoder.routing import Router
 from transcoder.status import Code
 from transcoder.transcoder import Transcoder
 
@@ -43,6 +45,8 @@ class Matching:
         router = hosts.of(*asked_host(scope)) if hosts.by_host else hosts.default
         try:
             found = router.match(scope["method"], path)
+            if isinstance(found, Miss) and path[-1:] == "/" and path != "/":
+                found = _passed_on(router, scope["method"], path, found)
         except InvalidRequest as error:
             return error
         if not hosts.by_host:
@@ -69,3 +73,10 @@ def _is_contradicted(scope: Scope) -> bool:
     """Say whether the client asked TLS for another host: who let that in may not know this one."""
     named = scope.get(SERVER_NAME)
     return named is not None and named != name_of(asked_host(scope)[0])
+
+
+def _passed_on(router: Router[Any], method: str, path: str, miss: Miss) -> Match[Any] | Miss:
+    """Return the route of a path that ends with a slash, if it is passed on as it is."""
+    found = router.match(method, path[:-1])
+    passed_on = isinstance(found, Match) and isinstance(found.route.endpoint, Forwarding)
+    return found if passed_on else miss

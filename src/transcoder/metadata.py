@@ -45,6 +45,9 @@ OF_THE_BODY: Final = frozenset(
 )
 """Headers that are about how a body is sent, which is not the servicer's."""
 
+TIMEOUT_HEADERS: Final = frozenset({b"grpc-timeout", b"x-request-timeout"})
+"""The headers in which a client says how long it waits."""
+
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -21,6 +21,7 @@ from transcoder.body import Disconnected
 from transcoder.call_details import CALL
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, StatusError
+from transcoder.forwarding import Stream
 from transcoder.metadata import RawHeaders
 from transcoder.pulse import Answer, Pulse
 from transcoder.reading import Reader
@@ -85,12 +86,12 @@ class Streaming:
         self._calls = calls
         self._read = read
         self._rest = rest
-        self._open: set[Watch] = set()
+        self._open: set[Stream] = set()
 
     def end(self) -> None:
         """Give up all streams, for the server stops."""
-        for watch in list(self._open):
-            watch.end(StatusError(Code.UNAVAILABLE, SHUTTING_DOWN))
+        for stream in list(self._open):
+            stream.end(StatusError(Code.UNAVAILABLE, SHUTTING_DOWN))
 
     def check_count(self) -> None:
         """Refuse one more stream than there may be at once.
@@ -228,11 +229,18 @@ class Streaming:
             StatusError: DEADLINE_EXCEEDED, there is no time left for it.
         """
         check_time(exchange.call)
-        with Watch(exchange.call, exchange.gone, 0) as watch:
-            self._open.add(watch)
+        with Watch(exchange.call, exchange.gone, 0) as watch, self.counted(watch):
             pulse = Pulse(watch, self.limits, exchange.request, answer)
             try:
                 yield watch
             finally:
                 pulse.stop()
-                self._open.discard(watch)
+
+    @contextlib.contextmanager
+    def counted(self, stream: Stream) -> Iterator[None]:
+        """Count a stream among those that are open, and that `end` gives up."""
+        self._open.add(stream)
+        try:
+            yield
+        finally:
+            self._open.discard(stream)

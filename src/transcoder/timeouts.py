@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from transcoder.errors import ConfigError, InvalidRequest, StatusError
-from transcoder.metadata import RawHeaders
+from transcoder.metadata import TIMEOUT_HEADERS, RawHeaders
 from transcoder.status import Code
 
 LONGEST: Final = 365 * 86_400.0
@@ -27,7 +27,6 @@ LONGEST: Final = 365 * 86_400.0
 SHORTEST: Final = 1e-4
 """Seconds below which a timeout is over before the request is read."""
 
-_NAMES = frozenset({b"grpc-timeout", b"x-request-timeout"})
 _GRPC = re.compile(r"([0-9]{1,8})([HMSmun])")
 _SECONDS = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -106,6 +105,15 @@ class Timeouts:
         asked = _asked(headers)
         return default if asked is None else float(min(asked, maximum))
 
+    def asked(self, headers: RawHeaders) -> float | None:
+        """Return how many seconds the client asks for, the maximum at most; None for nothing.
+
+        Raises:
+            InvalidRequest, StatusError: as `of`.
+        """
+        asked = _asked(headers)
+        return None if asked is None else float(min(asked, self.maximum))
+
     def allowed(self, method: str, *, streams: bool) -> tuple[float | None, float]:
         """Return what a method has: seconds for who asks for nothing, and the most of all."""
         own = self.methods.get(method) if self.methods else None
@@ -118,7 +126,7 @@ class Timeouts:
 
 
 def _asked(headers: RawHeaders) -> float | None:
-    given = [pair for pair in headers if pair[0] in _NAMES]
+    given = [pair for pair in headers if pair[0] in TIMEOUT_HEADERS]
     if not given:
         return None
     values = {name: value.decode("latin-1") for name, value in given}

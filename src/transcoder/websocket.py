@@ -30,6 +30,7 @@ from transcoder.body import Disconnected
 from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import Calls
 from transcoder.errors import SHUTTING_DOWN, InvalidRequest, StatusError
+from transcoder.forwarding import TERMS, Forwarding, SocketForwarder, Terms
 from transcoder.handshake import PROTOBUF, Handshakes, asked_method, subprotocol
 from transcoder.marshaler import JSON
 from transcoder.marshaler import PROTOBUF as PROTOBUF_TYPES
@@ -72,6 +73,7 @@ class Sockets:
         read: makes request messages.
         rest: prints replies.
         handshakes: reads handshakes.
+        terms: for who takes the WebSockets of routes that no method has.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Sockets:
         read: Reader,
         rest: Rest,
         handshakes: Handshakes,
+        terms: Terms,
     ) -> None:
         self._match = match
         self._streaming = streaming
@@ -90,9 +93,10 @@ class Sockets:
         self._read = read
         self._rest = rest
         self._handshakes = handshakes
+        self._terms = terms
 
     def find(self, scope: Scope) -> Match[Any] | Miss | StatusError:
-        """Return the route of a method with streams, or why there is none.
+        """Return the route of a method with streams, or one that is passed on, or why not.
 
         Where several fit, it is the one of the HTTP method that is asked for, else of GET, else of
         the first that `Allow` would list.
@@ -122,7 +126,14 @@ class Sockets:
         """Answer one handshake."""
         await receive()
         try:
+            forwarder = _forwarder(found)
+            if forwarder is not None and isinstance(found, Match):
+                await self._forward(forwarder, found, scope, receive, send)
+                return
             exchange, selected = self._begin(found, scope, receive)
+        except Disconnected:
+            note_gone(scope)
+            return
         except BaseException as error:
             if is_cancelled(error):
                 raise
@@ -135,17 +146,34 @@ class Sockets:
         except Disconnected:
             note_gone(scope)
 
+    async def _forward(
+        self,
+        forwarder: SocketForwarder,
+        found: Match[Any],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._check(found, scope)
+        scope[TERMS] = self._terms
+        refusal = await forwarder.forward_socket(found, scope, receive, send)
+        if refusal is not None:
+            await deny(refusal, scope, send)
+
+    def _check(self, found: Match[Any], scope: Scope) -> None:
+        scope["route"] = found.route
+        secure = scope.get("scheme") == "wss"
+        self._handshakes.check_origin(scope["headers"], secure=secure)
+        self._streaming.check_count()
+
     def _begin(
         self, found: Match[Any] | StatusError, scope: Scope, receive: Receive
     ) -> tuple[Exchange, str | None]:
         """Return the call, and the subprotocol to select."""
         if isinstance(found, StatusError):
             raise found
-        scope["route"] = found.route
-        secure = scope.get("scheme") == "wss"
-        self._handshakes.check_origin(scope["headers"], secure=secure)
+        self._check(found, scope)
         selected = subprotocol(scope)
-        self._streaming.check_count()
         return self._exchange(found, scope, receive), selected
 
     def _exchange(self, match: Match[Any], scope: Scope, receive: Receive) -> Exchange:
@@ -399,7 +427,16 @@ def _streams(found: Match[Any] | Miss | StatusError) -> bool:
     if not isinstance(found, Match):
         return False
     endpoint = found.route.endpoint
-    return isinstance(endpoint, Endpoint) and endpoint.streams
+    if isinstance(endpoint, Endpoint):
+        return endpoint.streams
+    return _forwarder(found) is not None
+
+
+def _forwarder(found: Match[Any] | StatusError) -> SocketForwarder | None:
+    """Return who takes the WebSockets of a route that no method has; None where nobody does."""
+    endpoint = found.route.endpoint if isinstance(found, Match) else None
+    forwarder = endpoint.to if isinstance(endpoint, Forwarding) else None
+    return forwarder if isinstance(forwarder, SocketForwarder) else None
 
 
 def _close_code(error: StatusError) -> int:

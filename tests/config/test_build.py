@@ -20,6 +20,9 @@ from transcoder.config.build import Built
 from transcoder.config.models import Config
 from transcoder.discovery import Dns, EndpointFile, Listed, Srv
 from transcoder.errors import ConfigError
+from transcoder.forward_split import ForwardSplit
+from transcoder.forwarding import Forwarding
+from transcoder.http_upstream import HttpUpstream
 from transcoder.upstream.balanced import Balanced
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
@@ -114,6 +117,65 @@ def test_reflection_of_nobody(tmp_path: Path) -> None:
         built(tmp_path, upstreams=upstreams, services=[service])
 
     assert str(raised.value) == f"services[0]: {tmp_path}/e.yaml: No such file or directory"
+
+
+def test_routes() -> None:
+    """A path is passed on to an upstream with a URL; services need not stand beside it."""
+    upstreams = {
+        "old": {
+            "url": "https://localhost:1/base",
+            "tls": {"server_name": "old.internal"},
+            "host": "keep",
+            "timeout": 2.5,
+            "breaker": {"consecutive": 2, "by": "method"},
+        }
+    }
+    routes = [
+        {"path": "/old/**", "methods": ["GET", "POST"], "upstream": "old", "strip_prefix": "/old"},
+        {"path": "/older", "upstream": "old"},
+    ]
+    config, found = read_models(json.dumps({"upstreams": upstreams, "routes": routes}), "g.yaml")
+    assert found == []
+    assert config is not None
+    gateway = build(config).gateway
+    passed = [
+        (route.method, route.template.text, route.endpoint)
+        for route in gateway.transcoder.routes
+        if isinstance(route.endpoint, Forwarding)
+    ]
+
+    assert gateway.services == ()
+    assert [(method, template) for method, template, _ in passed] == [
+        ("GET", "/old/**"),
+        ("POST", "/old/**"),
+        ("*", "/older"),
+    ]
+    assert {endpoint.to for *_, endpoint in passed} == {passed[0][2].to}
+    assert isinstance(passed[0][2].to, HttpUpstream)
+    assert passed[0][2].to.name == "old"
+    assert [endpoint.strip_prefix for *_, endpoint in passed] == ["/old", "/old", ""]
+
+
+def test_versions_of_a_route() -> None:
+    """A path may be passed on to one of several backends that speak HTTP."""
+    upstreams = {name: {"url": f"http://localhost:{port}"} for name, port in (("a", 1), ("b", 2))}
+    versions = [
+        {"name": "v1", "upstream": "a", "weight": 90},
+        {"name": "v2", "upstream": "b", "weight": 10},
+    ]
+    matches = [{"header": "x-try", "exact": "new", "to": "v2"}]
+    route = {"path": "/old/**", "versions": versions, "matches": matches, "sticky": {"cookie": "g"}}
+    config, found = read_models(json.dumps({"upstreams": upstreams, "routes": [route]}), "g.yaml")
+    assert found == []
+    assert config is not None
+    (split,) = {
+        each.endpoint.to
+        for each in build(config).gateway.transcoder.routes
+        if isinstance(each.endpoint, Forwarding)
+    }
+
+    assert isinstance(split, ForwardSplit)
+    assert split.counts == {"v1": 0, "v2": 0}
 
 
 def test_versions() -> None:

@@ -15,9 +15,13 @@ services:
     upstream: a
 """
 
+KINDS = "one of target, endpoints, discovery, url, graphql is expected"
 BALANCING = "'round_robin', 'weighted' or 'least_request'"
 WEIGHT = "a whole number from 1 to 65535"
 BOUNDS = "seconds above 0 are expected, the larger last"
+
+
+HTTP = "upstreams: {a: {url: 'http://localhost:1'}}\n"
 
 
 def wrong(text: str) -> list[str]:
@@ -51,7 +55,7 @@ def test_defaults() -> None:
         ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
         (
             GOOD.replace('target: "localhost:1"', ""),
-            "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected",
+            f"2:3: upstreams.a: {KINDS}",
         ),
         (
             GOOD.replace("target", "sdl: a, graphql"),
@@ -60,6 +64,49 @@ def test_defaults() -> None:
         (
             GOOD.replace("{target", "{breaker: {}, graphql"),
             "2:3: upstreams.a: breaker is no option of an upstream with graphql",
+        ),
+        (GOOD.replace("target", "tls"), "2:7: upstreams.a.tls: a mapping is expected"),
+        (
+            "upstreams: {a: {}}\n",
+            f"1:13: upstreams.a: {KINDS}",
+        ),
+        (
+            GOOD.replace("}", ', url: "http://b:1"}'),
+            f"2:3: upstreams.a: {KINDS}",
+        ),
+        (
+            "upstreams: {a: {url: 'http://b:1', max_message: 1}}",
+            "1:13: upstreams.a: max_message is no option of an upstream with url",
+        ),
+        (
+            GOOD.replace("}", ", host: keep}"),
+            "2:3: upstreams.a: host is no option of an upstream with target",
+        ),
+        ("upstreams: {a: {target: 'b:1'}}", "1:1: services or routes are expected"),
+        (HTTP + "routes: []", "1:1: services or routes are expected"),
+        (
+            HTTP + "routes: [{path: legacy, upstream: a}]",
+            "2:11: routes[0].path: 'legacy', column 1: expected '/' at the start",
+        ),
+        (
+            HTTP + "routes:\n- path: /old/**\n  upstream: a\n  strip_prefix: /ol",
+            "3:3: routes[0].path: strip_prefix '/ol': the path /old/** does not begin with it",
+        ),
+        (
+            HTTP + "routes:\n- path: /old/**\n  upstream: a\n  methods: [get]",
+            "5:13: routes[0].methods[0]: a method as HTTP spells it is expected, as GET",
+        ),
+        (
+            HTTP + "routes: [{path: /old/**, upstream: b}]",
+            "2:26: routes[0].upstream: no upstream is named 'b'",
+        ),
+        (
+            GOOD + "routes: [{path: /old/**, upstream: a}]",
+            "6:26: routes[0].upstream: upstream 'a' has target: one with url is expected",
+        ),
+        (
+            GOOD.replace('target: "', 'url: "http://'),
+            "5:5: services[0].upstream: upstream 'a' has url: one with target is expected",
         ),
         (
             GOOD.replace("target", "taget"),
@@ -112,10 +159,10 @@ def test_mistakes(text: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("{}", "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected"),
+        ("{}", f"2:3: upstreams.a: {KINDS}"),
         (
             "{target: 'b:1', endpoints: ['c:1']}",
-            "2:3: upstreams.a: one of target, endpoints, discovery, graphql is expected",
+            f"2:3: upstreams.a: {KINDS}",
         ),
         (
             "{target: 'b:1', balancing: weighted}",
@@ -182,10 +229,14 @@ def test_endpoints(said: str, told: str) -> None:
 
 def test_all_at_once() -> None:
     """All mistakes are told, in the order of the file."""
-    text = GOOD.replace("localhost:1", "a").replace("target", "taget") + "listen: {htp: ':1'}\n"
+    text = (
+        GOOD.replace("localhost:1", "a").replace("}", ", taget: b, tsl: {}}")
+        + "listen: {htp: ':1'}\n"
+    )
 
     assert [each.split(": ")[0] for each in wrong(text)] == [
-        "g.yaml:2:7",
+        "g.yaml:2:20",
+        "g.yaml:2:30",
         "g.yaml:6:10",
     ]
 

@@ -78,8 +78,8 @@ def test_graphql(tmp_path: Path) -> None:
     ("route", "told"),
     [
         ({"path": "v1"}, "routes[0].path: 'v1', column 1: "),
-        ({"methods": ["GTE"]}, "routes[0].methods[0]: 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
-        ({"graphql": None}, "routes[0]: one of graphql is expected"),
+        ({"methods": ["get"]}, "routes[0].methods[0]: a method as HTTP spells it is expected"),
+        ({"graphql": None}, "routes[0]: one of upstream, versions and graphql is expected"),
         (
             {"graphql": {**ROUTE["graphql"], "upstream": "usres"}},
             "routes[0].graphql.upstream: no upstream is named 'usres'; did you mean users?",

@@ -202,9 +202,12 @@ def test_tls(files: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("tls", "told"),
     [
-        ({"ca": b"none"}, "tls: ca: it holds no certificate"),
+        ({"ca": b"none"}, "tls: ca: what is given holds no certificate"),
         ({"ca": "/nowhere/ca.pem"}, "tls: ca: /nowhere/ca.pem cannot be read"),
-        ({"certificate": b"a", "key": b"b"}, "tls: certificate: with its key it is no pair"),
+        (
+            {"certificate": b"a", "key": b"b"},
+            "tls: certificate: what is given and its key",
+        ),
     ],
 )
 def test_wrong_tls(tls: dict[str, Any], told: str) -> None:

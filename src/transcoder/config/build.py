@@ -15,10 +15,11 @@ from transcoder.config import models
 from transcoder.config.file import Keys, read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
-from transcoder.config.models.services import Service, Versioned
+from transcoder.config.models.services import Service
 from transcoder.config.policies import observers_of, policies_of
 from transcoder.config.routes import add_route
-from transcoder.config.upstreams import graphql, reflected, remote
+from transcoder.config.upstreams import graphql, http_upstream, reflected, remote
+from transcoder.config.versions import matches_of, sticky_of
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
@@ -28,7 +29,6 @@ from transcoder.profile import PROFILES
 from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.timeouts import Timeout, Timeouts
-from transcoder.upstream.choice import Condition, Sticky, VersionMatch
 from transcoder.upstream.proxy import Remote
 from transcoder.upstream.split import Split, Version
 
@@ -65,7 +65,7 @@ def build(config: Config, folder: Path = Path()) -> Built:
     at = Folder(folder)
     made = {
         kind: {
-            name: _named(f"upstreams.{name}", make, given, at)
+            name: _named(f"upstreams.{name}", make, name, given, at)
             for name, given in config.upstreams.items()
             if given.kind == kind
         }
@@ -101,11 +101,15 @@ def build(config: Config, folder: Path = Path()) -> Built:
             known = gateway.pool.FindServiceByName(service.full_name)
             gateway.route(known, answering, hosts=given.hosts)
     for index, route in enumerate(config.routes):
-        _named(f"routes[{index}]", add_route, gateway, route, made["graphql"], at)
+        _named(f"routes[{index}]", add_route, gateway, route, made, at)
     return Built(gateway, at.server_tls(config.tls), tuple(described), standing)
 
 
-_UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {"target": remote, "graphql": graphql}
+_UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {
+    "target": remote,
+    "url": http_upstream,
+    "graphql": graphql,
+}
 """What makes an upstream, by its kind."""
 
 
@@ -177,19 +181,6 @@ def _answering(given: Service, upstreams: Mapping[str, Remote]) -> Remote:
         Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
     ]
     return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
-
-
-def matches_of(given: Versioned) -> list[VersionMatch]:
-    """Return which calls get which version."""
-    return [
-        VersionMatch(match.to, [Condition(**each.told()) for each in match.conditions])
-        for match in given.matches
-    ]
-
-
-def sticky_of(given: Versioned) -> Sticky | str:
-    """Return what calls stick by; an empty text for nothing."""
-    return "" if given.sticky is None else Sticky(**given.sticky.told())
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from transcoder.call_details import CallDetails, Principal
-from transcoder.config.build import Built, matches_of, sticky_of
+from transcoder.config.build import Built
 from transcoder.config.models import Config
 from transcoder.config.models.services import Service
+from transcoder.config.versions import matches_of, sticky_of
 from transcoder.errors import ConfigError
 from transcoder.explain import explain
 from transcoder.metadata import Metadatum

@@ -8,28 +8,49 @@ from typing import Any
 from transcoder.config.file import read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models.routes import Operation, Route
+from transcoder.config.versions import matches_of, sticky_of
+from transcoder.forward_split import ForwardSplit, ForwardVersion
+from transcoder.forwarding import Forwarder
 from transcoder.gateway import Gateway
 
 
-def add_route(gateway: Gateway, given: Route, upstreams: Mapping[str, Any], at: Folder) -> None:
+def add_route(
+    gateway: Gateway, given: Route, upstreams: Mapping[str, Mapping[str, Any]], at: Folder
+) -> None:
     """Add a route to a gateway.
 
     Args:
         gateway: that answers there.
         given: what the file says of it.
-        upstreams: those that its kind may name.
+        upstreams: by kind and name.
         at: for the paths in it.
 
     Raises:
-        ConfigError: a document is wrong, or not for such a route.
+        ConfigError: a document is wrong, or not for such a route; or its versions are.
     """
-    if given.graphql is not None:
-        forwarder = _operation(given.graphql, upstreams, at)
-        for method in given.methods or ["GET"]:
-            gateway.forward(given.path, forwarder, method=method, hosts=given.hosts)
+    told: dict[str, Any] = {"hosts": given.hosts}
+    if given.graphql is None:
+        forwarder, methods = _passing(given, upstreams["url"]), ["*"]
+        told["strip_prefix"] = given.strip_prefix
+    else:
+        forwarder, methods = _operation(given.graphql, upstreams["graphql"], at), ["GET"]
+    for method in given.methods or methods:
+        gateway.forward(given.path, forwarder, method=method, **told)
 
 
-def _operation(given: Operation, upstreams: Mapping[str, Any], at: Folder) -> Any:
+def _passing(given: Route, upstreams: Mapping[str, Any]) -> Forwarder:
+    if given.upstream is not None:
+        forwarder: Forwarder = upstreams[given.upstream]
+        return forwarder
+    versions = [
+        ForwardVersion(each.name, upstreams[each.upstream], each.weight) for each in given.versions
+    ]
+    return ForwardSplit(
+        versions, matches=matches_of(given), sticky=sticky_of(given), name=given.path
+    )
+
+
+def _operation(given: Operation, upstreams: Mapping[str, Any], at: Folder) -> Forwarder:
     told = given.told("upstream", "document", "operation")
     if "{" in given.document:
         text, file = given.document, "document"
@@ -37,4 +58,5 @@ def _operation(given: Operation, upstreams: Mapping[str, Any], at: Folder) -> An
         path = at(given.document)
         text, file = read_text(path), str(path)
     name = given.operation
-    return upstreams[given.upstream].operation(text, name=name, file=file, **told)
+    made: Forwarder = upstreams[given.upstream].operation(text, name=name, file=file, **told)
+    return made

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from transcoder import discovery
 from transcoder.config.file import read_text
 from transcoder.config.folder import Folder
-from transcoder.config.models.upstreams import Upstream
+from transcoder.config.models.upstreams import Breaker, Upstream
 from transcoder.descriptors import Descriptors
 from transcoder.discovery.records import Refresh
 from transcoder.discovery.source import Source, Unknown
@@ -27,9 +27,10 @@ from transcoder.upstream.proxy import Remote
 
 if TYPE_CHECKING:
     from transcoder.graphql_upstream import GraphQl
+    from transcoder.http_upstream import HttpUpstream
 
 
-def remote(given: Upstream, at: Folder) -> Remote:
+def remote(_name: str, given: Upstream, at: Folder) -> Remote:
     """Return a backend that speaks gRPC; nothing is connected yet.
 
     Raises:
@@ -51,9 +52,8 @@ def remote(given: Upstream, at: Folder) -> Remote:
             connect=functools.partial(connect, tls=tls, **told),
         )
     if given.breaker is not None:
-        thresholds = Thresholds(**given.breaker.told("by", "slow"))
         by, slow = given.breaker.by, given.breaker.slow
-        backend = CircuitBreaker(backend, thresholds, by=by, slow=slow)
+        backend = CircuitBreaker(backend, _thresholds(given.breaker), by=by, slow=slow)
     # Outermost: what it refuses says nothing of how the backend does.
     return backend if given.limit is None else Limited(backend, **given.limit.told())
 
@@ -136,7 +136,28 @@ def _service_config(given: Upstream) -> dict[str, Any]:
     return {"methodConfig": [entry]}
 
 
-def graphql(given: Upstream, at: Folder) -> GraphQl:
+def http_upstream(name: str, given: Upstream, at: Folder) -> HttpUpstream:
+    """Return a backend that speaks HTTP; as `remote`.
+
+    Raises:
+        ConfigError: an option is none, or its extra is not installed.
+    """
+    try:
+        from transcoder.http_upstream import HttpUpstream  # noqa: PLC0415  it needs an extra
+    except ImportError as error:
+        raise ConfigError(f"url: {error}") from error
+    told: dict[str, Any] = given.told("url", "tls", "breaker")
+    if given.breaker is not None:
+        told["breaker"] = _thresholds(given.breaker)
+        told["by"], told["slow"] = given.breaker.by, given.breaker.slow
+    return HttpUpstream(given.url or "", name=name, tls=at.tls(given.tls), **told)
+
+
+def _thresholds(given: Breaker) -> Thresholds:
+    return Thresholds(**given.told("by", "slow"))
+
+
+def graphql(_name: str, given: Upstream, at: Folder) -> GraphQl:
     """Return a backend that speaks GraphQL; as `remote`.
 
     Raises:

@@ -54,27 +54,17 @@ class CircuitBreaker:
         slow: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if by not in {"backend", "method"}:
-            raise ConfigError(f"breaker: by {by!r}: 'backend' or 'method' is expected")
         self._upstream = upstream
-        self._thresholds = thresholds
-        self._by_method = by == "method"
-        self._slow = slow
-        self._clock = clock
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers = Breakers(thresholds, by=by, slow=slow, clock=clock)
 
     @property
     def states(self) -> Mapping[str, State]:
         """The state of each breaker that has seen a call, by its method; one alone by ""."""
-        return {name: breaker.state for name, breaker in self._breakers.items()}
+        return self._breakers.states
 
     def readings(self) -> Readings:
         """Tell the state of each breaker, and what the backend counts; see `Measured`."""
-        states = self.states or ({} if self._by_method else {"": State.CLOSED})
-        for method, current in states.items():
-            for state in State:
-                labels = {"method": method, "state": state.value}
-                yield Reading(_STATE, float(state is current), labels)
+        yield from self._breakers.readings()
         if isinstance(self._upstream, Measured):
             yield from self._upstream.readings()
 
@@ -94,29 +84,67 @@ class CircuitBreaker:
 
     async def unary(self, call: Call, request: Request) -> Any:
         """Return the backend's reply; see `Upstream`."""
-        with self._passing(call) as passage:
+        with self._breakers.passing(call) as passage:
             reply = await self._upstream.unary(call, request)
             passage.work()
             return reply
 
     async def stream(self, call: Call, request: Request) -> AsyncGenerator[Any, None]:
         """Return the backend's replies; see `Upstream`. The first of them says that it works."""
-        with self._passing(call) as passage:
+        with self._breakers.passing(call) as passage:
             async with contextlib.aclosing(self._upstream.stream(call, request)) as replies:
                 async for reply in replies:
                     passage.work()
                     yield reply
             passage.work()
 
-    def _passing(self, call: Call) -> _Passage:
+
+class Breakers:
+    """The breakers of one backend; arguments are those of `CircuitBreaker`."""
+
+    def __init__(
+        self,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
+        *,
+        by: Literal["backend", "method"] = "backend",
+        slow: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if by not in {"backend", "method"}:
+            raise ConfigError(f"breaker: by {by!r}: 'backend' or 'method' is expected")
+        self._thresholds = thresholds
+        self._by_method = by == "method"
+        self._slow = slow
+        self._clock = clock
+        self._breakers: dict[str, Breaker] = {}
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """The state of each breaker that has seen a call, by its method; one alone by ""."""
+        return {name: breaker.state for name, breaker in self._breakers.items()}
+
+    def readings(self) -> Readings:
+        """Tell the state of each breaker; see `Measured`."""
+        states = self.states or ({} if self._by_method else {"": State.CLOSED})
+        for method, current in states.items():
+            for state in State:
+                labels = {"method": method, "state": state.value}
+                yield Reading(_STATE, float(state is current), labels)
+
+    def passing(self, call: Call) -> Passage:
+        """Return the passage of a call, a context manager.
+
+        Raises (on entering):
+            StatusError: UNAVAILABLE, the breaker is open.
+        """
         name = call.method if self._by_method else ""
         breaker = self._breakers.get(name)
         if breaker is None:
             breaker = self._breakers[name] = Breaker(self._thresholds)
-        return _Passage(breaker, call, self._clock, self._slow)
+        return Passage(breaker, call, self._clock, self._slow)
 
 
-class _Passage:
+class Passage:
     """One call through a breaker."""
 
     __slots__ = ("_begun", "_breaker", "_call", "_clock", "_slow", "_told", "_turn")
@@ -161,6 +189,11 @@ class _Passage:
         """Take note that the backend works."""
         if not self._told:
             self._tell(works=True)
+
+    def fail(self) -> None:
+        """Take note that it fails, though the call has an answer."""
+        if not self._told:
+            self._tell(works=False)
 
     def _is_fault(self, error: StatusError) -> bool:
         code = error.status.code

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 import grpc
 
 from transcoder.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 Pem: TypeAlias = "bytes | str | PathLike[str]"
 
@@ -56,10 +60,15 @@ class Tls:
             ConfigError: a file cannot be read, or does not hold what it should.
         """
         ca = _read("ca", self.ca)
-        try:
-            context = ssl.create_default_context(cadata=None if ca is None else ca.decode("ascii"))
-        except (ssl.SSLError, ValueError) as error:
-            raise ConfigError("tls: ca: it holds no certificate") from error
+        if ca is None:
+            context = ssl.create_default_context()
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            try:
+                # Bundles of authorities have comments, with names of everywhere.
+                context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
+            except (ssl.SSLError, ValueError) as error:
+                raise ConfigError(f"tls: ca: {self._told(self.ca)} holds no certificate") from error
         context.set_alpn_protocols(["http/1.1"])
         certificate, key = _read("certificate", self.certificate), _read("key", self.key)
         if certificate is not None and key is not None:
@@ -68,15 +77,76 @@ class Tls:
                 pair.write(b"\n".join((key, certificate)))
                 pair.flush()
                 try:
-                    context.load_cert_chain(pair.name)
+                    context.load_cert_chain(pair.name, password=_no_password)
                 except ssl.SSLError as error:
-                    raise ConfigError("tls: certificate: with its key it is no pair") from error
+                    problem = f"{self._told(self.certificate)} and its key cannot be used"
+                    raise ConfigError(f"tls: certificate: {problem}") from error
         return context
+
+    @staticmethod
+    def _told(pem: Pem | None) -> str:
+        return "what is given" if isinstance(pem, bytes) else str(pem)
+
+    def signature(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Return what is another when a file has changed."""
+        return tuple(_signature(pem) for pem in (self.ca, self.certificate, self.key))
 
     def options(self) -> tuple[tuple[str, str], ...]:
         """Return the options that gRPC takes beside the credentials."""
         name = self.server_name
         return (("grpc.ssl_target_name_override", name),) if name else ()
+
+
+class BackendContext(ssl.SSLContext):
+    """TLS to a backend, as the files have it when a connection is made.
+
+    Args:
+        tls: names the files.
+
+    Raises:
+        ConfigError: a file cannot be read, or does not hold what it should.
+    """
+
+    def __new__(cls, tls: Tls) -> Self:  # noqa: ARG004  __init__ takes it
+        """Make a context of clients."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._signature = tls.signature()
+        self._current = tls.context()
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Do nothing: there is one, which is set."""
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Begin a handshake."""
+        signature = self._tls.signature()
+        if signature != self._signature:
+            self._renew(signature)
+        return self._current.wrap_bio(*args, **options)
+
+    def _renew(self, signature: tuple[tuple[int, int, int] | None, ...]) -> None:
+        self._signature = signature
+        try:
+            self._current = self._tls.context()
+        except ConfigError as error:
+            # A certificate and its key are seldom replaced in one step.
+            _log.warning("%s; the certificate stays that of before", error)
+
+
+def _no_password() -> str:
+    raise ConfigError("tls: key: is encrypted: a key without a password is expected")
+
+
+def _signature(pem: Pem | None) -> tuple[int, int, int] | None:
+    if pem is None or isinstance(pem, bytes):
+        return None
+    try:
+        found = Path(pem).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _read(name: str, pem: Pem | None) -> bytes | None:

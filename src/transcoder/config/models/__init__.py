@@ -18,7 +18,6 @@ from transcoder.config.models.policies import Policies
 from transcoder.config.models.routes import Route, problem_of
 from transcoder.config.models.services import Service
 from transcoder.config.models.upstreams import Upstream
-from transcoder.values import suggestion
 
 
 class Timeout(Model):
@@ -79,11 +78,8 @@ class Config(Model):
                 problem = "" if name is None else problem_of(name, self.upstreams, "target")
                 if problem:
                     yield keys, problem
-            versions = [version.name for version in service.versions]
-            for number, match in enumerate(service.matches):
-                if match.to not in versions:
-                    problem = f"no version is named {match.to!r}{suggestion(match.to, versions)}"
-                    yield (*at, "matches", number, "to"), problem
+            for keys, problem in service.unmatched():
+                yield (*at, *keys), problem
         for index, route in enumerate(self.routes):
             for keys, problem in route.unknown(self.upstreams):
                 yield ("routes", index, *keys), problem

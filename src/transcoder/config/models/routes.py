@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model
+from transcoder.config.models.services import Versioned
 from transcoder.config.models.upstreams import Upstream
-from transcoder.errors import TemplateError
+from transcoder.errors import ConfigError
+from transcoder.forwarding import check_prefix
 from transcoder.path_template import PathTemplate
 from transcoder.values import suggestion
 
 Keys: TypeAlias = "tuple[str | int, ...]"
-Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def _method(given: str) -> str:
+    if not (given.isascii() and given.isalpha() and given.isupper()):
+        raise ValueError("a method as HTTP spells it is expected, as GET")
+    return given
+
+
+Method: TypeAlias = Annotated[str, AfterValidator(_method)]
 
 
 class Operation(Model):
@@ -29,19 +39,21 @@ class Operation(Model):
     partial: bool = False
 
 
-class Route(Model):
-    """Paths, and who answers there."""
+class Route(Versioned):
+    """Paths, and who answers there; see `transcoder.Gateway.forward`."""
 
-    path: str
+    answering: ClassVar = ("upstream", "versions", "graphql")
+
+    path: Annotated[str, Field(description="a template, as /legacy/**")]
     methods: list[Method] = []
     hosts: list[Host] = []
+    strip_prefix: Annotated[str, Field(description="of paths; the upstream does not see it")] = ""
     graphql: Operation | None = None
 
     @model_validator(mode="after")
-    def _one_answers(self) -> Self:
-        given = [name for name in ANSWERING if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"one of {', '.join(ANSWERING)} is expected")
+    def _has_prefix(self) -> Self:
+        if self.strip_prefix and self.graphql is not None:
+            raise ValueError("strip_prefix: an operation of GraphQL sees no path")
         return self
 
     def unknown(self, upstreams: Mapping[str, Upstream]) -> Iterator[tuple[Keys, str]]:
@@ -52,16 +64,19 @@ class Route(Model):
         """
         try:
             PathTemplate.parse(self.path)
-        except TemplateError as error:
+            check_prefix(self.path, self.strip_prefix)
+        except ConfigError as error:
             yield ("path",), str(error)
+        named: list[tuple[Keys, str | None, str]] = [(("upstream",), self.upstream, "url")]
+        for number, version in enumerate(self.versions):
+            named.append((("versions", number, "upstream"), version.upstream, "url"))
         if self.graphql is not None:
-            problem = problem_of(self.graphql.upstream, upstreams, "graphql")
+            named.append((("graphql", "upstream"), self.graphql.upstream, "graphql"))
+        for keys, name, kind in named:
+            problem = "" if name is None else problem_of(name, upstreams, kind)
             if problem:
-                yield ("graphql", "upstream"), problem
-
-
-ANSWERING: Final = ("graphql",)
-"""The keys of a route that tell who answers, of which it has one."""
+                yield keys, problem
+        yield from self.unmatched()
 
 
 def problem_of(name: str, upstreams: Mapping[str, Upstream], kind: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model, Texts
+from transcoder.values import suggestion
 
 
 class Version(Model):
@@ -64,6 +66,9 @@ def _by_header(given: object) -> object:
 class Versioned(Model):
     """Who answers: an upstream, or one of several versions."""
 
+    answering: ClassVar[tuple[str, ...]] = ("upstream", "versions")
+    """The keys that tell who answers, of which there is one."""
+
     upstream: str | None = None
     versions: list[Version] = []
     matches: list[Match] = []
@@ -73,11 +78,20 @@ class Versioned(Model):
 
     @model_validator(mode="after")
     def _one_answers(self) -> Self:
-        if (self.upstream is None) == (not self.versions):
-            raise ValueError("one of upstream and versions is expected")
+        if sum(bool(getattr(self, name)) for name in self.answering) != 1:
+            *others, last = self.answering
+            raise ValueError(f"one of {', '.join(others)} and {last} is expected")
         if (self.matches or self.sticky) and not self.versions:
             raise ValueError("matches and sticky choose among versions")
         return self
+
+    def unmatched(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield where a match names no version, and what it should name."""
+        versions = [version.name for version in self.versions]
+        for number, match in enumerate(self.matches):
+            if match.to not in versions:
+                near = suggestion(match.to, versions)
+                yield ("matches", number, "to"), f"no version is named {match.to!r}{near}"
 
 
 class Service(Versioned):

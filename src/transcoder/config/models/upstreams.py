@@ -56,16 +56,18 @@ class Upstream(Model):
     """A backend; what it speaks is said by the key that tells where it is.
 
     See `transcoder.Channel` for a `target`, `transcoder.Balanced` for `endpoints` and `discovery`,
-    and `transcoder.GraphQl` for `graphql`.
+    `transcoder.HttpUpstream` for a `url`, and `transcoder.GraphQl` for `graphql`.
     """
 
     target: Annotated[str | None, Field(description="where gRPC is spoken")] = None
     endpoints: Annotated[list[Endpoint] | None, Field(min_length=1)] = None
     discovery: Discovery | None = None
+    url: Annotated[str | None, Field(description="http(s)://HOST:PORT/PATH")] = None
     graphql: Annotated[str | None, Field(description="the URL of GraphQL over HTTP")] = None
     balancing: Balancing = "round_robin"
     outliers: Outliers | None = None
     tls: Tls | None = None
+    host: Literal["backend", "keep"] = "backend"
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
     max_message: int = 4 << 20
@@ -109,11 +111,13 @@ class Upstream(Model):
         if found is not None:
             return found.dns or found.srv or found.file or ""
         listed = ", ".join(endpoint.address for endpoint in self.endpoints or ())
-        return self.target or self.graphql or listed
+        return self.target or self.url or self.graphql or listed
 
     @property
     def kind(self) -> str:
-        """What it speaks: `graphql`, or `target` for gRPC, however its endpoints are told."""
+        """What it speaks: `url`, `graphql`, or `target` for gRPC, however it is told where."""
+        if self.url is not None:
+            return "url"
         return "target" if self.graphql is None else "graphql"
 
 
@@ -134,6 +138,7 @@ OPTIONS: Final = {
     "target": _OF_GRPC,
     "endpoints": _OF_SEVERAL,
     "discovery": _OF_SEVERAL,
+    "url": {"tls", "host", "timeout", "breaker"},
     "graphql": {"tls", "identity", "timeout", "sdl", "answer_limit"},
 }
 """The kinds of upstreams, by the key that tells where they are; with the options of each."""

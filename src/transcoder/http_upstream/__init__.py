@@ -1,0 +1,16 @@
+"""HTTP backends: a streaming reverse proxy, for what a gateway has no descriptor of.
+
+proxy.py      a request's way: its headers, the breaker, the backend's answer
+address.py    where the backend is, and what a request asks it for
+client.py     kept connections to it, and what becomes of their failures
+upload.py     the body of a request, on its way up
+answer.py     the backend's answer, on its way down
+socket.py     a WebSocket, both ways
+retries.py    how often a request may be sent again
+"""
+
+from __future__ import annotations
+
+from transcoder.http_upstream.proxy import HttpUpstream
+
+__all__ = ["HttpUpstream"]
