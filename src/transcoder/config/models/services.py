@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from transcoder.config.models.model import Model, Texts
 
@@ -33,6 +33,9 @@ class Service(Model):
     image: str | None = None
     module: str | None = None
     reflection: str | None = None
+    refresh: Annotated[
+        float | None, Field(ge=1, description="seconds until reflection is asked again")
+    ] = None
     names: Texts = []
     upstream: str | None = None
     versions: list[Version] = []
@@ -47,6 +50,8 @@ class Service(Model):
             raise ValueError(f"one of {', '.join(sources)} is expected")
         if (self.upstream is None) == (not self.versions):
             raise ValueError("one of upstream and versions is expected")
+        if self.refresh is not None and self.reflection is None:
+            raise ValueError("refresh goes with reflection")
         if (self.matches or self.sticky) and not self.versions:
             raise ValueError("matches and sticky choose among versions")
         return self
