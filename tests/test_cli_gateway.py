@@ -148,7 +148,7 @@ def test_check_builds(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["check", str(path)])
 
     assert result.exit_code == 1
-    assert result.stdout.startswith(f"{path}: services[0]: no module is named no_pb2")
+    assert result.stdout.startswith(f"{path}:2:12: services[0]: no module is named no_pb2")
 
 
 def test_schema() -> None:

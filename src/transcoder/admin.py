@@ -22,7 +22,7 @@ from starlette.routing import Route
 from transcoder.admin_guard import Guard
 from transcoder.connection_limits import ConnectionLimits
 from transcoder.errors import ConfigError, MethodNotAllowed, NotFound
-from transcoder.gateway import Gateway
+from transcoder.generations import Generations
 from transcoder.http_listener import HttpListener
 from transcoder.listeners import Address, Claim
 from transcoder.readiness import State
@@ -199,18 +199,18 @@ class OneProcess:
     """What a port tells of this process.
 
     Args:
-        gateway: that it serves. Without metrics of its own it gets some.
+        generations: of the gateway that it serves. One without metrics of its own gets some.
         limits: of what serves it, in words.
 
     Raises:
         ConfigError: what counts is not installed.
     """
 
-    def __init__(self, gateway: Gateway, limits: Mapping[str, str]) -> None:
-        self._gateway = gateway
+    def __init__(self, generations: Generations, limits: Mapping[str, str]) -> None:
+        self._generations = generations
         self._limits = limits
-        self._registries = registries(gateway)
-        self._recent = recent(gateway)
+        self._registries = registries(generations)
+        self._recent = recent(generations)
 
     def metrics(self, accept: str, *, apart: bool) -> tuple[bytes, str]:
         """Return the gateway's metrics; see `Source`."""
@@ -220,7 +220,7 @@ class OneProcess:
 
     async def ready(self) -> Mapping[str, Any]:
         """Return the gateway's report; see `Source`."""
-        return (await self._gateway.readiness.report()).as_json(problems=True)
+        return (await self._generations.current.readiness.report()).as_json(problems=True)
 
     def look(self, worker: str = "") -> Look:
         """Return what is known of the gateway; see `Source`."""
@@ -228,7 +228,7 @@ class OneProcess:
         from transcoder.observers.scrape import taken  # noqa: PLC0415  as above
 
         return Look(
-            about=about(self._gateway, self._limits),
+            about=about(self._generations, self._limits),
             families=taken(self._registries),
             failures=self._recent.since(),
         )
@@ -237,34 +237,34 @@ class OneProcess:
         """Return what the gateway does with a request; see `Source`."""
         from transcoder.console.explained import plain  # noqa: PLC0415  an extra
 
-        return await asyncio.to_thread(plain, self._gateway.transcoder, asdict(question))
+        transcoder = self._generations.current.transcoder
+        return await asyncio.to_thread(plain, transcoder, asdict(question))
 
 
-def about(gateway: Gateway, limits: Mapping[str, str]) -> About:
+def about(generations: Generations, limits: Mapping[str, str]) -> About:
     """Return what a process says of itself.
 
     Args:
-        gateway: that it serves.
+        generations: of the gateway that it serves.
         limits: of what serves it, in words.
     """
     from transcoder.console.look import About  # noqa: PLC0415  an extra
 
+    gateway = generations.current
     return About(services=gateway.own_services, limits={**limits, **gateway.limits})
 
 
-def recent(gateway: Gateway) -> Recent:
+def recent(generations: Generations) -> Recent:
     """Return the last failures of a gateway, which are kept from now on."""
     from transcoder.observers.failures import Failures  # noqa: PLC0415  as above
 
-    for each in gateway.chain.observers:
-        if isinstance(each, Failures):
-            return each.recent
-    failures = Failures()
-    gateway.observe(failures)
+    found = [each for each in generations.current.chain.observers if isinstance(each, Failures)]
+    failures = found[0] if found else Failures()
+    generations.observe(failures)
     return failures.recent
 
 
-def registries(gateway: Gateway) -> list[Any]:
+def registries(generations: Generations) -> list[Any]:
     """Return the registries of a gateway's metrics; one without any gets some.
 
     Raises:
@@ -274,8 +274,8 @@ def registries(gateway: Gateway) -> list[Any]:
         from transcoder.observers.metrics import Metrics  # noqa: PLC0415  an extra
     except ImportError as error:
         raise ConfigError(f"admin: {error}") from error
-    found = [each for each in gateway.chain.observers if isinstance(each, Metrics)]
-    if not found:
-        found = [Metrics()]
-        gateway.observe(found[0])
+    observers = generations.current.chain.observers
+    found = [each for each in observers if isinstance(each, Metrics)] or [Metrics()]
+    for each in found:
+        generations.observe(each)
     return [each.registry for each in found]

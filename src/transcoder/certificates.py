@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from transcoder.errors import ConfigError
-from transcoder.server_tls import File, ServerTls
+from transcoder.server_tls import ServerTls
+from transcoder.stamps import Stamp, stamp
 from transcoder.tls_context import Context, context_of
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _TRIES = 5
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.
 _VALIDITY = {9: "is not valid yet", 10: "has expired"}
 
-_State: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+_State: TypeAlias = "tuple[Stamp, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class Certificates:
         return ConfigError(f"{self._name}: {option}: the gRPC port knows {known} only{advice}")
 
     def _look(self) -> _State:
-        return tuple(_signature(file) for file in self._files.values())
+        return tuple(stamp(file or "") for file in self._files.values())
 
     def _load(self) -> Loaded:
         """Return what the files hold, all at one time."""
@@ -192,15 +193,6 @@ async def keep_fresh(certificates: Iterable[Certificates | None], asked: asyncio
         for each in watched:
             if is_asked or each.is_changed():
                 await asyncio.to_thread(each.reload)
-
-
-def _signature(file: File | None) -> tuple[int, int, int] | None:
-    """Return what is another for another content; None for a file that is not there."""
-    try:
-        found = Path(file or "").stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _refusal(server: Context, certificate: bytes) -> str:

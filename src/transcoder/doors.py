@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from transcoder.certificates import Certificates
 from transcoder.connection_limits import ConnectionLimits
 from transcoder.errors import ConfigError
-from transcoder.gateway import Gateway
+from transcoder.generations import Generations
 from transcoder.grpc_listener import GrpcListener
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
 from transcoder.http_listener import HttpListener
@@ -105,8 +105,7 @@ class Doors:
     """The listeners.
 
     Args:
-        gateway: what is served.
-        state: its lifespan's.
+        generations: of the gateway that is served.
         claims: where, for HTTP and for gRPC.
         certificates: what TLS shows there; None for a port in the clear.
         options: of the server.
@@ -119,8 +118,7 @@ class Doors:
 
     def __init__(
         self,
-        gateway: Gateway,
-        state: dict[str, Any],
+        generations: Generations,
         claims: tuple[Claim, Claim],
         certificates: tuple[Certificates | None, Certificates | None],
         options: Options,
@@ -130,25 +128,25 @@ class Doors:
     ) -> None:
         http, grpc = claims
         http_certificates, grpc_certificates = certificates
-        self._gateway = gateway
+        self._generations = generations
         self._aside = aside
         admin = None if aside is None else aside.address
         self._listening = Listening(http.address, grpc.address, admin)
         age = options.age(one_of_several=one_of_several)
         self._http = HttpListener(
-            gateway,
-            state,
+            generations,
+            generations.state,
             http,
             keep_alive=options.keep_alive,
             max_connection_age=age,
             backlog=options.backlog,
-            max_message=gateway.streams.message,
-            end_streams=gateway.end_streams,
+            max_message=generations.current.streams.message,
+            end_streams=generations.end_streams,
             certificates=http_certificates,
             limits=options.connections,
         )
         self._grpc = GrpcListener(
-            gateway,
+            generations,
             grpc,
             reuse_port=one_of_several,
             max_concurrent_streams=options.max_concurrent_streams,
@@ -158,6 +156,8 @@ class Doors:
             certificates=grpc_certificates,
         )
         self._checks = (_Listens("http", self._http), _Listens("grpc", self._grpc))
+        generations.listen(self._http)
+        generations.listen(self._grpc)
 
     async def open(self) -> Listening:
         """Open all, or none.
@@ -165,15 +165,15 @@ class Doors:
         Raises:
             ConfigError: another process listens there since the addresses were claimed.
         """
-        self._gateway.draining = False
+        self._generations.draining = False
         async with contextlib.AsyncExitStack() as failed:
             await self._grpc.open()
             failed.push_async_callback(self._grpc.close, 0, 0)
             await self._http.open()
             failed.push_async_callback(self._http.close, 0, 0)
             for check in self._checks:
-                self._gateway.readiness.add(check)
-                failed.callback(self._gateway.readiness.remove, check)
+                self._generations.add_check(check)
+                failed.callback(self._generations.remove_check, check)
             if self._aside is not None:
                 await self._aside.open()
             failed.pop_all()
@@ -189,16 +189,16 @@ class Doors:
 
     async def settle(self, seconds: float) -> None:
         """Go on serving, and tell everybody to look elsewhere."""
-        self._gateway.draining = True
+        self._generations.draining = True
         self._http.settle()
         await self._grpc.settle()
         await asyncio.sleep(seconds)
 
     async def close(self, grace: float, stream_grace: float) -> None:
         """Close both, and let requests end within their graces, in seconds."""
-        self._gateway.draining = True
+        self._generations.draining = True
         for check in self._checks:
-            self._gateway.readiness.remove(check)
+            self._generations.remove_check(check)
         ended = await asyncio.gather(
             self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
         )

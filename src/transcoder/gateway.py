@@ -70,7 +70,7 @@ from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
 from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides, done_before
 from transcoder.policies.internal import Internal
-from transcoder.policies.policy import Named, Policy, check_policy, load
+from transcoder.policies.policy import Named, Policy, Resource, check_policy, load
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.reading import Reader
@@ -315,6 +315,8 @@ class Gateway(Starlette):
             options, self.readiness, lambda name: name in self.services
         ).routes:
             self.transcoder.add_route(route)
+        self._keeper: Resource = _Own(self.chain, self._registry, self._forwarders)
+        self._compiled = (-1, -1)
         self._pages: OwnPages | None = None
         if openapi is not None:
             serving = {
@@ -434,13 +436,26 @@ class Gateway(Starlette):
             if isinstance(forwarder, Measured):
                 self.measure(forwarder)
 
+    def leave_to(self, keeper: Resource) -> None:
+        """Leave it to somebody else to open and close policies, observers and upstreams.
+
+        Args:
+            keeper: who starts with the application, and is closed with it.
+        """
+        self._keeper = keeper
+
+    @property
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """What answers the methods of the registered services on a gRPC port, guarded."""
+        return self._registry.handlers
+
     def register_into(self, server: grpc.aio.Server) -> None:
         """Add the registered services to a gRPC server, guarded.
 
         An exception in a servicer, a deserializer or a serializer tells the client INTERNAL and
         a request id; grpc.aio alone would send the exception's text.
         """
-        server.add_generic_rpc_handlers(self._registry.handlers)
+        server.add_generic_rpc_handlers(self.handlers)
 
     @property
     def streams(self) -> StreamLimits:
@@ -502,15 +517,19 @@ class Gateway(Starlette):
             ConfigError: two routes conflict, there are timeouts of no method, or the validation
                 rules of a request are wrong.
         """
+        known = len(self.transcoder.routes), len(self._registry.names)
+        if known == self._compiled:
+            return
         if self._validation is not None:
             self._validation.compile()
         self.transcoder.check_names("timeouts", self._timeouts.methods)
         self.transcoder.compile()
-        methods = self._methods()
+        methods = self.methods()
         self._internal.check(methods)
         self.chain.compile(methods)
         self.readiness.compile()
         self.transcoder.precompile()
+        self._compiled = known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, as ASGI has it."""
@@ -544,7 +563,7 @@ class Gateway(Starlette):
             return super().__call__(scope, receive, send)
         return self._answer(found, scope, receive, send)
 
-    def _methods(self) -> dict[str, list[PathTemplate]]:
+    def methods(self) -> dict[str, list[PathTemplate]]:
         """Return the full names of all methods, with the templates of their paths."""
         names = [f"{HEALTH_SERVICE}.Check", f"{HEALTH_SERVICE}.Watch"]
         names += [f"{name}.ServerReflectionInfo" for name in reflection.NAMES]
@@ -558,24 +577,21 @@ class Gateway(Starlette):
 
     def _security(self) -> Security:
         """Return what clients must show, as the policies say."""
-        return self.chain.security(self._methods())
+        return self.chain.security(self.methods())
 
     @contextlib.asynccontextmanager
     async def _running(self, app: Any) -> AsyncIterator[Any]:
         """Run the lifespan, for a server or, by Starlette's router, for who mounts the gateway."""
         self.compile()
+        await self._keeper.start()
         for each in self.chain.observers:
             if isinstance(each, Follower):
                 each.follow(self)
-        await self.chain.start()
         try:
             async with self._given_lifespan(app) as state:
                 yield state
         finally:
-            await self._registry.close()
-            for forwarder in self._forwarders:
-                await forwarder.close()
-            await self.chain.close()
+            await self._keeper.close()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan for a server, and tell it why there is no start, in one line."""
@@ -701,6 +717,24 @@ class _Transcoded(BaseRoute):
             return Fit.NONE, {}
         # An application may have a WebSocket of its own where a method has none.
         return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
+
+
+class _Own:
+    """Opens and closes what a gateway has for itself."""
+
+    def __init__(self, chain: Chain, registry: Registry, forwarders: list[Forwarder]) -> None:
+        self._chain = chain
+        self._registry = registry
+        self._forwarders = forwarders
+
+    async def start(self) -> None:
+        await self._chain.start()
+
+    async def close(self) -> None:
+        await self._registry.close()
+        for forwarder in self._forwarders:
+            await forwarder.close()
+        await self._chain.close()
 
 
 def _check_same(route: Route[Any], scope: Scope) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 import grpc
@@ -14,6 +14,7 @@ from transcoder import reflection
 from transcoder.certificates import Certificates, Loaded
 from transcoder.errors import SHUTTING_DOWN, ConfigError
 from transcoder.gateway import Gateway
+from transcoder.generations import Generations
 from transcoder.handlers import GuardedHandlers, missing
 from transcoder.health_service import HealthService
 from transcoder.listeners import Claim
@@ -22,6 +23,7 @@ from transcoder.upstream.channel_options import FLOW, Options
 
 _QUIET = 0.04
 _REFUSE_AT_MOST = 0.25
+_HEALTH = f"/{health.SERVICE_NAME}/"
 
 
 def listening_options(
@@ -64,7 +66,8 @@ class GrpcListener:
     """Serves a gateway's services on one claimed address.
 
     Args:
-        gateway: whose services, guarded, and whose threads for plain servicer methods.
+        generations: of the gateway whose services are served, guarded; plain servicer methods have
+            the threads of the first.
         claim: where to listen.
         reuse_port: whether other processes listen there too.
         max_concurrent_streams: calls at once on one connection.
@@ -80,7 +83,7 @@ class GrpcListener:
 
     def __init__(
         self,
-        gateway: Gateway,
+        generations: Generations,
         claim: Claim,
         *,
         reuse_port: bool,
@@ -101,16 +104,13 @@ class GrpcListener:
         self._credentials = None
         if certificates is not None:
             self._credentials = _credentials(certificates)
-        self._gateway = gateway
         self._claim = claim
-        door = gateway.grpc_door
-        self._calls = _Calls((lambda path: missing(path, door, gateway.executor)) if door else None)
-        self._health = HealthService(gateway.readiness, gateway.services)
-        self._server = grpc.aio.server(
-            gateway.executor, interceptors=[self._calls], options=options
-        )
+        self._calls = _Calls(generations)
+        self._health = HealthService(generations)
+        executor = generations.current.executor
+        self._server = grpc.aio.server(executor, interceptors=[self._calls], options=options)
+        self._server.add_generic_rpc_handlers([_Current(generations, self._health)])
         self._end: asyncio.Task[bool] | None = None
-        self._register()
 
     async def open(self) -> None:
         """Listen, and accept.
@@ -138,6 +138,15 @@ class GrpcListener:
     def is_open(self) -> bool:
         """Whether the listener serves."""
         return self._end is not None and not self._end.done()
+
+    @property
+    def running(self) -> Collection[asyncio.Task[Any]]:
+        """The calls that run, if the gateway changes; without those that ask for health."""
+        return self._calls.running
+
+    def end_streams(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        """End those of some calls that are streams of replies, with UNAVAILABLE."""
+        self._calls.end_streams(tasks)
 
     async def ended(self) -> None:
         """Wait until the listener no longer serves."""
@@ -167,21 +176,39 @@ class GrpcListener:
         ender.cancel()
         return loop.time() - start < max(grace, _REFUSE_AT_MOST)
 
-    def _register(self) -> None:
-        gateway = self._gateway
-        gateway.register_into(self._server)
+
+class _Current(grpc.GenericRpcHandler):
+    """Finds the handler of a call among those of the gateway that serves when it comes."""
+
+    def __init__(self, generations: Generations, health: HealthService) -> None:
+        self._generations = generations
+        self._health_handler = _health_handler(health)
+        self._gateway = generations.current
+        self._handlers = self._of(self._gateway)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Return what answers a method; None where there is no such method."""
+        gateway = self._generations.current
+        if gateway is not self._gateway:
+            self._gateway, self._handlers = gateway, self._of(gateway)
+        for each in self._handlers:
+            found: Handler | None = each.service(handler_call_details)
+            if found is not None:
+                return found
+        return None
+
+    def _of(self, gateway: Gateway) -> tuple[grpc.GenericRpcHandler, ...]:
         listed = dict.fromkeys((*gateway.services, health.SERVICE_NAME, reflection.NAME))
         built_in = {
-            health.SERVICE_NAME: _health_handler(self._health),
+            health.SERVICE_NAME: self._health_handler,
             **reflection.handlers(listed, gateway.pool, gateway.withholds),
         }
-        self._server.add_generic_rpc_handlers(
-            [
-                GuardedHandlers(handler, gateway.executor, door=gateway.grpc_door)
-                for name, handler in built_in.items()
-                if name not in gateway.services
-            ]
-        )
+        guarded = [
+            GuardedHandlers(handler, gateway.executor, door=gateway.grpc_door)
+            for name, handler in built_in.items()
+            if name not in gateway.services
+        ]
+        return (*gateway.handlers, *guarded)
 
 
 class _Calls(grpc.aio.ServerInterceptor):
@@ -192,15 +219,16 @@ class _Calls(grpc.aio.ServerInterceptor):
     first, unexecuted, until no more come.
 
     Args:
-        unknown: returns what answers a method that there is not; None to leave that to gRPC.
+        generations: of the gateway that they go to.
     """
 
-    def __init__(self, unknown: Callable[[str], Handler] | None = None) -> None:
-        self._unknown = unknown
+    def __init__(self, generations: Generations) -> None:
+        self._generations = generations
         self._refusing = False
-        self._ending = False
         self._last = 0.0
-        self._streams: set[asyncio.Task[Any] | None] = set()
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
+        self.running: set[asyncio.Task[Any]] = set()
 
     async def intercept_service(
         self,
@@ -211,10 +239,12 @@ class _Calls(grpc.aio.ServerInterceptor):
         if self._refusing:
             self._last = asyncio.get_running_loop().time()
             return _REFUSAL
+        if self._generations.changing:
+            self._note(handler_call_details.method)
         handler = await continuation(handler_call_details)
-        if handler is None and self._unknown is not None:
-            return self._unknown(handler_call_details.method)
-        if handler is None or not handler.response_streaming:
+        if handler is None:
+            return self._missing(handler_call_details.method)
+        if not handler.response_streaming:
             return handler
         return self._followed(handler)
 
@@ -227,11 +257,24 @@ class _Calls(grpc.aio.ServerInterceptor):
         while (now := loop.time()) < min(until, self._last + _QUIET):  # noqa: ASYNC110  a clock has no event
             await asyncio.sleep(min(until, self._last + _QUIET) - now)
 
-    def end_streams(self) -> None:
-        """End the streams of replies that are still open."""
-        self._ending = True
-        for task in filter(None, self._streams):
+    def end_streams(self, tasks: Iterable[asyncio.Task[Any]] | None = None) -> None:
+        """End the streams of replies that are still open, or those of them that some tasks are."""
+        for task in self._streams if tasks is None else self._streams.intersection(tasks):
+            self._ending.add(task)
             task.cancel()
+
+    def _note(self, path: str) -> None:
+        """Take note of a call, unless it asks for the server's health, which no gateway has."""
+        task = asyncio.current_task()
+        if task is not None and not path.startswith(_HEALTH):
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
+
+    def _missing(self, path: str) -> Handler | None:
+        """Return what answers a method that there is not; None to leave that to gRPC."""
+        gateway = self._generations.current
+        door = gateway.grpc_door
+        return missing(path, door, gateway.executor) if door else None
 
     def _followed(self, handler: Handler) -> Handler:
         # A guarded one, and so a coroutine function: a cancellation arrives even in mid-write.
@@ -244,17 +287,18 @@ class _Calls(grpc.aio.ServerInterceptor):
         )
 
         async def followed(request: Any, context: Any) -> None:
-            task = asyncio.current_task()
+            task: Any = asyncio.current_task()
             self._streams.add(task)
             try:
                 await behaviour(request, context)
             except asyncio.CancelledError:
-                if task is None or not self._ending or context.cancelled():
+                if task not in self._ending or context.cancelled():
                     raise
                 task.uncancel()
                 await context.abort(grpc.StatusCode.UNAVAILABLE, SHUTTING_DOWN)
             finally:
                 self._streams.discard(task)
+                self._ending.discard(task)
 
         made: Handler = make(followed, handler.request_deserializer, handler.response_serializer)
         return made

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 
 import uvicorn
@@ -109,6 +109,14 @@ class HttpListener(uvicorn.Server):
         if self._main is None or self._main.done():
             return False
         return all(server.is_serving() for server in self.servers)
+
+    @property
+    def running(self) -> Collection[asyncio.Task[Any]]:
+        """The requests that are being answered, and open WebSockets."""
+        return self.server_state.tasks
+
+    def end_streams(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        """Do nothing: the gateway ends its streams itself."""
 
     async def ended(self) -> None:
         """Wait until the listener no longer serves."""

@@ -28,11 +28,12 @@ from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLi
 from transcoder.doors import Doors, Options, Port
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
+from transcoder.generations import GRACE, Generations
 from transcoder.http_rule import undelivered
-from transcoder.lifespan import Lifespan
 from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.loading import load
+from transcoder.reloading import GatewayFile
 from transcoder.server_tls import ServerTls
 from transcoder.snapshots import Line, Telling
 from transcoder.supervisor import Supervisor
@@ -50,11 +51,13 @@ class Server:
 
     Args:
         app: the gateway, or the import string of one ("module:attribute") or of a function that
-            returns one ("module:create" or "module:create()").
+            returns one ("module:create" or "module:create()"), or a file that describes one.
         settle: seconds of a drain in which new connections are still served.
         grace: seconds that calls with one reply get once the listeners are closed, as do threads
             that outlast their calls; the application then gets as many to stop.
         stream_grace: seconds that streams of replies get then.
+        reload_grace: seconds that calls get under the configuration with which they began, streams
+            too, when a file of it has changed.
         max_concurrent_streams: calls at once on one gRPC connection.
         max_message: bytes of one gRPC message, in and out.
         max_connection_age: seconds, give or take a tenth, until a client is asked to connect anew,
@@ -78,11 +81,12 @@ class Server:
 
     def __init__(
         self,
-        app: Gateway | str,
+        app: Gateway | GatewayFile | str,
         *,
         settle: float = 5.0,
         grace: float = 30.0,
         stream_grace: float = 5.0,
+        reload_grace: float = GRACE,
         max_concurrent_streams: int = 100,
         max_message: int = 4 << 20,
         max_connection_age: float | None = None,
@@ -118,6 +122,8 @@ class Server:
         self._settle = settle
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
+        self._rereading = asyncio.Event()
+        self._reload_grace = reload_grace
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owns_process = False
         self._until = 0.0
@@ -177,31 +183,39 @@ class Server:
         self._loop = asyncio.get_running_loop()
         options = self._options
         certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
-        gateway = load(self._app)
-        aside = self._aside(gateway, admin, line)
-        lifespan = Lifespan(gateway, options.grace)
+        app = self._app
+        file = app if isinstance(app, GatewayFile) else None
+        generations = Generations(
+            load(app) if not isinstance(app, GatewayFile) else app.load(),
+            stop_grace=options.grace,
+            grace=self._reload_grace,
+            changing=file is not None,
+        )
+        aside = self._aside(generations, admin, line)
         alive = True
         try:
-            if await self._starts(lifespan):
-                _warn_of_undelivered(gateway)
-                claims, state = (http, grpc), lifespan.state
+            if await self._starts(generations):
+                _warn_of_undelivered(generations.current)
                 doors = Doors(
-                    gateway,
-                    state,
-                    claims,
+                    generations,
+                    (http, grpc),
                     certificates,
                     options,
                     aside=aside,
                     one_of_several=one_of_several,
                 )
-                fresh = asyncio.create_task(keep_fresh(certificates, self._reloading))
+                fresh = [keep_fresh(certificates, self._reloading)]
+                if file is not None:
+                    fresh.append(file.keep_fresh(generations, self._rereading))
+                tasks = [asyncio.create_task(each) for each in fresh]
                 try:
-                    with watched(gateway):
-                        alive = await self._keep_open(doors, gateway)
+                    with watched(generations):
+                        alive = await self._keep_open(doors, generations)
                 finally:
-                    fresh.cancel()
+                    for task in tasks:
+                        task.cancel()
         finally:
-            stopped = await lifespan.stop()
+            stopped = await generations.stop()
         code = 0 if alive and stopped else 1
         # A thread of a servicer may run on, even one whose client is long gone.
         self._end_within(max(_LATE, self._until - self._loop.time()), code)
@@ -221,9 +235,13 @@ class Server:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     def reload(self) -> None:
-        """Read the certificates again, changed or not; may be called from any thread."""
+        """Read again the certificates, and the file that describes the gateway if there is one.
+
+        It does so changed or not, and may be called from any thread.
+        """
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._reloading.set)
+            self._loop.call_soon_threadsafe(self._rereading.set)
 
     def run_claimed(self, http: Claim, grpc: Claim, line: Line | None = None) -> int:
         """Serve as one of several processes on the same addresses; return the exit code.
@@ -250,19 +268,28 @@ class Server:
     def _own_process(self, serving: Coroutine[Any, Any, int]) -> int:
         self._owns_process = True
         options = self._options
-        secured = options.tls or options.http_tls or options.grpc_tls
-        return process.run(serving, self._on_signal, on_hangup=self.reload if secured else None)
+        reloads = (
+            isinstance(self._app, GatewayFile)
+            or options.tls
+            or options.http_tls
+            or options.grpc_tls
+        )
+        return process.run(serving, self._on_signal, on_hangup=self.reload if reloads else None)
 
     def _on_signal(self, number: int) -> None:
         self.stop(settle=0 if number == signal.SIGINT else None)
 
     def _supervise(self, http: Address, grpc: Address, workers: int) -> int:
-        if not isinstance(self._app, str):
+        if isinstance(self._app, Gateway):
             wanted = "an import string, such as 'package.module:app'"
             raise ConfigError(f"with {workers} workers the app is given as {wanted}")
         if grpc.path:
             raise ConfigError(f"grpc: {grpc} cannot be shared by {workers} workers: use HOST:PORT")
-        options = {**asdict(self._options), "log_config": self._log_config}
+        options = {
+            **asdict(self._options),
+            "reload_grace": self._reload_grace,
+            "log_config": self._log_config,
+        }
         try:
             json.dumps(options)
         except (TypeError, ValueError) as error:
@@ -278,17 +305,19 @@ class Server:
         ):
             return await self.serve_claimed(http_claim, grpc_claim, admin_claim)
 
-    def _aside(self, gateway: Gateway, claim: Claim | None, line: Line | None) -> Port | None:
+    def _aside(
+        self, generations: Generations, claim: Claim | None, line: Line | None
+    ) -> Port | None:
         limits = self._options.limits
         if line is not None:
-            return Telling(gateway, line, limits)
+            return Telling(generations, line, limits)
         if self._admin is None or claim is None:
             return None
-        return AdminPort(claim, OneProcess(gateway, limits), self._admin)
+        return AdminPort(claim, OneProcess(generations, limits), self._admin)
 
-    async def _starts(self, lifespan: Lifespan) -> bool:
+    async def _starts(self, generations: Generations) -> bool:
         """Start the application; False when `stop()` came first."""
-        starting = asyncio.create_task(lifespan.start())
+        starting = asyncio.create_task(generations.start())
         stop = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -299,11 +328,13 @@ class Server:
             await starting
         return not self._stopping.is_set()
 
-    async def _keep_open(self, doors: Doors, gateway: Gateway) -> bool:
+    async def _keep_open(self, doors: Doors, generations: Generations) -> bool:
         listening = await doors.open()
         try:
             _log.info("%s", listening)
-            _log.info("limits: %s", in_words({**self._options.limits, **gateway.limits}))
+            _log.info(
+                "limits: %s", in_words({**self._options.limits, **generations.current.limits})
+            )
             if self._on_ready is not None:
                 self._on_ready(listening)
             dead = await self._until_stopped(doors)

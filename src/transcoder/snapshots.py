@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from transcoder.admin import about, recent, registries
-from transcoder.gateway import Gateway
+from transcoder.generations import Generations
 from transcoder.listeners import Address
 from transcoder.observers.failures import Failure, Recent
 from transcoder.readiness import State, worst
@@ -56,9 +56,9 @@ class Telling:
     """Tells of this process, from the opening of its listeners to their end.
 
     Args:
-        gateway: that it serves. Without metrics of its own it gets some.
+        generations: of the gateway that it serves. One without metrics of its own gets some.
         line: to the other process.
-        limits: of what serves the gateway, in words.
+        limits: of what serves it, in words.
 
     Raises:
         ConfigError: what counts is not installed.
@@ -66,11 +66,11 @@ class Telling:
 
     address: Address | None = None
 
-    def __init__(self, gateway: Gateway, line: Line, limits: Mapping[str, str]) -> None:
-        self._gateway = gateway
+    def __init__(self, generations: Generations, line: Line, limits: Mapping[str, str]) -> None:
+        self._generations = generations
         self._limits = limits
-        self._registries = registries(gateway)
-        self._recent = recent(gateway)
+        self._registries = registries(generations)
+        self._recent = recent(generations)
         self._line = line
         self._told = 0
         self._task: asyncio.Task[None] | None = None
@@ -103,7 +103,7 @@ class Telling:
             await self._once()
 
     async def _once(self) -> None:
-        report = await self._gateway.readiness.report()
+        report = await self._generations.current.readiness.report()
         await asyncio.to_thread(self._send, report.as_json(problems=True))
 
     def _send(self, ready: Mapping[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Telling:
         told = {
             "metrics": to_plain(taken(self._registries)),
             "ready": ready,
-            "about": asdict(about(self._gateway, self._limits)),
+            "about": asdict(about(self._generations, self._limits)),
             "failures": failures,
         }
         line = json.dumps({"snapshot": told}, separators=(",", ":")).encode() + b"\n"
@@ -124,7 +124,7 @@ class Telling:
     def _explain(self, question: Mapping[str, str]) -> Mapping[str, Any]:
         from transcoder.console.explained import plain  # noqa: PLC0415  an extra
 
-        return plain(self._gateway.transcoder, question)
+        return plain(self._generations.current.transcoder, question)
 
 
 @dataclass(slots=True)

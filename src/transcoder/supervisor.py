@@ -24,6 +24,7 @@ from transcoder import process
 from transcoder.admin import Admin, AdminPort
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim, Listening
+from transcoder.reloading import GatewayFile, Report
 from transcoder.snapshots import Ask, Snapshots
 from transcoder.worker_process import Worker
 
@@ -42,7 +43,7 @@ class Supervisor:
     """Starts workers, replaces those that end, and drains them together.
 
     Args:
-        app: import string of the gateway.
+        app: import string of the gateway, or the file that describes it.
         options: keyword arguments of each worker's `Server`.
         workers: how many.
         on_ready: called with the real addresses when all workers serve.
@@ -51,13 +52,14 @@ class Supervisor:
 
     def __init__(
         self,
-        app: str,
+        app: GatewayFile | str,
         options: Mapping[str, Any],
         workers: int,
         on_ready: Callable[[Listening], object] | None = None,
         admin: Admin | None = None,
     ) -> None:
         self._app = app
+        self._reports = Reports(_log.log)
         self._options = options
         self._count = workers
         self._on_ready = on_ready
@@ -75,7 +77,8 @@ class Supervisor:
             ConfigError: an address is in use, or a worker cannot start.
         """
         secured = any(self._options[name] for name in ("tls", "http_tls", "grpc_tls"))
-        reload = self._on_hangup if secured else None
+        reloads = secured or isinstance(self._app, GatewayFile)
+        reload = self._on_hangup if reloads else None
         return process.run(self._claim_and_run(http, grpc), self._on_signal, self._kill, reload)
 
     async def _claim_and_run(self, http: Address, grpc: Address) -> int:
@@ -142,7 +145,8 @@ class Supervisor:
                 snapshots.took(place, worker.pid, told)
 
         on_snapshot = None if snapshots is None else hear
-        worker = Worker(self._app, self._options, http, grpc, on_snapshot)
+        report = self._reports.of_another()
+        worker = Worker(self._app, self._options, http, grpc, on_snapshot, on_report=report)
         self._workers.add(worker)
         return worker
 
@@ -218,6 +222,34 @@ class Supervisor:
     def _kill(self) -> None:
         for worker in self._workers:
             worker.kill()
+
+
+class Reports:
+    """Tells once what all workers tell, each of its own reload.
+
+    Args:
+        tell: the level of the log, and a line.
+    """
+
+    def __init__(self, tell: Report) -> None:
+        self._tell = tell
+        self._most = 0
+        self._last = ""
+
+    def of_another(self) -> Report:
+        """Return what hears one more worker."""
+        count = self._most
+
+        def hear(level: int, line: str) -> None:
+            nonlocal count
+            count += 1
+            # A worker that looked late may have seen two changes as one.
+            if count > self._most or line != self._last:
+                count = self._most = max(count, self._most + 1)
+                self._last = line
+                self._tell(level, line)
+
+        return hear
 
 
 def _delay(quick: int) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
-from transcoder.gateway import Gateway
+from transcoder.generations import Generations
 from transcoder.measured import Metric, Reading, Readings, Spread
 
 LIMIT: Final = 1.0
@@ -113,12 +113,12 @@ def _calls(frame: FrameType | None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def watched(gateway: Gateway) -> Iterator[None]:
-    """Watch the running loop, which serves a gateway, and have the gateway tell of it."""
+def watched(generations: Generations) -> Iterator[None]:
+    """Watch the running loop, which serves gateways, and have them tell of it."""
     watchdog = Watchdog(asyncio.get_running_loop())
-    gateway.measure(watchdog)
+    generations.measure(watchdog)
     try:
         yield
     finally:
         watchdog.stop()
-        gateway.unmeasure(watchdog)
+        generations.unmeasure(watchdog)

@@ -13,6 +13,7 @@ from transcoder import process
 from transcoder.connection_limits import ConnectionLimits
 from transcoder.errors import ConfigError
 from transcoder.listeners import Address, Claim
+from transcoder.reloading import GatewayFile
 from transcoder.server import Server
 from transcoder.server_tls import ServerTls
 from transcoder.snapshots import Line
@@ -42,7 +43,9 @@ def work(descriptor: int) -> None:
     orders = control.makefile()
     told = json.loads(orders.readline())
     options = {name: _option(name, value) for name, value in told["options"].items()}
-    server = Server(told["app"], **options, on_ready=lambda _: say(ready=True))
+    file = told.get("file")
+    app = told.get("app") or GatewayFile(file, lambda level, line: say(report=[level, line]))
+    server = Server(app, **options, on_ready=lambda _: say(ready=True))
     line = Line(tell)
     threading.Thread(target=_obey, args=(orders, server, line), daemon=True).start()
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from transcoder.errors import ConfigError
 from transcoder.listeners import Claim
+from transcoder.reloading import GatewayFile, Report
 from transcoder.snapshots import LONGEST
 
 PATIENCE = 5.0
@@ -27,20 +28,23 @@ class Worker:
     """One worker.
 
     Args:
-        app: import string of the gateway.
+        app: import string of the gateway, or the file that describes it.
         options: keyword arguments of its `Server`.
         http: where it listens for HTTP.
         grpc: where it listens for gRPC.
         on_snapshot: called with the worker and each snapshot of it; None for it to send none.
+        on_report: called with what it says of its reloads.
     """
 
     def __init__(
         self,
-        app: str,
+        app: GatewayFile | str,
         options: Mapping[str, Any],
         http: Claim,
         grpc: Claim,
         on_snapshot: Callable[[Worker, Mapping[str, Any]], object] | None = None,
+        *,
+        on_report: Report = lambda _level, _line: None,
     ) -> None:
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as failed:
@@ -58,12 +62,13 @@ class Worker:
         self._told = asyncio.Event()
         self._control = ours
         self._on_snapshot = on_snapshot
+        self._on_report = on_report
         self._numbers = itertools.count()
         self._asking = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._tell(
             {
-                "app": app,
+                **({"file": app.path} if isinstance(app, GatewayFile) else {"app": app}),
                 "options": dict(options),
                 "http": [asdict(http.address), http.descriptors],
                 "grpc": [asdict(grpc.address), grpc.descriptors],
@@ -91,7 +96,7 @@ class Worker:
         self._tell({"drain": settle})
 
     def reload(self) -> None:
-        """Tell the worker to read its certificates again."""
+        """Tell the worker to read its certificates again, and its file."""
         self._tell({"reload": True})
 
     async def explain(self, question: Mapping[str, str]) -> Mapping[str, Any]:
@@ -140,6 +145,8 @@ class Worker:
             answer = self._answers.get(told["number"])
             if answer is not None and not answer.done():
                 answer.set_result(told["explained"])
+        elif "report" in told:
+            self._on_report(*told["report"])
         elif "snapshot" not in told:
             self.failure = told.get("failed", "")
             self._told.set()

@@ -55,7 +55,6 @@ def test_services() -> None:
     assert made.gateway.services == (USERS,)
     assert isinstance(upstream(made), Channel)
     assert upstream(made).target == "localhost:1"
-    assert made.tls is None
 
 
 def test_breaker() -> None:

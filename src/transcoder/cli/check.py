@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -48,16 +48,25 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where its page for people is; '' for nowhere.",
 )
+@click.option(
+    "--diff",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Tell what changed since another descriptor set or image, instead.",
+)
 @click.argument("file", nargs=-1)
 @source_options
-def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
+def check(
+    loaded: Loaded | None, file: tuple[str, ...], diff: BinaryIO | None, **paths: str
+) -> None:
     """Find bad templates, unknown fields, and routes in conflict.
 
     One of --descriptor-set, --image, --module and --reflection says in which services, or FILE is
     what `transcoder gateway` serves, and is checked with all that it names; of several files, what
     an internal gateway asks again or believes of everybody is noted. Each problem is one line with
     file, line and column, as far as they are known: compile with --include_source_info, or use an
-    image of buf. The exit code is 1 if there is any, and 2 if there is nothing to look at.
+    image of buf. The exit code is 1 if there is any, and 2 if there is nothing to look at. With
+    --diff each line is a change, and the exit code is 1 if one of them breaks clients of before.
 
     \b
     Examples:
@@ -67,10 +76,15 @@ def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
       transcoder check edge.yaml internal.yaml
     """
     if loaded is None:
+        if diff is not None:
+            raise click.UsageError("--diff compares services: say where they come from")
         _check_gateways(file)
         return
     if file:
         raise click.UsageError("FILE says itself where its services come from")
+    if diff is not None:
+        _compare(loaded, diff)
+        return
     from transcoder.check import check as checked
 
     with told(Unreadable):
@@ -91,6 +105,21 @@ def check(loaded: Loaded | None, file: tuple[str, ...], **paths: str) -> None:
     services = len(loaded.descriptors.services)
     click.echo(f"{count} in {services} service{'' if services == 1 else 's'}", err=True)
     if fatal:
+        raise SystemExit(1)
+
+
+def _compare(loaded: Loaded, before: BinaryIO) -> None:
+    from transcoder.descriptors import read_descriptors
+    from transcoder.schema_diff import differences
+
+    with told(Unreadable):
+        old = read_descriptors(before.read(), before.name)
+    found = list(differences(old.services, loaded.descriptors.services))
+    for each in found:
+        click.echo(str(each))
+    breaking = sum(each.breaks for each in found)
+    click.echo(f"{len(found)} changes, {breaking} incompatible", err=True)
+    if breaking:
         raise SystemExit(1)
 
 
@@ -118,21 +147,18 @@ def _check_gateways(files: tuple[str, ...]) -> None:
 
 def _read(file: str) -> Tier | list[str]:
     """Return the gateway of a file, or all that is wrong with it."""
-    from pathlib import Path
-
-    from transcoder.config import build, read_models
+    from transcoder.config import mistakes, open_file
     from transcoder.config.file import read_text
     from transcoder.config.tiers import Tier
     from transcoder.errors import ConfigError
 
     with told(Unreadable):
         text = read_text(file)
-    config, mistakes = read_models(text, file)
-    if config is None:
-        return [str(each) for each in mistakes]
+        found = mistakes(file)
+    if found:
+        return [str(each) for each in found]
     try:
-        built = build(config, Path(file).parent)
-        built.gateway.compile()
+        built = open_file(file)
     except ConfigError as error:
-        return [f"{file}: {error}"]
-    return Tier(file, text, config, built)
+        return [str(error)]
+    return Tier(file, text, built.config, built)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
@@ -45,7 +44,8 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
     from pathlib import Path
 
     from transcoder.admin import Admin
-    from transcoder.config import Config, build, load
+    from transcoder.config import Config, load, options
+    from transcoder.reloading import GatewayFile
     from transcoder.server import Server
 
     if schema:
@@ -56,12 +56,17 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
     look_here()
     with told(click.ClickException):
         config = load(file)
-        built = build(config, Path(file).parent)
+        serving = options(config, Path(file).parent)
     listen = config.listen
-    options: dict[str, Any] = {"admin_token": admin_token, "tls": built.tls}
+    admin = None
     if listen.admin is not None:
-        options["admin"] = Admin(
-            listen.admin, name=listen.admin_name, peers=tuple(listen.admin_peers)
-        )
-    server = Server(built.gateway, log_config=logging_of(log_level), on_ready=tell, **options)
-    server.run(http=listen.http, grpc=listen.grpc)
+        admin = Admin(listen.admin, name=listen.admin_name, peers=tuple(listen.admin_peers))
+    server = Server(
+        GatewayFile(file),
+        admin=admin,
+        admin_token=admin_token,
+        log_config=logging_of(log_level),
+        on_ready=tell,
+        **serving,
+    )
+    server.run(http=listen.http, grpc=listen.grpc, workers=config.server.workers)

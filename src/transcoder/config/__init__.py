@@ -10,8 +10,18 @@ Its words are those of the library's keyword arguments.
 
 from __future__ import annotations
 
-from transcoder.config.build import Built, build
+from transcoder.config.build import Built, build, open_file, options
 from transcoder.config.file import Mistake, load, mistakes, read_models
 from transcoder.config.models import Config
 
-__all__ = ["Built", "Config", "Mistake", "build", "load", "mistakes", "read_models"]
+__all__ = [
+    "Built",
+    "Config",
+    "Mistake",
+    "build",
+    "load",
+    "mistakes",
+    "open_file",
+    "options",
+    "read_models",
+]

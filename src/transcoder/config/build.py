@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from transcoder.config import models
-from transcoder.config.file import Keys, read_bytes, read_text
+from transcoder.config.file import Keys, Mistake, Placing, load_placed, read_bytes, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
 from transcoder.config.models.services import Service
-from transcoder.config.policies import observers_of, policies_of
+from transcoder.config.parts import Parts, WrongPart
+from transcoder.config.policies import observers_of, overrides_of, policies_of
 from transcoder.config.routes import add_route
 from transcoder.config.upstreams import graphql, http_upstream, reflected, remote
 from transcoder.config.versions import matches_of, sticky_of
+from transcoder.connection_limits import ConnectionLimits
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
+from transcoder.event_stream import EventStream
 from transcoder.gateway import Gateway
+from transcoder.handshake import Token
+from transcoder.health import Health
 from transcoder.inbound import STRIPPED
-from transcoder.policies.policy import Policy
+from transcoder.multipart import FormLimits
+from transcoder.own_pages import OpenApi
+from transcoder.pace import Pace
+from transcoder.policies.policy import Policy, Selective
+from transcoder.policies.selectors import Selectors
 from transcoder.profile import PROFILES
-from transcoder.server_tls import ServerTls
 from transcoder.service_config import ServiceConfig, read_service_config
+from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeout, Timeouts
 from transcoder.upstream.proxy import Remote
 from transcoder.upstream.split import Split, Version
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +50,113 @@ class Built:
 
     Args:
         gateway: with its services, whose calls go to their upstreams.
+        config: what the file says.
+        parts: what the gateway is made of.
         descriptors: of each of the file's services.
-        tls: what it shows on both ports; None to serve in the clear.
         policies: what stands before its calls, by where the file says it.
+        place: tells where in the file a part of it is.
     """
 
     gateway: Gateway
-    tls: ServerTls | None
+    config: Config
+    parts: Parts
     descriptors: tuple[Descriptors, ...]
     policies: Mapping[Keys, Policy]
+    place: Placing = field(default=lambda _, message: Mistake("", 0, 0, message), repr=False)
+
+    @property
+    def services(self) -> tuple[ServiceDescriptor, ...]:
+        """All of the file's services."""
+        return tuple(service for each in self.descriptors for service in each.services)
 
 
-def build(config: Config, folder: Path = Path()) -> Built:
+def describe(built: Built, folder: Path) -> tuple[Descriptors, ...]:
+    """Return the descriptors of a gateway's services as they are now; the same objects if they are.
+
+    Args:
+        built: the gateway.
+        folder: which the file's relative paths are of.
+
+    Raises:
+        WrongPart: there are none.
+    """
+    parts = Parts(Folder(folder), built.parts.known)
+    services = enumerate(built.config.services)
+    return tuple(_described(index, given, built.config, parts) for index, given in services)
+
+
+def open_file(path: str | Path, folder: Folder | None = None, before: Built | None = None) -> Built:
+    """Return the gateway that a file describes, compiled.
+
+    Args:
+        path: of the file.
+        folder: which its relative paths are of; by default that of the file.
+        before: as for `build`.
+
+    Raises:
+        ConfigError: it cannot be served; tells why in one line, with the place in the file.
+    """
+    config, place = load_placed(path)
+    try:
+        built = build(config, folder or Path(path).parent, before)
+        built.gateway.compile()
+    except WrongPart as error:
+        raise ConfigError(str(place(error.keys, str(error)))) from error
+    except ConfigError as error:
+        # What the gateway finds wrong with an argument begins with its name.
+        key = str(error).partition(":")[0]
+        told = place((key,), str(error)) if key in Config.model_fields else f"{path}: {error}"
+        raise ConfigError(str(told)) from error
+    return replace(built, place=place)
+
+
+def build(config: Config, folder: Folder | Path = Path(), before: Built | None = None) -> Built:
     """Make what a file describes; nothing is connected yet.
 
     Args:
         config: what the file says.
         folder: which its relative paths are of.
+        before: the gateway that it is to follow, whose parts it takes over.
 
     Raises:
-        ConfigError: a file is missing, a service is not there, or an option is none.
+        WrongPart: a file is missing, a service is not there, or an option is none.
+        ConfigError: its parts do not go together.
     """
-    at = Folder(folder)
+    at = Folder(folder) if isinstance(folder, Path) else folder
+    if before is None:
+        return _build(config, at, Parts(at))
+    known = before.parts.known
+    built = _build(config, at, Parts(at, known))
+    if built.gateway.methods() == before.gateway.methods():
+        return built
+    # What calls its options mean is theirs to know, and those of before are still asked.
+    fixed = (each for each in known.values() if isinstance(each.made, Selective))
+    stale = set(map(id, fixed))
+    known = {key: part for key, part in built.parts.known.items() if id(part) not in stale}
+    return _build(config, at, Parts(at, known))
+
+
+def _build(config: Config, at: Folder, parts: Parts) -> Built:
+    described = tuple(
+        _described(index, given, config, parts) for index, given in enumerate(config.services)
+    )
+    together = [id(each) for each in described]
+    pool = parts.made(("services",), lambda *_: _pool(described), together, owns=False)
     made = {
         kind: {
-            name: _named(f"upstreams.{name}", make, name, given, at)
+            name: parts.made(("upstreams", name), functools.partial(make, name), given, id(pool))
             for name, given in config.upstreams.items()
             if given.kind == kind
         }
         for kind, make in _UPSTREAMS.items()
     }
-    described = [
-        _named(f"services[{index}]", _described, given, config, at)
-        for index, given in enumerate(config.services)
-    ]
-    pool = _pool(described)
-    standing = dict(policies_of(config.policies, at))
+    standing = dict(policies_of(config.policies, parts))
     gateway = Gateway(
         profile=PROFILES[config.profile],
         rules=_rules(config, at),
         unbound=config.unbound,
         hosts=config.listen.hosts,
+        conflicts=config.conflicts,
         validate=config.validate_requests,
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
@@ -92,17 +167,24 @@ def build(config: Config, folder: Path = Path()) -> Built:
         timeouts=_timeouts(config.timeouts),
         policies=standing.values(),
         public=config.public,
-        observers=list(observers_of(config.observers, at)),
+        overrides=overrides_of(config.overrides, parts),
+        observers=list(observers_of(config.observers, parts)),
         pool=pool,
+        **_requests(config),
     )
     for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
-        answering = _named(f"services[{index}]", _answering, given, made["target"])
+        answering = _answering(index, given, made["target"], parts)
         for service in found.services:
-            known = gateway.pool.FindServiceByName(service.full_name)
-            gateway.route(known, answering, hosts=given.hosts)
+            with _placed("services", index):
+                known = gateway.pool.FindServiceByName(service.full_name)
+                gateway.route(known, answering, hosts=given.hosts)
     for index, route in enumerate(config.routes):
-        _named(f"routes[{index}]", add_route, gateway, route, made, at)
-    return Built(gateway, at.server_tls(config.tls), tuple(described), standing)
+        with _placed("routes", index):
+            add_route(gateway, route, made, parts, index)
+    _check_names(config, gateway)
+    gateway.leave_to(parts)
+    parts.done()
+    return Built(gateway, config, parts, described, standing)
 
 
 _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -113,29 +195,69 @@ _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {
 """What makes an upstream, by its kind."""
 
 
-def _named(place: str, make: Callable[..., T], *given: Any) -> T:
-    """Return what is made, or say which part of the file it is that cannot be."""
+def options(config: Config, folder: Path = Path()) -> dict[str, Any]:
+    """Return the arguments of the `Server` that serves what a file describes.
+
+    Args:
+        config: what the file says.
+        folder: which its relative paths are of.
+
+    Raises:
+        WrongPart: an option is none.
+    """
+    told = config.server.told("workers", "connections")
+    with _placed("server"):
+        told["connections"] = ConnectionLimits(**config.server.connections.told())
+    with _placed("tls"):
+        told["tls"] = Folder(folder).server_tls(config.tls)
+    return told
+
+
+@contextlib.contextmanager
+def _placed(*keys: str | int) -> Iterator[None]:
+    """Say which part of the file it is that does not go."""
     try:
-        return make(*given)
+        yield
+    except WrongPart:
+        raise
     except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from error
+        problem = str(error).removeprefix(f"{keys[0]}: ").removeprefix(": ")
+        raise WrongPart(keys, problem) from error
 
 
-def _described(given: Service, config: Config, at: Folder) -> Descriptors:
+def _described(index: int, given: Service, config: Config, parts: Parts) -> Descriptors:
+    """Return the descriptors of services; a server that is to be asked for them is asked anew."""
+    source = given.descriptor_set, given.image, given.module, given.reflection, given.names
+    keys = "services", index
+    if given.reflection is None:
+        return parts.made(keys, lambda _, at: _read(given, at), source, owns=False)
+    upstream = config.upstreams.get(given.reflection)
+    if upstream is None:
+        raise WrongPart(keys, f"reflection: no upstream is named {given.reflection!r}")
+
+    def ask(_source: object, at: Folder) -> Descriptors:
+        return _chosen(reflected(upstream, at), given)
+
+    return parts.made(keys, ask, source, upstream, owns=False, same=_are_same)
+
+
+def _are_same(one: Descriptors, other: Descriptors) -> bool:
+    names = [[service.full_name for service in each.services] for each in (one, other)]
+    return names[0] == names[1] and one.source.files == other.source.files
+
+
+def _read(given: Service, at: Folder) -> Descriptors:
     if given.module is not None:
-        found = import_descriptors(given.module)
-    elif given.reflection is not None:
-        upstream = config.upstreams.get(given.reflection)
-        if upstream is None:
-            raise ConfigError(f"reflection: no upstream is named {given.reflection!r}")
-        found = reflected(upstream, at)
-    else:
-        path = at(given.descriptor_set or given.image or "")
-        found = read_descriptors(read_bytes(path), str(path))
+        return _chosen(import_descriptors(given.module), given)
+    path = at(given.descriptor_set or given.image or "")
+    return _chosen(read_descriptors(read_bytes(path), str(path)), given)
+
+
+def _chosen(found: Descriptors, given: Service) -> Descriptors:
     return found.choose(given.names) if given.names else found
 
 
-def _pool(described: list[Descriptors]) -> DescriptorPool | None:
+def _pool(described: Sequence[Descriptors]) -> DescriptorPool | None:
     """Return a pool that holds all services; None where there are none."""
     if not described:
         return None
@@ -174,13 +296,49 @@ def _rules(config: Config, at: Folder) -> ServiceConfig | None:
     return read_service_config(read_text(path), str(path))
 
 
-def _answering(given: Service, upstreams: Mapping[str, Remote]) -> Remote:
+def _answering(index: int, given: Service, upstreams: Mapping[str, Remote], parts: Parts) -> Remote:
     if given.upstream is not None:
         return upstreams[given.upstream]
-    versions = [
-        Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
-    ]
-    return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+
+    def split(given: Service, _at: Folder) -> Split:
+        versions = [
+            Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
+        ]
+        return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+
+    those = [id(upstreams[each.upstream]) for each in given.versions]
+    return parts.made(("services", index), split, given, those, owns=False)
+
+
+def _requests(config: Config) -> dict[str, Any]:
+    """Return what bounds requests, and where the gateway tells of itself."""
+    with _placed("health"):
+        health = None if config.health is None else Health(**config.health.told())
+    with _placed("websocket_token"):
+        token = Token(**config.websocket_token.told())
+    return {
+        "body_limit": config.body_limit,
+        "bodies_limit": config.bodies_limit,
+        "pace": Pace(**config.pace.told()),
+        "forms": None if config.forms is None else FormLimits(**config.forms.told()),
+        "streams": StreamLimits(**config.streams.told()),
+        "events": {name: EventStream(**each.told()) for name, each in config.events.items()},
+        "origins": config.origins,
+        "websocket_token": token,
+        "health": health,
+        "openapi": None if config.openapi is None else OpenApi(**config.openapi.told()),
+    }
+
+
+def _check_names(config: Config, gateway: Gateway) -> None:
+    """Refuse the first selector or name that means no method, with its place."""
+    methods = gateway.methods()
+    for keys, text in config.selectors():
+        with _placed(*keys):
+            Selectors("", [text]).check(methods)
+    for keys, name in config.method_names():
+        with _placed(*keys):
+            gateway.transcoder.check_names("", [name])
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,6 +19,9 @@ from transcoder.config.models import Config
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 """The way to a value: keys of mappings, and places in lists."""
+
+Placing: TypeAlias = "Callable[[Keys, str], Mistake]"
+"""Returns something that is wrong with a value, given the way to it and what it is."""
 
 _LIMIT = 1 << 20
 _DEPTH = 50
@@ -43,11 +46,17 @@ def load(path: str | Path) -> Config:
         ConfigError: it cannot be read, or is wrong; with the first place, and how many more
             there are.
     """
-    config, found = read_models(read_text(path), str(path))
+    return load_placed(path)[0]
+
+
+def load_placed(path: str | Path) -> tuple[Config, Placing]:
+    """Return what a file says, and what tells where a part of it is; as `load`."""
+    document = _Document(str(path))
+    config, found = _models(read_text(path), document)
     if config is None:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise ConfigError(f"{found[0]}{more}")
-    return config
+    return config, document.at
 
 
 def mistakes(path: str | Path) -> list[Mistake]:
@@ -69,7 +78,10 @@ def read_models(text: str, name: str) -> tuple[Config | None, list[Mistake]]:
     >>> read_models("upstreams: {a: {target: 'a:1'}}", "gateway.yaml")[1][0]
     Mistake(name='gateway.yaml', line=1, column=1, message='services or routes are expected')
     """
-    document = _Document(name)
+    return _models(text, _Document(name))
+
+
+def _models(text: str, document: _Document) -> tuple[Config | None, list[Mistake]]:
     try:
         config = Config.model_validate(document.read(text))
     except _Wrong as error:
@@ -77,7 +89,7 @@ def read_models(text: str, name: str) -> tuple[Config | None, list[Mistake]]:
     except ValidationError as error:
         found = [document.mistake(each) for each in error.errors(include_url=False)]
         return None, sorted(set(found), key=lambda mistake: mistake[1:])
-    unknown = [document.at(keys, f"{_path(keys)}: {told}") for keys, told in config.unknown()]
+    unknown = [document.at(keys, f"{path_of(keys)}: {told}") for keys, told in config.unknown()]
     return (None, unknown) if unknown else (config, [])
 
 
@@ -148,7 +160,7 @@ class _Document:
             if key is None:
                 raise self._wrong(below, "a key is a text")
             if key in seen:
-                raise self._wrong(below, f"{_path(below)}: is there twice")
+                raise self._wrong(below, f"{path_of(below)}: is there twice")
             seen.add(key)
             yield key, self._value(loader, item, below)
 
@@ -158,7 +170,7 @@ class _Document:
 
 def _message(error: Mapping[str, Any], keys: Keys) -> str:
     kind = error["type"]
-    path = _path(keys)
+    path = path_of(keys)
     if kind == "extra_forbidden":
         return f"{path}: no such key{suggestion(str(keys[-1]), _siblings(keys[:-1]))}"
     if kind == "missing":
@@ -201,7 +213,8 @@ def _inner(annotation: Any) -> Any:
     return found[0] if found else annotation
 
 
-def _path(keys: Keys) -> str:
+def path_of(keys: Keys) -> str:
+    """Return the way to a value as messages have it, `services[0].names`."""
     text = ""
     for key in keys:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from transcoder import observers, policies
@@ -11,47 +12,63 @@ from transcoder.config.folder import Folder
 from transcoder.config.models import observers as watching
 from transcoder.config.models import policies as standing
 from transcoder.config.models.model import Model
-from transcoder.errors import ConfigError
+from transcoder.config.parts import Parts
 from transcoder.policies.policy import Policy
 
 
-def policies_of(given: standing.Policies, at: Folder) -> Iterator[tuple[Keys, Policy]]:
+def policies_of(given: standing.Policies, parts: Parts) -> Iterator[tuple[Keys, Policy]]:
     """Yield what stands before calls, behind where the file says it.
 
     Args:
         given: what the file says.
-        at: for the paths in it.
+        parts: makes them.
 
     Raises:
-        ConfigError: an option is none; it names the policy.
+        WrongPart: an option is none.
     """
     for name in type(given).model_fields:
         options = getattr(given, name)
         several = options if isinstance(options, list) else [options]
         for index, each in enumerate(several):
             if each is not None:
-                place = f"{name}[{index}]" if isinstance(options, list) else name
-                keys = (name, index) if isinstance(options, list) else (name,)
-                made = _made(f"policies.{place}", _POLICIES[name], each, at)
-                yield ("policies", *keys), made
+                place = (name, index) if isinstance(options, list) else (name,)
+                keys: Keys = ("policies", *place)
+                yield keys, parts.made(keys, _POLICIES[name], each)
 
 
-def observers_of(given: watching.Observers, at: Folder) -> Iterator[Any]:
+def overrides_of(
+    given: Mapping[str, standing.Overrides], parts: Parts
+) -> dict[str, dict[str, Any]]:
+    """Return what stands before some calls in the place of the policy of a name, by selector.
+
+    Raises:
+        WrongPart: an option is none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for selector, each in given.items():
+        by_name = found.setdefault(selector, {})
+        at = "overrides", selector
+        for key in each.model_fields_set - {"rate_limits"}:
+            options = getattr(each, key)
+            name = key.replace("_", "-")
+            by_name[name] = options and parts.made((*at, key), _POLICIES[key], options)
+        for name, limit in each.rate_limits.items():
+            keys = (*at, "rate_limits", name)
+            by_name[name] = limit and parts.made(
+                keys, functools.partial(_rate_limit, name=name), limit
+            )
+    return found
+
+
+def observers_of(given: watching.Observers, parts: Parts) -> Iterator[Any]:
     """Yield who is told of calls; as `policies_of`."""
     for name in type(given).model_fields:
         options = getattr(given, name)
         if options is not None:
-            yield _made(f"observers.{name}", _OBSERVERS[name], options, at)
+            yield parts.made(("observers", name), _OBSERVERS[name], options)
 
 
 _Make: TypeAlias = "Callable[[Any, Folder], Any]"
-
-
-def _made(place: str, make: _Make, options: Any, at: Folder) -> Any:
-    try:
-        return make(options, at)
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from error
 
 
 def _plain(home: Any, name: str) -> _Make:
@@ -76,16 +93,17 @@ def _jwt(options: standing.Jwt, at: Folder) -> Any:
     return policies.Jwt(*issuers, require=require, **options.told("issuers", "require"))
 
 
-def _rate_limit(options: standing.RateLimit, _at: Folder) -> Any:
+def _rate_limit(options: standing.RateLimit, _at: Folder, name: str = "") -> Any:
     shared = options.shared
     limiter = None
     if shared is not None:
         limiter = policies.SharedLimiter(rate=options.rate, **shared.told())
-    return policies.RateLimit(limiter=limiter, **options.told("shared"))
+    told = options.told("shared", "name")
+    return policies.RateLimit(limiter=limiter, name=name or options.name, **told)
 
 
 def _api_keys(options: standing.ApiKeys, at: Folder) -> Any:
-    return policies.ApiKeys(at(options.keys), **options.told("keys"))
+    return policies.ApiKeys(at.unwatched(options.keys), **options.told("keys"))
 
 
 def _authorization(options: standing.Authorization, _at: Folder) -> Any:
@@ -98,13 +116,15 @@ def _authorization(options: standing.Authorization, _at: Folder) -> Any:
 
 
 def _access_log(options: watching.AccessLog, at: Folder) -> Any:
-    path = options.path if options.path == "-" else at(options.path)
+    path = options.path if options.path == "-" else at.unwatched(options.path)
     return observers.AccessLog(path, **options.told("path"))
 
 
 def _audit_log(options: watching.AuditLog, at: Folder) -> Any:
-    spool = None if options.spool is None else at(options.spool)
-    return observers.AuditLog(at(options.path), spool=spool, **options.told("path", "spool"))
+    spool = None if options.spool is None else at.unwatched(options.spool)
+    return observers.AuditLog(
+        at.unwatched(options.path), spool=spool, **options.told("path", "spool")
+    )
 
 
 _POLICIES: dict[str, _Make] = {

@@ -78,7 +78,7 @@ def source(given: Upstream, at: Folder) -> Source:
             discovery.Endpoint(each.address, each.weight) for each in given.endpoints or ()
         )
     if found.file is not None:
-        return discovery.EndpointFile(at(found.file))
+        return discovery.EndpointFile(at.unwatched(found.file))
     refresh = Refresh() if found.refresh is None else Refresh(**found.refresh.told())
     if found.dns is not None:
         return discovery.Dns(found.dns, nameserver=found.nameserver, refresh=refresh)

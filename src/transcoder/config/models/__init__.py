@@ -6,7 +6,7 @@ defaults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,8 +14,10 @@ from pydantic import Field, model_validator
 from transcoder.config.models.listeners import Listen, ServerTls
 from transcoder.config.models.model import Model, Texts
 from transcoder.config.models.observers import Observers
-from transcoder.config.models.policies import Policies
+from transcoder.config.models.policies import Overrides, Policies
+from transcoder.config.models.requests import Events, Forms, Health, OpenApi, Pace, Streams, Token
 from transcoder.config.models.routes import Route, problem_of
+from transcoder.config.models.server import Server
 from transcoder.config.models.services import Service
 from transcoder.config.models.upstreams import Upstream
 
@@ -39,11 +41,23 @@ class Config(Model):
     """A whole file."""
 
     listen: Listen = Listen()
+    server: Server = Server()
     tls: ServerTls | None = None
     profile: Literal["google", "grpc-gateway", "envoy", "strict"] = "google"
     rules: Annotated[str | None, Field(description="a service configuration")] = None
     unbound: bool = False
+    conflicts: Literal["refuse", "warn"] = "refuse"
     validate_requests: bool = False
+    body_limit: Annotated[int, Field(ge=0)] = 1 << 20
+    bodies_limit: Annotated[int, Field(ge=0)] = 64 << 20
+    pace: Pace = Pace()
+    forms: Forms | None = None
+    streams: Streams = Streams()
+    events: dict[str, Events] = {}
+    origins: Texts = []
+    websocket_token: Token = Token()
+    health: Health | None = Health()
+    openapi: OpenApi | None = OpenApi()
     trusted_proxies: Texts = []
     trusted_peers: Texts = []
     role: Literal["edge", "internal"] | None = None
@@ -56,6 +70,7 @@ class Config(Model):
     routes: list[Route] = []
     policies: Policies = Policies()
     public: Texts = []
+    overrides: dict[str, Overrides] = {}
     observers: Observers = Observers()
 
     @model_validator(mode="after")
@@ -63,6 +78,37 @@ class Config(Model):
         if not self.services and not self.routes:
             raise ValueError("services or routes are expected")
         return self
+
+    @property
+    def refresh(self) -> float | None:
+        """After how many seconds servers are asked again what they have; None for never."""
+        found = [each.refresh for each in self.services if each.refresh is not None]
+        return min(found, default=None)
+
+    def selectors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield each selector of methods, and where it is."""
+        for index, text in enumerate(self.public):
+            yield ("public", index), text
+        for text in self.overrides:
+            yield ("overrides", text), text
+        standing: list[tuple[tuple[str, ...], Policies | Overrides]] = [
+            (("policies",), self.policies),
+            *((("overrides", text), each) for text, each in self.overrides.items()),
+        ]
+        for at, policies in standing:
+            given: dict[tuple[str, str], Mapping[str, object]] = {}
+            if policies.jwt is not None:
+                given["jwt", "require"] = policies.jwt.require
+            if policies.authorization is not None:
+                given["authorization", "allow"] = policies.authorization.allow
+                given["authorization", "deny"] = policies.authorization.deny
+            for keys, by_selector in given.items():
+                yield from (((*at, *keys, text), text) for text in by_selector)
+
+    def method_names(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield each full name of a method, and where it is."""
+        yield from ((("timeouts", "methods", name), name) for name in self.timeouts.methods)
+        yield from ((("events", name), name) for name in self.events)
 
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield where a name is that nothing has, and what it should name."""

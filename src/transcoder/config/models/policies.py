@@ -155,6 +155,26 @@ class SecurityHeaders(Model):
     subdomains: bool = False
 
 
+class Overrides(Model):
+    """What stands before some calls in another's place; null for nothing.
+
+    Rate limits are by their names.
+    """
+
+    request_id: Nothing | None = None
+    internal: Nothing | None = None
+    ip_filter: IpFilter | None = None
+    concurrency: ConcurrencyLimit | None = None
+    rate_limits: dict[str, RateLimit | None] = {}
+    cors: Cors | None = None
+    jwt: Jwt | None = None
+    api_keys: ApiKeys | None = None
+    mutual_tls: MutualTls | None = None
+    authorization: Authorization | None = None
+    compression: Compression | None = None
+    security_headers: SecurityHeaders | None = None
+
+
 class Policies(Model):
     """What stands before every call."""
 

@@ -101,6 +101,9 @@ class Service(Versioned):
     image: str | None = None
     module: str | None = None
     reflection: str | None = None
+    refresh: Annotated[
+        float | None, Field(ge=1, description="seconds until reflection is asked again")
+    ] = None
     names: Texts = []
     hosts: list[Host] = []
 
@@ -110,4 +113,6 @@ class Service(Versioned):
         given = [name for name in sources if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"one of {', '.join(sources)} is expected")
+        if self.refresh is not None and self.reflection is None:
+            raise ValueError("refresh goes with reflection")
         return self
