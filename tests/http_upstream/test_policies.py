@@ -44,7 +44,7 @@ def test_jwt(tmp_path: Path) -> None:
 
 def test_rate_limit() -> None:
     """A limit counts what is passed on."""
-    answers, asked = answered(times=3, policies=[RateLimit("2/hour", burst=1)])
+    answers, asked = answered(times=3, policies=[RateLimit("2/hour", burst=2)])
 
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert len(answers[2].all(b"retry-after")) == 1
