@@ -62,6 +62,10 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "console": 4 * ["test_docs_example_services.test_commands"],
         "python": 2 * ["test_docs_example_services.test_python"],
     },
+    "http-backends.md": {
+        "python": ["test_docs_http_backends.test_python"],
+        "yaml": ["test_docs_http_backends.test_yaml"],
+    },
     "from-fastapi.md": "test_docs_from_fastapi.test_session",
     "from-grpc-gateway.md": {"python": ["test_docs_from_grpc_gateway.test_python"]},
     "gateway.md": {

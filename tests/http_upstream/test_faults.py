@@ -278,6 +278,30 @@ def test_client_gone_while_the_backend_does_not_read() -> None:
     assert [call.reason for call in calls] == ["client-gone"]
 
 
+def test_stop() -> None:
+    """A server that stops does not wait for the end of a stream of events."""
+
+    async def endless(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"content-type: text/event-stream\r\n\r\ndata: 1\n\n")
+        await request.reader.read()
+
+    async def fact(front: Front) -> bytes:
+        reader, writer = await front.connect()
+        writer.write(GET)
+        async with asyncio.timeout(PATIENCE):
+            received = await reader.readuntil(b"data: 1\n\n")
+            front.gateway.end_streams()
+            received += await reader.read()
+            await front.backend.gone.wait()
+        writer.transport.abort()
+        return received
+
+    answer = run(fact, endless)
+
+    assert b" 200 OK\r\n" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
 def test_slow_body() -> None:
     """A client that is slower with its body than it may be is 408."""
     check_refusal(

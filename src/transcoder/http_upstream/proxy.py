@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import httpx2
@@ -26,6 +27,7 @@ from transcoder.upstream.circuit_breaker import Breakers, Passage
 from transcoder.upstream.tls import Tls
 from transcoder.watch import Watch, check_time, disconnected
 
+_EVENTS: Final = "text/event-stream"
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -179,7 +181,7 @@ class HttpUpstream:
         call, upload, scope = exchange.call, exchange.upload, exchange.scope
         terms: Terms = scope[TERMS]
         timeouts = self._client.timeouts(self._timeout or terms.calls.timeouts.default)
-        with Watch(call, exchange.gone), self._passing(call) as passage:
+        with Watch(call, exchange.gone) as watch, self._passing(call) as passage:
             method: str = scope["method"]
             response = await self._client.send(
                 method,
@@ -196,8 +198,12 @@ class HttpUpstream:
             timeouts["read"] = terms.streams.idle
             if upload is not None:
                 upload.drop()
+            # Such a stream has no end of its own, for which a server that stops would wait.
+            endless = response.headers.get("content-type", "").startswith(_EVENTS)
+            counted = terms.counted(watch) if endless else contextlib.nullcontext()
             try:
-                await answer.pass_on(response)
+                with counted:
+                    await answer.pass_on(response)
             except httpx2.TransportError as error:
                 raise self._client.failure(error) from None
             finally:

@@ -21,6 +21,7 @@ from transcoder.errors import StatusError
 from transcoder.forwarding import Terms
 from transcoder.http_upstream.answer import headers_of
 from transcoder.http_upstream.client import Client, Headers
+from transcoder.refusal import refuse
 from transcoder.response import Payload
 from transcoder.status import Code, shortened
 from transcoder.upstream import Call
@@ -44,6 +45,7 @@ PATIENCE: Final = 10.0
 """Seconds that a side has to take a close."""
 
 WELL: Final = 1000
+FAILED: Final = 1011
 RESTART: Final = 1012
 LATE: Final = 4000 + Code.DEADLINE_EXCEEDED
 _UNTOLD: Final = 1005
@@ -179,7 +181,13 @@ class Bridge:
                 way.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
         for way in done:
-            way.result()
+            error = way.exception()
+            if isinstance(error, Disconnected):
+                raise error
+            if error is not None:
+                # A defect, told of after the handshake.
+                refuse(error, self._scope)
+                await self._cut()
 
     def end(self, why: StatusError | Disconnected) -> None:
         """End it, for the server stops."""
@@ -248,8 +256,9 @@ class Bridge:
         if code == _CUT:
             backend.transport.abort()
             raise Disconnected
-        async with asyncio.timeout(PATIENCE):
-            await backend.close(WELL if code == _UNTOLD else code, reason or "")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await backend.close(WELL if code == _UNTOLD else code, reason or "")
 
     async def _down(self) -> None:
         """Pass on what the backend sends, until it ends."""
@@ -264,7 +273,7 @@ class Bridge:
                 if self._ended:
                     return
                 if end is None or end.code == _CUT:
-                    self._cut()
+                    await self._cut()
                 else:
                     code = WELL if end.code == _UNTOLD else end.code
                     await self._close(code, end.reason)
@@ -275,24 +284,27 @@ class Bridge:
             key = "text" if isinstance(message, str) else "bytes"
             await self._told({"type": "websocket.send", key: message})
 
-    def _cut(self) -> None:
+    async def _cut(self) -> None:
         hold = connection(self._scope)
         details = self._call.details
         if details is not None:
             details.code, details.reason = Code.UNAVAILABLE, "cut"
         if hold is None:
-            raise ConnectionAbortedError("the backend's WebSocket was cut")
-        hold.cut()
+            # This server cannot; but what a client hears must not be a good end.
+            await self._close(FAILED, "")
+        else:
+            hold.cut()
 
     async def _close(self, code: int, reason: str) -> None:
         event = {"type": "websocket.close", "code": code, "reason": reason}
-        async with asyncio.timeout(PATIENCE):
-            await self._told(event)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._told(event)
 
     async def _close_both(self, code: int, reason: str) -> None:
         told = shortened(reason, REASON_LIMIT)
         backend = self._backend
-        with contextlib.suppress(TimeoutError, Disconnected):
+        with contextlib.suppress(Disconnected):
             await self._close(code, told)
         if backend is not None:
             with contextlib.suppress(TimeoutError):
