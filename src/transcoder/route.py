@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from transcoder.errors import ConfigError
 from transcoder.path_template import PathTemplate
 
 T = TypeVar("T")
@@ -142,3 +143,15 @@ class Conflict(NamedTuple, Generic[T]):
     def outcome(self) -> str:
         """What happens where this is no error."""
         return f"{self.route} never answers: {self.other} does"
+
+
+class RouteConflict(ConfigError):
+    """Two routes are in conflict.
+
+    Args:
+        conflict: which they are.
+    """
+
+    def __init__(self, conflict: Conflict[Any]) -> None:
+        super().__init__(f'{conflict}; conflicts="warn" makes this a warning')
+        self.conflict: Final = conflict

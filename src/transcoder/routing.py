@@ -23,12 +23,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Generic, Literal, TypeVar
 
-from transcoder.errors import ConfigError, InvalidRequest
+from transcoder.errors import InvalidRequest
 from transcoder.leaf import NOT_FOUND, Entry, Leaf, miss
 from transcoder.path_template import DOT_SEGMENTS
 from transcoder.profile import Order, Unescape
 from transcoder.raw_path import check, check_dots, key_of, split, stays_encoded, unquoted
-from transcoder.route import Conflict, Match, Miss, Route, Shadowed
+from transcoder.route import Conflict, Match, Miss, Route, RouteConflict, Shadowed
 from transcoder.trie import Node, fitting, samples
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Router(Generic[T]):
         refuse: raise for a conflict, instead of only noting all of them in `conflicts`.
 
     Raises:
-        ConfigError: two routes are the same, or one takes all paths of another; it names both.
+        RouteConflict: two routes are the same, or one takes all paths of another; it names both.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Router(Generic[T]):
             *[Conflict(each.route, each.takers[0], same=False) for each in dead if _lone(each)],
         )
         if refuse and self.conflicts:
-            raise ConfigError(f'{self.conflicts[0]}; conflicts="warn" makes this a warning')
+            raise RouteConflict(self.conflicts[0])
 
     def match(self, method: str, path: str) -> Match[T] | Miss:
         """Return the route for a request and its values, or what was missing.

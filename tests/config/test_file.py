@@ -17,11 +17,17 @@ services:
 
 KINDS = "one of target, endpoints, discovery, url, graphql is expected"
 BALANCING = "'round_robin', 'weighted' or 'least_request'"
+TARGET = "HOST:PORT is expected, or a URI of gRPC"
 WEIGHT = "a whole number from 1 to 65535"
 BOUNDS = "seconds above 0 are expected, the larger last"
 
 
 HTTP = "upstreams: {a: {url: 'http://localhost:1'}}\n"
+
+
+def ten(number: int) -> str:
+    """Return the items of a list: ten times the list of the number before."""
+    return ", ".join([f"*a{number - 1}" if number > 1 else "x"] * 10)
 
 
 def wrong(text: str) -> list[str]:
@@ -53,6 +59,26 @@ def test_defaults() -> None:
         ("? [a]\n: 1", "1:3: a key is a text"),
         ("a: !!python/object:os.system {}", "1:1: a: no such key"),
         ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
+        ("a: " + "[" * 3000, "1:1: it is nested too deep"),
+        (
+            GOOD.replace("localhost:1", "localhost:grpc"),
+            f"2:7: upstreams.a.target: 'localhost:grpc' is no target: {TARGET}",
+        ),
+        (
+            GOOD.replace("localhost:1", ""),
+            f"2:7: upstreams.a.target: '' is no target: {TARGET}",
+        ),
+        (
+            GOOD.replace(
+                "    upstream: a", "    versions:\n      - {name: v, upstream: a, weight: 101}"
+            ),
+            "6:32: services[0].versions[0].weight: less than or equal to 100 is expected",
+        ),
+        ("a: 1\nb: x\0", "2:5: no YAML: special characters are not allowed"),
+        (
+            "a0: [1, 2]\n" + "".join(f"a{n}: &a{n} [{ten(n)}]\n" for n in range(1, 9)),
+            "7:1: over 131072 values, each alias counted as what it is",
+        ),
         (
             GOOD.replace('target: "localhost:1"', ""),
             f"2:3: upstreams.a: {KINDS}",
@@ -225,6 +251,15 @@ def test_endpoints(said: str, told: str) -> None:
     text = GOOD.replace('{target: "localhost:1"}', said)
 
     assert wrong(text) == [f"g.yaml:{told}"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["localhost:1", "users", "[::1]:1", "dns:users", "dns:///users:grpc", "unix:a", "unix:///a"],
+)
+def test_targets(target: str) -> None:
+    """All that gRPC may find something at is a target."""
+    assert read_models(GOOD.replace("localhost:1", target), "g.yaml")[1] == []
 
 
 def test_all_at_once() -> None:

@@ -182,6 +182,11 @@ overrides:
         ("body_limit: -1", "4:1: body_limit: "),
         ("forms: {sise: 1}", "4:9: forms.sise: no such key; did you mean size?"),
         ("health: {timeout: 0.0}", "4:1: health: timeout 0.0: seconds above 0 are expected"),
+        ("timeouts: {default: -1}", "4:1: timeouts: timeout -1.0: seconds above 0 are expected"),
+        (
+            "timeouts:\n  methods:\n    a.B.C: {default: 0}",
+            "6:5: timeouts.methods.a.B.C: timeout 0.0: seconds above 0 are expected",
+        ),
         ("health: {tolerates: [gone]}", "4:1: health: tolerates 'gone': there is no such check"),
         ("websocket_token: {cookie: 'a b'}", "4:1: websocket_token: 'a b' is no name"),
         ("conflicts: ignore", "4:1: conflicts: 'refuse' or 'warn' is expected"),
@@ -214,3 +219,32 @@ overrides:
 def test_mistakes(tmp_path: Path, text: str, told: str) -> None:
     """What is wrong is told with its line and column."""
     assert told in wrong(tmp_path, text)
+
+
+SHOP = """\
+upstreams: {a: {url: "http://localhost:1"}, b: {target: "localhost:2"}}
+services: [{module: services.user.v1.user_service_pb2, upstream: b}]
+routes:
+  - {path: "/shop/**", upstream: a}
+"""
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        '{path: "/shop/**", upstream: a}',
+        '{path: "/shop/**", upstream: a, hosts: [a.example]}',
+        "{path: /readyz, methods: [GET], upstream: a}",
+        '{path: "/v1/users/{id}", methods: [GET], upstream: a}',
+    ],
+)
+def test_conflicts(tmp_path: Path, route: str) -> None:
+    """Of two routes in conflict the place is told of the later one that the file says."""
+    path = tmp_path / "g.yaml"
+    path.write_text(f"{SHOP}  - {route}\n")
+
+    with pytest.raises(ConfigError) as raised:
+        open_file(path)
+
+    assert str(raised.value).startswith(f"{path}:5:5: routes[1]: ")
+    assert "answer the same requests: remove one of them" in str(raised.value)

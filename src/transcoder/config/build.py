@@ -37,6 +37,7 @@ from transcoder.pace import Pace
 from transcoder.policies.policy import Policy, Selective
 from transcoder.policies.selectors import Selectors
 from transcoder.profile import PROFILES
+from transcoder.route import Conflict, RouteConflict
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeout, Timeouts
@@ -99,7 +100,7 @@ def open_file(path: str | Path, folder: Folder | None = None, before: Built | No
     config, place = load_placed(path)
     try:
         built = build(config, folder or Path(path).parent, before)
-        built.gateway.compile()
+        _compile(built)
     except WrongPart as error:
         raise ConfigError(str(place(error.keys, str(error)))) from error
     except ConfigError as error:
@@ -108,6 +109,26 @@ def open_file(path: str | Path, folder: Folder | None = None, before: Built | No
         told = place((key,), str(error)) if key in Config.model_fields else f"{path}: {error}"
         raise ConfigError(str(told)) from error
     return replace(built, place=place)
+
+
+def _compile(built: Built) -> None:
+    """Compile a gateway; say of routes in conflict which part of the file they are of."""
+    try:
+        built.gateway.compile()
+    except RouteConflict as error:
+        raise WrongPart(_keys_of(built, error.conflict), error) from error
+
+
+def _keys_of(built: Built, conflict: Conflict[Any]) -> Keys:
+    """Return the way to the routes or the service that bind one of two routes, the later one."""
+    for each in conflict.route, conflict.other:
+        for index, given in reversed([*enumerate(built.config.routes)]):
+            if given.path == each.name and tuple(given.hosts) == tuple(each.hosts):
+                return "routes", index
+        for index, found in enumerate(built.descriptors):
+            if each.name.rpartition(".")[0] in {service.full_name for service in found.services}:
+                return "services", index
+    return ()
 
 
 def build(config: Config, folder: Folder | Path = Path(), before: Built | None = None) -> Built:
@@ -342,5 +363,9 @@ def _check_names(config: Config, gateway: Gateway) -> None:
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:
-    methods = {name: Timeout(each.default, each.maximum) for name, each in given.methods.items()}
-    return Timeouts(default=given.default, maximum=given.maximum, methods=methods)
+    methods = {}
+    for name, each in given.methods.items():
+        with _placed("timeouts", "methods", name):
+            methods[name] = Timeout(each.default, each.maximum)
+    with _placed("timeouts"):
+        return Timeouts(default=given.default, maximum=given.maximum, methods=methods)

@@ -25,6 +25,8 @@ Placing: TypeAlias = "Callable[[Keys, str], Mistake]"
 
 _LIMIT = 1 << 20
 _DEPTH = 50
+_VALUES = 1 << 17
+_TOO_DEEP = "it is nested too deep"
 
 
 class Mistake(NamedTuple):
@@ -107,7 +109,11 @@ class _Document:
 
     def read(self, text: str) -> Any:
         """Return what it says, in Python's own types."""
-        loader = yaml.SafeLoader(text)
+        try:
+            loader = yaml.SafeLoader(text)
+        except yaml.reader.ReaderError as error:
+            place = _place(text[: error.position])
+            raise _Wrong(Mistake(self._name, *place, f"no YAML: {error.reason}")) from None
         try:
             node = loader.get_single_node()
             if node is None:
@@ -120,6 +126,8 @@ class _Document:
             raise _Wrong(Mistake(self._name, line, column, problem)) from None
         except yaml.YAMLError as error:
             raise self._wrong((), f"no YAML: {str(error).splitlines()[0]}") from None
+        except RecursionError:
+            raise self._wrong((), _TOO_DEEP) from None
         finally:
             loader.dispose()
 
@@ -138,7 +146,10 @@ class _Document:
 
     def _value(self, loader: Any, node: Any, keys: Keys) -> Any:
         if len(keys) > _DEPTH:
-            raise self._wrong(keys[:1], "it is nested too deep")
+            raise self._wrong(keys[:1], _TOO_DEEP)
+        # Aliases of aliases are few bytes, and more values than there is memory for.
+        if len(self._places) > _VALUES:
+            raise self._wrong(keys[:1], f"over {_VALUES} values, each alias counted as what it is")
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(loader, node, keys))
         if isinstance(node, yaml.SequenceNode):
@@ -166,6 +177,11 @@ class _Document:
 
     def _wrong(self, keys: Keys, message: str) -> _Wrong:
         return _Wrong(Mistake(self._name, *self._places[keys], message))
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Return the line and the column behind a text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _message(error: Mapping[str, Any], keys: Keys) -> str:

@@ -17,7 +17,7 @@ class Version(Model):
 
     name: str
     upstream: str
-    weight: int = 0
+    weight: int = Field(0, ge=0, le=100)
 
 
 class Condition(Model):

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from transcoder.config.models.discovery import Discovery, Endpoint, Outliers
 from transcoder.config.models.model import Model, Texts
 from transcoder.upstream.balancers import Balancing
+
+_NO_TARGET: Final = re.compile(r"|.*\s.*|[^:/]*:(?![0-9]{1,5}$)[^:/]*", re.DOTALL)
+"""What gRPC takes, and finds nothing at: nothing, what has spaces, and a port that is no number."""
+_OF_ONE_COLON: Final = ("dns:", "unix:", "unix-abstract:", "ipv4:", "ipv6:", "vsock:", "xds:")
+
+
+def _target(text: str) -> str:
+    if _NO_TARGET.fullmatch(text) and not text.startswith(_OF_ONE_COLON):
+        raise ValueError(f"{text!r} is no target: HOST:PORT is expected, or a URI of gRPC")
+    return text
+
+
+Target = Annotated[str, AfterValidator(_target), Field(description="where gRPC is spoken")]
 
 
 class Tls(Model):
@@ -59,7 +73,7 @@ class Upstream(Model):
     `transcoder.HttpUpstream` for a `url`, and `transcoder.GraphQl` for `graphql`.
     """
 
-    target: Annotated[str | None, Field(description="where gRPC is spoken")] = None
+    target: Target | None = None
     endpoints: Annotated[list[Endpoint] | None, Field(min_length=1)] = None
     discovery: Discovery | None = None
     url: Annotated[str | None, Field(description="http(s)://HOST:PORT/PATH")] = None
