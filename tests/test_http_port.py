@@ -20,6 +20,7 @@ from over_tls import CA, HERE, trust, write
 from says import Says
 from transcoder import ConnectionLimits, Gateway, HttpPort, Server, ServerTls
 from transcoder.errors import ConfigError
+from transcoder.http_port import Ports
 
 LOCAL = "127.0.0.1:0"
 FILE = """
@@ -44,7 +45,9 @@ def free_port() -> int:
         return port
 
 
-async def ask(address: object, host: str, path: str = "/v1/x", *, tls: bool = False) -> Any:
+async def ask(
+    address: object, host: str, path: str = "/v1/x", *, tls: bool = False
+) -> tuple[int, str]:
     """Return the status and the text of an answer; TLS is asked for no host."""
     name, _, port = str(address).partition(":")
     context = trust() if tls else None
@@ -94,7 +97,7 @@ def test_tls_of_the_server(tmp_path: Path) -> None:
     gateway.forward("/v1/{rest=**}", Says("here"))
 
     async def running() -> list[Any]:
-        ports = [LOCAL, HttpPort(LOCAL), HttpPort(LOCAL, tls=None)]
+        ports: Ports = [LOCAL, HttpPort(LOCAL), HttpPort(LOCAL, tls=None)]
         async with asyncio.timeout(60), open_doors(gateway, http=ports, tls=tls) as listening:
             like, clear = listening.also
             return [
@@ -117,7 +120,7 @@ def test_fresh_certificate(tmp_path: Path) -> None:
         return found
 
     async def running() -> None:
-        ports = [LOCAL, HttpPort(LOCAL, tls=tls)]
+        ports: Ports = [LOCAL, HttpPort(LOCAL, tls=tls)]
         async with asyncio.timeout(60), open_doors(Gateway(), http=ports) as listening:
             port = listening.also[0].port
             before = await shown(port)
