@@ -14,13 +14,15 @@ from over_tls import HERE, write, write_ca
 from pages import page
 from tokens import jwks, rsa
 from transcoder.cli import main
-from transcoder.config import build, load
+from transcoder.config import build, http_ports, load
 from transcoder.hosts import Host
+from transcoder.route import Match
+from transcoder.server_tls import ServerTls
 from transcoder.upstream.choice import Condition
 from transcoder.upstream.split import Split
 
 PAGE = page("routes.md")
-EDGE, INTERNAL = PAGE.blocks("yaml")
+EDGE, PORTS, INTERNAL = PAGE.blocks("yaml")
 INNER = """\
 role: internal
 trusted_peers: [edge.internal]
@@ -65,6 +67,23 @@ def test_files() -> None:
     assert split.needs_details
 
 
+def test_ports(folder: Path) -> None:
+    """The file of several ports is one, whose service is at the port that the page says."""
+    write(folder, HERE)
+    Path("ports.yaml").write_text(PORTS)
+    config = load("ports.yaml")
+    first, second = http_ports(config, folder)
+    hosts = build(config).gateway.transcoder.compile()
+
+    assert (first.address, second.address) == (":8080", ":8443")
+    assert isinstance(second.tls, ServerTls)
+    found = [
+        isinstance(hosts.of("user.example.com", port).match("GET", "/v1/users/7"), Match)
+        for port in (8080, 8443)
+    ]
+    assert found == [False, True]
+
+
 @pytest.mark.parametrize(("command", "printed"), PAGE.commands)
 def test_commands(command: str, printed: str) -> None:
     """The commands print what the page shows."""
@@ -75,13 +94,14 @@ def test_commands(command: str, printed: str) -> None:
 
 def test_python() -> None:
     """The examples run, and route as the page says."""
-    first, second = PAGE.blocks("python")
+    first, ports, second = PAGE.blocks("python")
     left: dict[str, Any] = PAGE.run(first)
     gateway = left["gateway"]
     with TestClient(gateway) as client:
         assert client.get("http://other.example.com/v1/users/7").status_code == 421
         assert client.get("http://other.example.com/healthz").status_code in {200, 503}
     assert gateway.transcoder.match("GET", "/v1/users/7", "user.example.com").values == ("7",)
+    assert "serve" in PAGE.run(ports)
     assert PAGE.run(second)["shop"](object(), object()).counts == {"v1": 0, "v2": 0}
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.types import Receive, Scope, Send
 
 from backend import SERVICE
 from over_tls import CA, trust, write
+from says import Says
 from streams import POOL, Streams, register
 from transcoder import Channel, Gateway, ServerTls
 from transcoder.errors import ConfigError
@@ -22,8 +22,7 @@ from transcoder.hosts import Host, Hosts
 from transcoder.observers import AccessLog
 from transcoder.path_template import PathTemplate
 from transcoder.policies import CallDetails, Denied, Now, Stage
-from transcoder.response import Payload
-from transcoder.route import Match, Miss, Route
+from transcoder.route import Miss, Route
 from transcoder.status import Code
 
 from entrances import open_doors  # isort: skip
@@ -158,21 +157,6 @@ def test_bound_to_what_is_not_served() -> None:
     for host in ("example.com", "b.example", "*.example"):
         with pytest.raises(ConfigError, match=r"a route is bound to the host .*: served are "):
             Hosts([route("a", host)], served=served)
-
-
-class Says:
-    """Answers every request with a text."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    async def forward(
-        self, match: Match[Any], scope: Scope, receive: Receive, send: Send
-    ) -> Payload | None:
-        return Payload(200, b"text/plain", self._text.encode())
-
-    async def close(self) -> None:
-        pass
 
 
 class Door:

@@ -254,9 +254,10 @@ def test_restart(tmp_path: Path) -> None:
     """What takes a restart is named in a line, and the rest is applied."""
 
     async def fact(running: Reloaded) -> None:
-        more = {"listen": {"http": ":1"}, "server": {"workers": 3}}
+        further = [{"http": ":2"}]
+        more = {"listen": {"http": ":1"}, "listeners": further, "server": {"workers": 3}}
         lines = await running.reload(running.said("green", **more))
-        told = "listen, server: to change it take a restart; the rest is applied"
+        told = "listen, listeners, server: to change it take a restart; the rest is applied"
         assert lines == [f"{running.path}: read anew", f"{running.path}: {told}"]
         assert await running.call() == ("green", "green")
 

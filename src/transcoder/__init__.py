@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transcoder.gateway import Gateway
     from transcoder.graphql_upstream import GraphQl
     from transcoder.health import Health
+    from transcoder.http_port import HttpPort
     from transcoder.http_route import HttpRoute
     from transcoder.http_upstream.proxy import HttpUpstream
     from transcoder.listeners import Listening
@@ -71,6 +72,7 @@ _HOME = {
     "GraphQl": "graphql_upstream",
     "HeaderMatch": "upstream.split",
     "Health": "health",
+    "HttpPort": "http_port",
     "HttpRoute": "http_route",
     "HttpUpstream": "http_upstream.proxy",
     "InvalidRequest": "errors",
@@ -122,6 +124,7 @@ __all__ = [
     "GraphQl",
     "HeaderMatch",
     "Health",
+    "HttpPort",
     "HttpRoute",
     "HttpUpstream",
     "InvalidRequest",

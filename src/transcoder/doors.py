@@ -1,12 +1,15 @@
-"""Both listeners of a process, which open and close together."""
+"""The listeners of a process, which open and close together."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+from starlette.types import Receive, Scope, Send
 
 from transcoder.certificates import Certificates
 from transcoder.connection_limits import ConnectionLimits
@@ -14,8 +17,12 @@ from transcoder.errors import ConfigError
 from transcoder.generations import Generations
 from transcoder.grpc_listener import GrpcListener
 from transcoder.head import HEADER_LIMIT, HEADERS_LIMIT
+from transcoder.hosts import Served
 from transcoder.http_listener import HttpListener
+from transcoder.http_port import HttpClaim
+from transcoder.lifespan import App
 from transcoder.listeners import Address, Claim, Listening
+from transcoder.matching import SERVED
 from transcoder.server_tls import ServerTls
 
 _log = logging.getLogger(__name__)
@@ -106,8 +113,8 @@ class Doors:
 
     Args:
         generations: of the gateway that is served.
-        claims: where, for HTTP and for gRPC.
-        certificates: what TLS shows there; None for a port in the clear.
+        claims: where, for HTTP, at one port at least, and for gRPC.
+        certificates: what TLS shows at each of them; None for a port in the clear.
         options: of the server.
         aside: a further listener.
         one_of_several: whether other processes listen there too.
@@ -119,8 +126,8 @@ class Doors:
     def __init__(
         self,
         generations: Generations,
-        claims: tuple[Claim, Claim],
-        certificates: tuple[Certificates | None, Certificates | None],
+        claims: tuple[Sequence[HttpClaim], Claim],
+        certificates: tuple[Sequence[Certificates | None], Certificates | None],
         options: Options,
         *,
         aside: Port | None = None,
@@ -131,20 +138,25 @@ class Doors:
         self._generations = generations
         self._aside = aside
         admin = None if aside is None else aside.address
-        self._listening = Listening(http.address, grpc.address, admin)
+        first, *also = (each.claim.address for each in http)
+        self._listening = Listening(first, grpc.address, admin, tuple(also))
         age = options.age(one_of_several=one_of_several)
-        self._http = HttpListener(
-            generations,
-            generations.state,
-            http,
-            keep_alive=options.keep_alive,
-            max_connection_age=age,
-            backlog=options.backlog,
-            max_message=generations.current.streams.message,
-            end_streams=generations.end_streams,
-            certificates=http_certificates,
-            limits=options.connections,
-        )
+        self._http: list[HttpListener] = []
+        for each, shown in zip(http, http_certificates, strict=True):
+            listener = HttpListener(
+                _answering(generations, each),
+                generations.state,
+                each.claim,
+                keep_alive=options.keep_alive,
+                max_connection_age=age,
+                backlog=options.backlog,
+                max_message=generations.current.streams.message,
+                end_streams=generations.end_streams,
+                certificates=shown,
+                limits=options.connections,
+                beside=self._http[0] if self._http else None,
+            )
+            self._http.append(listener)
         self._grpc = GrpcListener(
             generations,
             grpc,
@@ -155,9 +167,13 @@ class Doors:
             age_grace=options.grace,
             certificates=grpc_certificates,
         )
-        self._checks = (_Listens("http", self._http), _Listens("grpc", self._grpc))
-        generations.listen(self._http)
-        generations.listen(self._grpc)
+        names = ("http", *(f"http {address}" for address in also), "grpc")
+        listeners: tuple[HttpListener | GrpcListener, ...] = (*self._http, self._grpc)
+        self._checks = tuple(
+            _Listens(name, each) for name, each in zip(names, listeners, strict=True)
+        )
+        for opened in listeners:
+            generations.listen(opened)
 
     async def open(self) -> Listening:
         """Open all, or none.
@@ -169,8 +185,9 @@ class Doors:
         async with contextlib.AsyncExitStack() as failed:
             await self._grpc.open()
             failed.push_async_callback(self._grpc.close, 0, 0)
-            await self._http.open()
-            failed.push_async_callback(self._http.close, 0, 0)
+            for listener in self._http:
+                await listener.open()
+                failed.push_async_callback(listener.close, 0, 0)
             for check in self._checks:
                 self._generations.add_check(check)
                 failed.callback(self._generations.remove_check, check)
@@ -181,31 +198,44 @@ class Doors:
 
     def watch(self) -> tuple[asyncio.Task[None], ...]:
         """Return a task for each listener, of its name, that is done when that has ended."""
-        both = (
-            asyncio.create_task(self._http.ended(), name="http"),
-            asyncio.create_task(self._grpc.ended(), name="grpc"),
+        own = tuple(
+            asyncio.create_task(check.listener.ended(), name=check.name) for check in self._checks
         )
-        return both if self._aside is None else (*both, self._aside.watch())
+        return own if self._aside is None else (*own, self._aside.watch())
 
     async def settle(self, seconds: float) -> None:
         """Go on serving, and tell everybody to look elsewhere."""
         self._generations.draining = True
-        self._http.settle()
+        for listener in self._http:
+            listener.settle()
         await self._grpc.settle()
         await asyncio.sleep(seconds)
 
     async def close(self, grace: float, stream_grace: float) -> None:
-        """Close both, and let requests end within their graces, in seconds."""
+        """Close all, and let requests end within their graces, in seconds."""
         self._generations.draining = True
         for check in self._checks:
             self._generations.remove_check(check)
         ended = await asyncio.gather(
-            self._http.close(grace, stream_grace), self._grpc.close(grace, stream_grace)
+            *(check.listener.close(grace, stream_grace) for check in self._checks)
         )
         if self._aside is not None:
             await self._aside.close()
         if not all(ended):
             _log.warning("requests were cancelled that took more than %g s to end", grace)
+
+
+def _answering(generations: Generations, http: HttpClaim) -> App:
+    """Return what answers at a port: only the hosts that are its own."""
+    if not http.port.hosts:
+        return generations
+    served = Served(http.port.hosts)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[SERVED] = served
+        await generations(scope, receive, send)
+
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,34 @@ class Host(NamedTuple):
         return f"{'*.' if self.below else ''}{self.name}{port}"
 
 
+class Served:
+    """The hosts that are answered somewhere.
+
+    Args:
+        patterns: of them.
+
+    Raises:
+        ConfigError: a pattern is none.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns: Final = frozenset(map(Host.parse, patterns))
+
+    def fits(self, host: str, port: int | None) -> bool:
+        """Say whether a request is for one of them; the arguments are those of `Hosts.of`."""
+        return any(each in self._patterns for each in _candidates(name_of(host), port))
+
+    def check_port(self, port: int) -> None:
+        """See that no pattern is of another port than theirs; 0 is any.
+
+        Raises:
+            ConfigError: one is.
+        """
+        for each in self._patterns:
+            if port and each.port not in {None, port}:
+                raise ConfigError(f"host {str(each)!r}: connections come to port {port}")
+
+
 class Hosts(Generic[T]):
     """The routers of a gateway's hosts.
 
@@ -118,7 +146,8 @@ class Hosts(Generic[T]):
         self.by_host: Final = bool(self._routers or self._served)
         """Whether it matters which host a request asks for."""
         own = [route for route in routes if route.reserved and route.name in _HEALTH]
-        self._not_served = make(own) if self._served else None
+        self.elsewhere: Final = make(own)
+        """The router of hosts that are not served."""
         self._found = functools.lru_cache(_REMEMBERED)(self._find)
 
     @property
@@ -138,13 +167,13 @@ class Hosts(Generic[T]):
 
     def serves(self, router: Router[T]) -> bool:
         """Say whether a router is of hosts that are served."""
-        return router is not self._not_served
+        return router is not self.elsewhere
 
     def _find(self, host: str, port: int | None) -> Router[T]:
         name = name_of(host)
         asked = list(_candidates(name, port))
-        if self._not_served is not None and not any(each in self._served for each in asked):
-            return self._not_served
+        if self._served and not any(each in self._served for each in asked):
+            return self.elsewhere
         for each in asked:
             if each in self._routers:
                 return self._routers[each]

@@ -42,6 +42,7 @@ class HttpListener(uvicorn.Server):
         end_streams: called when the streams' grace is over.
         certificates: what TLS shows; None to speak in the clear.
         limits: of the connections.
+        beside: another listener, whose connections are under the limits together with these.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class HttpListener(uvicorn.Server):
         certificates: Certificates | None = None,
         limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS,
         max_connection_age: float | None = None,
+        beside: HttpListener | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -85,6 +87,8 @@ class HttpListener(uvicorn.Server):
         self._certificates = certificates
         self._handshakes: set[Handshake] = set()
         self.server_state: State = State(limits, max_connection_age)
+        if beside is not None:
+            self.server_state.bounds = beside.server_state.bounds
         self.lifespan = config.lifespan_class(config)
         self.lifespan.state = state
         self._claim = claim

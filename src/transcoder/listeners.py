@@ -73,15 +73,21 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where a process listens, with the real ports."""
+    """Where a process listens, with the real ports; `also` has the further ones for HTTP."""
 
     http: Address
     grpc: Address
     admin: Address | None = None
+    also: tuple[Address, ...] = ()
+
+    @property
+    def fronts(self) -> str:
+        """All of the ports for HTTP, in words."""
+        return " and ".join(map(str, (self.http, *self.also)))
 
     def __str__(self) -> str:
         aside = "" if self.admin is None else f", admin on {self.admin}"
-        return f"http on {self.http}, grpc on {self.grpc}{aside}"
+        return f"http on {self.fronts}, grpc on {self.grpc}{aside}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from transcoder import form_post
 from transcoder.asgi import asked_host, raw_path
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.forwarding import Forwarding
-from transcoder.hosts import name_of, not_served
+from transcoder.hosts import Served, name_of, not_served
 from transcoder.route import Match, Miss
 from transcoder.routing import Router
 from transcoder.status import Code
@@ -21,6 +21,9 @@ PATH_LIMIT: Final = 8192
 
 SERVER_NAME: Final = "transcoder.server_name"
 """The key of a scope under which TLS says which host the client asked for (RFC 6066, section 3)."""
+
+SERVED: Final = "transcoder.served"
+"""The key of a scope under which a port says which hosts it answers, a `Served`; all without it."""
 
 
 class Matching:
@@ -42,14 +45,19 @@ class Matching:
             message = f"the path is over the limit of {PATH_LIMIT} bytes"
             return StatusError(Code.INVALID_ARGUMENT, message, http=414)
         hosts = self._transcoder.compile()
-        router = hosts.of(*asked_host(scope)) if hosts.by_host else hosts.default
+        here: Served | None = scope.get(SERVED)
+        by_host = hosts.by_host or here is not None
+        router = hosts.default
+        if by_host:
+            asked = asked_host(scope)
+            router = hosts.of(*asked) if here is None or here.fits(*asked) else hosts.elsewhere
         try:
             found = router.match(scope["method"], path)
             if isinstance(found, Miss) and path[-1:] == "/" and path != "/":
                 found = _passed_on(router, scope["method"], path, found)
         except InvalidRequest as error:
             return error
-        if not hosts.by_host:
+        if not by_host:
             return found
         if isinstance(found, Miss) and not hosts.serves(router):
             return not_served()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PERIOD: Final = 1.0
 """Seconds between two looks at the files."""
 
-FIXED: Final = ("listen", "tls", "server")
+FIXED: Final = ("listen", "listeners", "tls", "server")
 """What is taken at the start, and not again."""
 
 Report: TypeAlias = "Callable[[int, str], object]"

@@ -1,9 +1,9 @@
-"""One process that listens twice: uvicorn for HTTP and grpc.aio for gRPC, in one event loop.
+"""One process that listens: uvicorn for HTTP and grpc.aio for gRPC, in one event loop.
 
 Start: the addresses are claimed, the application's lifespan starts, both listeners open.
 
 Drain, on SIGTERM or `stop()`: not ready, and for `settle` seconds everything is still served, while
-load balancers look elsewhere and answers close their connections; then both listeners close, what
+load balancers look elsewhere and answers close their connections; then all listeners close, what
 runs gets its grace, the lifespan stops, the process ends with 0. A signal before that is over ends
 the start of the application. A second signal ends the process at once.
 """
@@ -16,19 +16,20 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from transcoder import process
 from transcoder.admin import Admin, AdminPort, OneProcess
-from transcoder.certificates import keep_fresh, open_certificates
+from transcoder.certificates import Certificates, keep_fresh, open_certificates
 from transcoder.connection_limits import DEFAULT_CONNECTION_LIMITS, ConnectionLimits
 from transcoder.doors import Doors, Options, Port
 from transcoder.errors import ConfigError
 from transcoder.gateway import Gateway
 from transcoder.generations import GRACE, Generations
+from transcoder.http_port import HttpClaim, HttpPort, Ports, claimed
 from transcoder.http_rule import undelivered
 from transcoder.limits import in_words
 from transcoder.listeners import Address, Claim, Listening
@@ -66,9 +67,9 @@ class Server:
         keep_alive: seconds until an idle HTTP connection is closed.
         backlog: HTTP connections that the system keeps until they are accepted.
         connections: the limits of HTTP connections; see `transcoder.connection_limits`.
-        tls: TLS of both ports; None to speak in the clear. Its files are read again when they
+        tls: TLS of all ports; None to speak in the clear. Its files are read again when they
             change, and on SIGHUP.
-        http_tls: TLS of the HTTP port, in place of `tls`.
+        http_tls: TLS of the ports for HTTP, in place of `tls`.
         grpc_tls: TLS of the gRPC port, in place of `tls`.
         log_config: a `logging.config.dictConfig` for the process that `run` serves in, and for
             each of several; without one those have no logging but what their app sets up.
@@ -128,21 +129,22 @@ class Server:
         self._owns_process = False
         self._until = 0.0
 
-    def run(self, http: str = ":8080", grpc: str = ":50051", *, workers: int = 1) -> None:
+    def run(self, http: Ports = ":8080", grpc: str = ":50051", *, workers: int = 1) -> None:
         """Serve until a signal ends the process; return after a drain without trouble.
 
         The process ends when the grace is over, whatever thread or exit handler still runs.
 
         Args:
-            http: HOST:PORT, :PORT for all interfaces, or unix:/path.
-            grpc: the same; with several workers not a Unix socket.
+            http: HOST:PORT, :PORT for all interfaces, or unix:/path; an `HttpPort`, which has hosts
+                and TLS of its own; or several of them.
+            grpc: an address as well; with several workers not a Unix socket.
             workers: how many processes serve; with several, the app is an import string.
 
         Raises:
             SystemExit: with 1, when the server did not start or a listener died.
         """
         try:
-            addresses = Address.parse(http), Address.parse(grpc)
+            addresses = HttpPort.all_of(http), Address.parse(grpc)
             code = self._supervise(*addresses, workers) if workers > 1 else self._run(*addresses)
         except ConfigError as error:
             line = f"Error: {' '.join(str(error).split())}"
@@ -151,17 +153,17 @@ class Server:
         if code:
             raise SystemExit(code)
 
-    async def serve(self, http: str = ":8080", grpc: str = ":50051") -> int:
+    async def serve(self, http: Ports = ":8080", grpc: str = ":50051") -> int:
         """Serve in the running event loop until `stop()`; return the exit code.
 
         Raises:
             ConfigError: the server cannot start; nothing listens then.
         """
-        return await self._claim_and_serve(Address.parse(http), Address.parse(grpc))
+        return await self._claim_and_serve(HttpPort.all_of(http), Address.parse(grpc))
 
     async def serve_claimed(
         self,
-        http: Claim,
+        http: Sequence[HttpClaim],
         grpc: Claim,
         admin: Claim | None = None,
         *,
@@ -171,7 +173,7 @@ class Server:
         """Serve on addresses that this process holds; return the exit code.
 
         Args:
-            http: where to listen for HTTP.
+            http: where to listen for HTTP, at one port at least.
             grpc: where to listen for gRPC.
             admin: where operators look; None for nowhere.
             one_of_several: whether other processes listen there too.
@@ -182,7 +184,8 @@ class Server:
         """
         self._loop = asyncio.get_running_loop()
         options = self._options
-        certificates = open_certificates(options.tls, options.http_tls, options.grpc_tls)
+        shared, for_grpc = open_certificates(options.tls, options.http_tls, options.grpc_tls)
+        for_http = [_certificates(each.port, shared) for each in http]
         app = self._app
         file = app if isinstance(app, GatewayFile) else None
         generations = Generations(
@@ -199,12 +202,12 @@ class Server:
                 doors = Doors(
                     generations,
                     (http, grpc),
-                    certificates,
+                    (for_http, for_grpc),
                     options,
                     aside=aside,
                     one_of_several=one_of_several,
                 )
-                fresh = [keep_fresh(certificates, self._reloading)]
+                fresh = [keep_fresh([*for_http, for_grpc], self._reloading)]
                 if file is not None:
                     fresh.append(file.keep_fresh(generations, self._rereading))
                 tasks = [asyncio.create_task(each) for each in fresh]
@@ -243,11 +246,11 @@ class Server:
             self._loop.call_soon_threadsafe(self._reloading.set)
             self._loop.call_soon_threadsafe(self._rereading.set)
 
-    def run_claimed(self, http: Claim, grpc: Claim, line: Line | None = None) -> int:
+    def run_claimed(self, http: Sequence[HttpClaim], grpc: Claim, line: Line | None = None) -> int:
         """Serve as one of several processes on the same addresses; return the exit code.
 
         Args:
-            http: where to listen for HTTP.
+            http: where to listen for HTTP, at one port at least.
             grpc: where to listen for gRPC.
             line: to the process that serves operators; None where none does.
 
@@ -255,17 +258,20 @@ class Server:
             ConfigError: the server cannot start.
         """
         self._configure_logging()
-        return self._own_process(self.serve_claimed(http, grpc, one_of_several=True, line=line))
+        return self._own_process(
+            self.serve_claimed(http, grpc, one_of_several=True, line=line),
+            [each.port for each in http],
+        )
 
-    def _run(self, http: Address, grpc: Address) -> int:
+    def _run(self, http: Sequence[HttpPort], grpc: Address) -> int:
         self._configure_logging()
-        return self._own_process(self._claim_and_serve(http, grpc))
+        return self._own_process(self._claim_and_serve(http, grpc), http)
 
     def _configure_logging(self) -> None:
         if self._log_config is not None:
             process.configure_logging(self._log_config)
 
-    def _own_process(self, serving: Coroutine[Any, Any, int]) -> int:
+    def _own_process(self, serving: Coroutine[Any, Any, int], http: Iterable[HttpPort]) -> int:
         self._owns_process = True
         options = self._options
         reloads = (
@@ -273,13 +279,14 @@ class Server:
             or options.tls
             or options.http_tls
             or options.grpc_tls
+            or any(isinstance(each.tls, ServerTls) for each in http)
         )
         return process.run(serving, self._on_signal, on_hangup=self.reload if reloads else None)
 
     def _on_signal(self, number: int) -> None:
         self.stop(settle=0 if number == signal.SIGINT else None)
 
-    def _supervise(self, http: Address, grpc: Address, workers: int) -> int:
+    def _supervise(self, http: Sequence[HttpPort], grpc: Address, workers: int) -> int:
         if isinstance(self._app, Gateway):
             wanted = "an import string, such as 'package.module:app'"
             raise ConfigError(f"with {workers} workers the app is given as {wanted}")
@@ -297,13 +304,13 @@ class Server:
         self._configure_logging()
         return Supervisor(self._app, options, workers, self._on_ready, self._admin).run(http, grpc)
 
-    async def _claim_and_serve(self, http: Address, grpc: Address) -> int:
+    async def _claim_and_serve(self, http: Sequence[HttpPort], grpc: Address) -> int:
         with (
-            Claim.take("http", http) as http_claim,
+            claimed(http) as http_claims,
             Claim.take("grpc", grpc) as grpc_claim,
             nullcontext() if self._admin is None else self._admin.claim() as admin_claim,
         ):
-            return await self.serve_claimed(http_claim, grpc_claim, admin_claim)
+            return await self.serve_claimed(http_claims, grpc_claim, admin_claim)
 
     def _aside(
         self, generations: Generations, claim: Claim | None, line: Line | None
@@ -366,6 +373,12 @@ class Server:
     def _end_within(self, seconds: float, code: int) -> None:
         if self._owns_process:
             process.end_within(seconds, code)
+
+
+def _certificates(port: HttpPort, shared: Certificates | None) -> Certificates | None:
+    if port.tls == "server":
+        return shared
+    return None if port.tls is None else Certificates(port.tls, f"{port.address}: tls")
 
 
 def _warn_of_undelivered(gateway: Gateway) -> None:

@@ -1,9 +1,9 @@
-"""Several processes on the same two addresses, and the one that starts them.
+"""Several processes on the same addresses, and the one that starts them.
 
-The parent holds both addresses and serves nothing. For HTTP it holds the one socket that all
-workers accept from, so that a worker's end refuses nobody. gRPC opens its own sockets: there the
-parent holds one that is bound with SO_REUSEPORT and does not listen, which keeps the port, and
-the workers listen beside it.
+The parent holds the addresses and serves nothing. For HTTP it holds the one socket of each
+port that all workers accept from, so that a worker's end refuses nobody. gRPC opens its own
+sockets: there the parent holds one that is bound with SO_REUSEPORT and does not listen, which keeps
+the port, and the workers listen beside it.
 
 A worker is a new interpreter, never a fork: gRPC does not survive one. A socket pair joins it to
 the parent. The worker is told what to serve, and then "reload" or "drain"; it says "ready" or why
@@ -17,14 +17,16 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from transcoder import process
 from transcoder.admin import Admin, AdminPort
 from transcoder.errors import ConfigError
+from transcoder.http_port import HttpClaim, HttpPort, claimed
 from transcoder.listeners import Address, Claim, Listening
 from transcoder.reloading import GatewayFile, Report
+from transcoder.server_tls import ServerTls
 from transcoder.snapshots import Ask, Snapshots
 from transcoder.worker_process import Worker
 
@@ -70,27 +72,28 @@ class Supervisor:
         self._workers: set[Worker] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def run(self, http: Address, grpc: Address) -> int:
+    def run(self, http: Sequence[HttpPort], grpc: Address) -> int:
         """Serve until a signal ends the process; return the exit code.
 
         Raises:
             ConfigError: an address is in use, or a worker cannot start.
         """
         secured = any(self._options[name] for name in ("tls", "http_tls", "grpc_tls"))
+        secured = secured or any(isinstance(each.tls, ServerTls) for each in http)
         reloads = secured or isinstance(self._app, GatewayFile)
         reload = self._on_hangup if reloads else None
         return process.run(self._claim_and_run(http, grpc), self._on_signal, self._kill, reload)
 
-    async def _claim_and_run(self, http: Address, grpc: Address) -> int:
+    async def _claim_and_run(self, http: Sequence[HttpPort], grpc: Address) -> int:
         self._loop = asyncio.get_running_loop()
         with (
-            Claim.take("http", http) as http_claim,
+            claimed(http) as http_claims,
             Claim.take("grpc", grpc, reuse_port=True) as grpc_claim,
             contextlib.nullcontext() if self._admin is None else self._admin.claim() as admin_claim,
         ):
             port = self._admin_port(admin_claim)
             try:
-                return await self._run(http_claim, grpc_claim, port)
+                return await self._run(http_claims, grpc_claim, port)
             finally:
                 self._kill()
                 if port is not None and port.is_open:
@@ -108,7 +111,7 @@ class Supervisor:
                 return await worker.explain(question)
         return {"problem": "no worker answers"}
 
-    async def _run(self, http: Claim, grpc: Claim, port: AdminPort | None) -> int:
+    async def _run(self, http: Sequence[HttpClaim], grpc: Claim, port: AdminPort | None) -> int:
         try:
             workers = [self._spawn(http, grpc, place) for place in range(self._count)]
         except OSError as error:
@@ -116,8 +119,9 @@ class Supervisor:
         if await self._all_ready(workers):
             if port is not None:
                 await port.open()
+            first, *also = (each.claim.address for each in http)
             admin = None if port is None else port.address
-            listening = Listening(http.address, grpc.address, admin)
+            listening = Listening(first, grpc.address, admin, tuple(also))
             _log.info("%d workers: %s", self._count, listening)
             if self._on_ready is not None:
                 self._on_ready(listening)
@@ -127,7 +131,8 @@ class Supervisor:
         ]
         await self._stopping.wait()
         # The workers listen on until the last of them has closed its own.
-        http.release()
+        for each in http:
+            each.claim.release()
         for worker in self._workers:
             worker.drain(self._settle)
         # The grace of requests, and that of the application to stop.
@@ -137,7 +142,7 @@ class Supervisor:
             _log.error("%d workers did not end within %g s", len(late), limit)
         return 0 if not late and all(task.result() == 0 for task in done) else 1
 
-    def _spawn(self, http: Claim, grpc: Claim, place: int) -> Worker:
+    def _spawn(self, http: Sequence[HttpClaim], grpc: Claim, place: int) -> Worker:
         snapshots = self._snapshots
 
         def hear(worker: Worker, told: Mapping[str, Any]) -> None:
@@ -166,7 +171,9 @@ class Supervisor:
                 raise
         return not self._stopping.is_set()
 
-    async def _keep(self, place: int, worker: Worker, http: Claim, grpc: Claim) -> int:
+    async def _keep(
+        self, place: int, worker: Worker, http: Sequence[HttpClaim], grpc: Claim
+    ) -> int:
         """Replace a worker whenever it ends, until the drain; return the last one's exit code."""
         loop = asyncio.get_running_loop()
         quick = 0
@@ -187,7 +194,9 @@ class Supervisor:
                 return 0
             worker = replaced
 
-    async def _replace(self, quick: int, http: Claim, grpc: Claim, place: int) -> Worker | None:
+    async def _replace(
+        self, quick: int, http: Sequence[HttpClaim], grpc: Claim, place: int
+    ) -> Worker | None:
         """Start a worker, however often that fails; None when the drain comes first."""
         while not await self._stops_within(_delay(quick)):
             try:

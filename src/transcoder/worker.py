@@ -12,6 +12,7 @@ from typing import Any
 from transcoder import process
 from transcoder.connection_limits import ConnectionLimits
 from transcoder.errors import ConfigError
+from transcoder.http_port import HttpClaim, HttpPort
 from transcoder.listeners import Address, Claim
 from transcoder.reloading import GatewayFile
 from transcoder.server import Server
@@ -49,8 +50,10 @@ def work(descriptor: int) -> None:
     line = Line(tell)
     threading.Thread(target=_obey, args=(orders, server, line), daemon=True).start()
     try:
-        claims = _inherited(told["http"]), _inherited(told["grpc"])
-        code = server.run_claimed(*claims, line if told["snapshots"] else None)
+        http = [HttpClaim(HttpPort.told(each["port"]), _inherited(each)) for each in told["http"]]
+        code = server.run_claimed(
+            http, _inherited(told["grpc"]), line if told["snapshots"] else None
+        )
     except ConfigError as error:
         say(failed=str(error))
         code = 1
@@ -63,9 +66,8 @@ def _option(name: str, value: Any) -> Any:
     return ServerTls(**value) if value and name.endswith("tls") else value
 
 
-def _inherited(passed: tuple[dict[str, Any], list[int]]) -> Claim:
-    address, descriptors = passed
-    return Claim.inherit(Address(**address), descriptors)
+def _inherited(passed: Mapping[str, Any]) -> Claim:
+    return Claim.inherit(Address(**passed["address"]), passed["descriptors"])
 
 
 def _obey(orders: Iterable[str], server: Server, line: Line) -> None:

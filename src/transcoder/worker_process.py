@@ -9,11 +9,12 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from transcoder.errors import ConfigError
+from transcoder.http_port import HttpClaim
 from transcoder.listeners import Claim
 from transcoder.reloading import GatewayFile, Report
 from transcoder.snapshots import LONGEST
@@ -30,7 +31,7 @@ class Worker:
     Args:
         app: import string of the gateway, or the file that describes it.
         options: keyword arguments of its `Server`.
-        http: where it listens for HTTP.
+        http: where it listens for HTTP, at one port at least.
         grpc: where it listens for gRPC.
         on_snapshot: called with the worker and each snapshot of it; None for it to send none.
         on_report: called with what it says of its reloads.
@@ -40,19 +41,20 @@ class Worker:
         self,
         app: GatewayFile | str,
         options: Mapping[str, Any],
-        http: Claim,
+        http: Sequence[HttpClaim],
         grpc: Claim,
         on_snapshot: Callable[[Worker, Mapping[str, Any]], object] | None = None,
         *,
         on_report: Report = lambda _level, _line: None,
     ) -> None:
+        passed = [descriptor for each in http for descriptor in each.claim.descriptors]
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as failed:
             failed.enter_context(ours)
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own words
                 [sys.executable, "-c", _WORK.format(sys.path, theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *http.descriptors, *grpc.descriptors),
+                pass_fds=(theirs.fileno(), *passed, *grpc.descriptors),
                 # Ctrl-C reaches the parent alone, which tells the workers once.
                 start_new_session=True,
             )
@@ -70,8 +72,8 @@ class Worker:
             {
                 **({"file": app.path} if isinstance(app, GatewayFile) else {"app": app}),
                 "options": dict(options),
-                "http": [asdict(http.address), http.descriptors],
-                "grpc": [asdict(grpc.address), grpc.descriptors],
+                "http": [{**_told(each.claim), "port": asdict(each.port)} for each in http],
+                "grpc": _told(grpc),
                 "snapshots": on_snapshot is not None,
             }
         )
@@ -152,3 +154,7 @@ class Worker:
             self._told.set()
         elif self._on_snapshot is not None:
             self._on_snapshot(self, told["snapshot"])
+
+
+def _told(claim: Claim) -> dict[str, Any]:
+    return {"address": asdict(claim.address), "descriptors": claim.descriptors}

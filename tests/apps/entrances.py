@@ -19,6 +19,7 @@ import streams
 from streams import POOL, Ask, Streams, Told
 from transcoder import Code, Gateway, Listening, Server
 from transcoder.call_details import Principal
+from transcoder.http_port import Ports
 
 T = TypeVar("T")
 
@@ -164,16 +165,19 @@ ENTRANCES: dict[str, Enter] = {
 
 
 @contextlib.asynccontextmanager
-async def open_doors(gateway: Gateway, **options: Any) -> AsyncGenerator[Listening, None]:
+async def open_doors(
+    gateway: Gateway, http: Ports = "127.0.0.1:0", **options: Any
+) -> AsyncGenerator[Listening, None]:
     """Serve a gateway on both ports.
 
     Args:
         gateway: any.
+        http: where.
         options: of the server.
     """
     ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
     server = Server(gateway, settle=0, grace=5, on_ready=ready.set_result, **options)
-    task = asyncio.create_task(server.serve("127.0.0.1:0", "127.0.0.1:0"))
+    task = asyncio.create_task(server.serve(http, "127.0.0.1:0"))
     waiting: set[asyncio.Future[Any]] = {task, ready}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():

@@ -19,6 +19,7 @@ KINDS = "one of target, endpoints, discovery, url, graphql is expected"
 BALANCING = "'round_robin', 'weighted' or 'least_request'"
 TARGET = "HOST:PORT is expected, or a URI of gRPC"
 WEIGHT = "a whole number from 1 to 65535"
+ADDRESS = "write HOST:PORT, [IPv6]:PORT, :PORT for all interfaces, or unix:/path"
 BOUNDS = "seconds above 0 are expected, the larger last"
 
 
@@ -109,6 +110,26 @@ def test_defaults() -> None:
             "2:3: upstreams.a: host is no option of an upstream with target",
         ),
         ("upstreams: {a: {target: 'b:1'}}", "1:1: services or routes are expected"),
+        (
+            GOOD + 'listeners: [{http: ":8443"}, {http: ":8443"}]',
+            "6:31: listeners[1].http: :8443 is the address of listeners[0]",
+        ),
+        (
+            GOOD + 'listeners: [{http: ":8080"}]',
+            "6:14: listeners[0].http: :8080 is the address of listen.http",
+        ),
+        (
+            GOOD + 'listeners: [{http: "8443"}]',
+            f"6:14: listeners[0].http: '8443' is no address: {ADDRESS}",
+        ),
+        (
+            GOOD + 'listeners: [{http: ":8443", hosts: [a.example, "a b"]}]',
+            "6:48: listeners[0].hosts[1]: host 'a b': NAME or *.NAME is expected, or with :PORT",
+        ),
+        (
+            GOOD + 'listeners: [{http: ":8443", hosts: ["a.example:9443"]}]',
+            "6:37: listeners[0].hosts[0]: host 'a.example:9443': connections come to port 8443",
+        ),
         (HTTP + "routes: []", "1:1: services or routes are expected"),
         (
             HTTP + "routes: [{path: legacy, upstream: a}]",

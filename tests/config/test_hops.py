@@ -66,6 +66,24 @@ def told(hop: Hop, name: str) -> list[str]:
     return [text for each, text in hop.told if each == name]
 
 
+@pytest.mark.parametrize(
+    ("url", "listener", "refused"),
+    [
+        ("https://api.example:9443/v1/users/7", ":9443", ""),
+        ("https://other.example:9443/v1/users/7", ":9443", "421 NOT_FOUND"),
+        ("https://other.example:9443/livez", ":9443", "this gateway answers it itself"),
+        ("https://other.example:8443/v1/users/7", ":8443", ""),
+    ],
+)
+def test_several_ports(tmp_path: Path, url: str, listener: str, refused: str) -> None:
+    """A request comes to the port of its URL, which answers its own hosts."""
+    file = {**EDGE, "listeners": [{"http": ":9443", "hosts": ["api.example"]}]}
+    (hop,) = asked(tmp_path, file, url=url)
+
+    assert hop.listener == f"HTTP on {listener}"
+    assert hop.refused.partition(":")[0] == refused
+
+
 def test_two_gateways(tmp_path: Path) -> None:
     """A request is followed into the gateway whose gRPC port is the target of the upstream."""
     edge, inner = asked(tmp_path, EDGE, INNER)

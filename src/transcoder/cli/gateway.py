@@ -44,7 +44,7 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
     from pathlib import Path
 
     from transcoder.admin import Admin
-    from transcoder.config import Config, load, options
+    from transcoder.config import Config, http_ports, load, options
     from transcoder.reloading import GatewayFile
     from transcoder.server import Server
 
@@ -57,6 +57,7 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
     with told(click.ClickException):
         config = load(file)
         serving = options(config, Path(file).parent)
+        http = http_ports(config, Path(file).parent)
     listen = config.listen
     admin = None
     if listen.admin is not None:
@@ -69,4 +70,4 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
         on_ready=tell,
         **serving,
     )
-    server.run(http=listen.http, grpc=listen.grpc, workers=config.server.workers)
+    server.run(http=http, grpc=listen.grpc, workers=config.server.workers)

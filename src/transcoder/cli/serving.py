@@ -25,4 +25,4 @@ def logging_of(level: str) -> dict[str, Any]:
 def tell(listening: Listening) -> None:
     """Print where a server listens."""
     aside = "" if listening.admin is None else f", admin on {listening.admin}"
-    click.echo(f"REST on {listening.http}, gRPC on {listening.grpc}{aside}")
+    click.echo(f"REST on {listening.fronts}, gRPC on {listening.grpc}{aside}")

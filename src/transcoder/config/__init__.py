@@ -10,7 +10,7 @@ Its words are those of the library's keyword arguments.
 
 from __future__ import annotations
 
-from transcoder.config.build import Built, build, open_file, options
+from transcoder.config.build import Built, build, http_ports, open_file, options
 from transcoder.config.file import Mistake, load, mistakes, read_models
 from transcoder.config.models import Config
 
@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "Mistake",
     "build",
+    "http_ports",
     "load",
     "mistakes",
     "open_file",

@@ -30,6 +30,7 @@ from transcoder.event_stream import EventStream
 from transcoder.gateway import Gateway
 from transcoder.handshake import Token
 from transcoder.health import Health
+from transcoder.http_port import HttpPort
 from transcoder.inbound import STRIPPED
 from transcoder.multipart import FormLimits
 from transcoder.own_pages import OpenApi
@@ -232,6 +233,22 @@ def options(config: Config, folder: Path = Path()) -> dict[str, Any]:
     with _placed("tls"):
         told["tls"] = Folder(folder).server_tls(config.tls)
     return told
+
+
+def http_ports(config: Config, folder: Path = Path()) -> list[HttpPort]:
+    """Return where a `Server` listens for HTTP; the arguments are those of `options`.
+
+    Raises:
+        WrongPart: an option is none.
+    """
+    ports = [HttpPort(config.listen.http)]
+    for index, each in enumerate(config.listeners):
+        told = each.told("http")
+        with _placed("listeners", index):
+            if "tls" in told:
+                told["tls"] = Folder(folder).server_tls(each.tls)
+            ports.append(HttpPort(each.http, **told))
+    return ports
 
 
 @contextlib.contextmanager

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from transcoder.call_details import CallDetails, Principal
 from transcoder.config.build import Built
 from transcoder.config.models import Config
+from transcoder.config.models.listeners import Listener
 from transcoder.config.models.services import Service
 from transcoder.config.versions import matches_of, sticky_of
 from transcoder.errors import ConfigError
-from transcoder.explain import explain
+from transcoder.explain import Explanation, explain
+from transcoder.hosts import Served, not_served
+from transcoder.listeners import Address
 from transcoder.metadata import Metadatum
 from transcoder.policies.policy import Limiting
 from transcoder.upstream import Call
@@ -132,10 +135,18 @@ def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
         raise ConfigError(
             f"{request.url}: a URL with a host is expected, as https://api.example/v1"
         )
-    listener = f"HTTP on {first.config.listen.http}"
+    port = _port(first, url)
+    listener = f"HTTP on {first.config.listen.http if port is None else port.http}"
     came = [("host", url.netloc)]
     transcoder = first.built.gateway.transcoder
     found = explain(transcoder, request.method, request.url)
+    is_own = found.error is None and (
+        found.route is None or found.route.name not in _methods(first)
+    )
+    if port is not None and port.hosts and not is_own:
+        asked = (url.hostname, Address.parse(port.http).port)
+        if not Served(port.hosts).fits(*asked):
+            found = Explanation(error=not_served())
     if found.route is None or found.route.name not in _methods(first):
         why = "this gateway answers it itself"
         if found.error is not None:
@@ -147,6 +158,13 @@ def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
     metadata = {name.lower(): value for name, value in request.headers.items()}
     call = _Call(found.route.name, metadata, request.claims, request)
     return list(_followed(gateways, listener, came, call))
+
+
+def _port(gateway: Described, url: SplitResult) -> Listener | None:
+    """Return the further port that a URL is of; None if it is none of them."""
+    wanted = url.port or (443 if url.scheme == "https" else 80)
+    ports = gateway.config.listeners
+    return next((each for each in ports if Address.parse(each.http).port == wanted), None)
 
 
 def _followed(

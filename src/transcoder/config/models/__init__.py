@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from transcoder.config.models.listeners import Listen, ServerTls
+from transcoder.config.models.listeners import Listen, Listener, ServerTls, clashes
 from transcoder.config.models.model import Model, Texts
 from transcoder.config.models.observers import Observers
 from transcoder.config.models.policies import Overrides, Policies
@@ -41,6 +41,7 @@ class Config(Model):
     """A whole file."""
 
     listen: Listen = Listen()
+    listeners: Annotated[list[Listener], Field(description="further ports for HTTP")] = []
     server: Server = Server()
     tls: ServerTls | None = None
     profile: Literal["google", "grpc-gateway", "envoy", "strict"] = "google"
@@ -112,6 +113,7 @@ class Config(Model):
 
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield where a name is that nothing has, and what it should name."""
+        yield from clashes(self.listen, self.listeners)
         for index, service in enumerate(self.services):
             at = ("services", index)
             named: list[tuple[tuple[str | int, ...], str | None]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -9,8 +10,19 @@ from pydantic import AfterValidator, Field
 from transcoder.config.models.model import Model
 from transcoder.errors import ConfigError
 from transcoder.hosts import Host as Pattern
+from transcoder.hosts import Served
+from transcoder.listeners import Address
 
-Port = Annotated[str, Field(description="HOST:PORT, :PORT or unix:/path")]
+
+def _address(text: str) -> str:
+    try:
+        Address.parse(text)
+    except ConfigError as error:
+        raise ValueError(error) from None
+    return text
+
+
+Port = Annotated[str, AfterValidator(_address), Field(description="HOST:PORT, :PORT or unix:/path")]
 
 
 def _host(text: str) -> str:
@@ -47,3 +59,36 @@ class ServerTls(Model):
     client_certificates: Literal["required", "optional"] | None = None
     min_version: Literal["1.2", "1.3"] = "1.2"
     handshake_timeout: float = 10.0
+
+
+class Listener(Model):
+    """A further port for HTTP; see `transcoder.HttpPort`."""
+
+    http: Port
+    hosts: Annotated[list[Host], Field(description="answered there; none for all")] = []
+    tls: Annotated[
+        ServerTls | None, Field(description="the gateway's without it; null for in the clear")
+    ] = None
+
+
+def clashes(
+    listen: Listen, listeners: Sequence[Listener]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield where further ports are not to be had, and why."""
+    taken = {
+        Address.parse(text): f"listen.{name}"
+        for name, text in (("http", listen.http), ("grpc", listen.grpc), ("admin", listen.admin))
+        if text is not None
+    }
+    for index, each in enumerate(listeners):
+        address = Address.parse(each.http)
+        other = taken.setdefault(address, f"listeners[{index}]")
+        # The system chooses another each time.
+        chosen = not address.port and not address.path
+        if other != f"listeners[{index}]" and not chosen:
+            yield ("listeners", index, "http"), f"{address} is the address of {other}"
+        for place, host in enumerate(each.hosts):
+            try:
+                Served([host]).check_port(address.port)
+            except ConfigError as error:
+                yield ("listeners", index, "hosts", place), str(error)
