@@ -14,7 +14,7 @@ _FORGED = (
     " -H 'x-tenant-id: acme' -H \"authorization: Bearer $TOKEN\" -o /dev/null"
     " -w '%{http_code}' 'https://order.example.com:8443/v1/orders?page_size=1'"
 )
-_AT_A = "'https://localhost:8444/v1/orders?page_size=1'"
+_AT_A = "-H 'x-internal: true' -H 'x-user-id: root' 'https://localhost:8444/v1/orders?page_size=1'"
 _CALLERS = (
     ("without a certificate", "没有证书", "--cacert ca.pem"),
     (
@@ -24,9 +24,23 @@ _CALLERS = (
     ),
 )
 _UNLISTED = "--cacert ca.pem --cert reporting.pem --key reporting.key"
+_RESERVE = (
+    'curl -K outside.curl -H "authorization: Bearer $TOKEN"'
+    " -w '\\n%{http_code}' --json '{}' https://order.example.com:8443/v1/reservations/1:reserve"
+)
+_BY_GRPC = 'grpcurl -cacert public-ca.pem -H "authorization: Bearer $TOKEN"'
+_STOCK = "services.inventory.v1.InventoryService"
+
+
+_DENIED = (
+    "curl -K outside.curl --interface 127.0.0.66 -w '\\n%{http_code}'"
+    ' -H "authorization: Bearer $TOKEN" https://order.example.com:8443/orders'
+)
 
 
 def _run(told: Transcript) -> None:
+    output = told.command(_DENIED)
+    told.check("an address that is denied: 403", "黑名单中的地址：403", output.endswith("\n403"))
     status = told.command(_FORGED)
     until(lambda: _seen(told.world))
     told.command("grep forged business-a.log | grep -o '\"headers\".*'")
@@ -50,6 +64,16 @@ def _run(told: Transcript) -> None:
         "直接调用网关 A，证书不在名单中：403",
         output.endswith("\n403"),
     )
+    by_rest = told.command(_RESERVE)
+    by_grpc = told.command(f"{_BY_GRPC} -d '{{}}' localhost:50443 {_STOCK}/ReserveStock")
+    listed = told.command(f"{_BY_GRPC} localhost:50443 list {_STOCK}")
+    told.check(
+        "methods for services alone are not there at the edge: not by REST, gRPC or reflection",
+        "仅供内部服务使用的方法在边缘网关不存在：REST、gRPC、反射都找不到",
+        by_rest.endswith("\n404")
+        and "does not include a method named" in by_grpc
+        and listed.split() == [f"{_STOCK}.GetItem", f"{_STOCK}.ListItems"],
+    )
 
 
 def _seen(world: World) -> dict[str, Any]:
@@ -65,7 +89,11 @@ def _seen(world: World) -> dict[str, Any]:
 STEP = Step(
     4,
     Words("Trusted traffic", "可信流量"),
-    ("请求头注入 X-Internal: true，标识为内部可信流量。", "认证方式 JWT/OAuth2 mTLS + RBAC"),
+    (
+        "安全控制 TLS终止、IP黑白名单、DDoS防护",
+        "请求头注入 X-Internal: true，标识为内部可信流量。",
+        "认证方式 JWT/OAuth2 mTLS + RBAC",
+    ),
     "The edge marks a call as internal; gateway A believes that of the edge's certificate alone.",
     ORDER,
     _run,
