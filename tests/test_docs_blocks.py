@@ -50,8 +50,8 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     },
     "east-west.md": {"console": ["test_docs_tiers.test_console"]},
     "discovery.md": {
-        "python": 2 * ["test_docs_discovery.test_python"],
-        "yaml": ["test_docs_discovery.test_yaml"],
+        "python": 3 * ["test_docs_discovery.test_python"],
+        "yaml": 2 * ["test_docs_discovery.test_yaml"],
     },
     "errors.md": {
         "pycon": 4 * ["test_docs_headers.test_code"],

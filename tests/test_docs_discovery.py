@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pages import page
-from transcoder import Balanced, OutlierDetection, Server
+from transcoder import Balanced, HttpUpstream, OutlierDetection, Server
 from transcoder.config import build, load
 from transcoder.discovery.records import Refresh
+from transcoder.forwarding import Forwarding
 from transcoder.upstream.balancers import BALANCERS
 from transcoder.upstream.endpoint_counts import LIMIT
 
@@ -23,18 +24,23 @@ def test_python() -> None:
         exec(example, made)  # noqa: S102  it is our own page
 
     assert isinstance(made["users"], Balanced)
+    assert isinstance(made["shop"], HttpUpstream)
     assert isinstance(made["server"], Server)
 
 
 def test_yaml(tmp_path: Path) -> None:
-    """The file is one that can be served; the page in Chinese has the same."""
-    (example,) = PAGE.blocks("yaml")
+    """The files are such as can be served; the page in Chinese has the first."""
+    example, of_http = PAGE.blocks("yaml")
     assert CHINESE.blocks("yaml") == [example]
     (tmp_path / "gateway.yaml").write_text(example)
     gateway = build(load(tmp_path / "gateway.yaml"), tmp_path).gateway
     found = gateway._registry.upstream_of("/services.user.v1.UserService/GetUser")
 
     assert isinstance(found, Balanced)
+    (tmp_path / "gateway.yaml").write_text(of_http)
+    routes = build(load(tmp_path / "gateway.yaml"), tmp_path).gateway.transcoder.routes
+    (shop,) = [each.endpoint.to for each in routes if isinstance(each.endpoint, Forwarding)]
+    assert isinstance(shop, HttpUpstream)
 
 
 def test_words() -> None:
@@ -45,4 +51,5 @@ def test_words() -> None:
     assert f"of which {LIMIT} are told apart" in PAGE.text
     grace = inspect.signature(Balanced).parameters["grace"].default
     assert f"within `grace` ({grace:g} seconds)" in PAGE.text
+    assert inspect.signature(HttpUpstream).parameters["grace"].default == grace
     assert OutlierDetection() == OutlierDetection(consecutive=5, base=1.0, maximum_percent=50)

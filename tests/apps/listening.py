@@ -12,7 +12,9 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def serving(
+    serve: Serve, tls: ssl.SSLContext | None = None, *, port: int = 0
+) -> AsyncIterator[str]:
     """Listen, and serve each connection; the address is the value. No task outlives the block."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -27,7 +29,7 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
         task.add_done_callback(lambda _: writer.transport.abort())
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -155,6 +155,38 @@ def test_routes() -> None:
     assert [endpoint.strip_prefix for *_, endpoint in passed] == ["/old", "/old", ""]
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"endpoints": ["127.0.0.1:1", {"address": "127.0.0.2:1", "weight": 3}]},
+        {"discovery": {"srv": "_http._tcp.shop.internal"}, "balancing": "least_request"},
+        {"discovery": {"dns": "shop.internal:1"}, "outliers": {"consecutive": 2}},
+        {"discovery": {"file": "shop.yaml"}},
+    ],
+)
+def test_endpoints_of_a_url(found: dict[str, Any]) -> None:
+    """A URL may be that of several endpoints, which are kept while the file says the same."""
+    upstreams = {"shop": {"url": "https://shop.internal/base", **found}}
+    routes = [{"path": "/shop/**", "upstream": "shop"}]
+    config, wrong = read_models(json.dumps({"upstreams": upstreams, "routes": routes}), "g.yaml")
+    assert wrong == []
+    assert config is not None
+    built = build(config)
+    following = build(config, before=built)
+    (one,), (other,) = (
+        [
+            each.endpoint.to
+            for each in made.gateway.transcoder.routes
+            if isinstance(each.endpoint, Forwarding)
+        ]
+        for made in (built, following)
+    )
+
+    assert isinstance(one, HttpUpstream)
+    assert one is other
+    assert "transcoder_endpoints" in {each.metric.name for each in one.readings()}
+
+
 def test_versions_of_a_route() -> None:
     """A path may be passed on to one of several backends that speak HTTP."""
     upstreams = {name: {"url": f"http://localhost:{port}"} for name, port in (("a", 1), ("b", 2))}

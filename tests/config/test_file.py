@@ -212,6 +212,22 @@ def test_mistakes(text: str, told: str) -> None:
             f"2:3: upstreams.a: {KINDS}",
         ),
         (
+            "{url: 'http://b:1', endpoints: ['c:1'], discovery: {dns: 'd:1'}}",
+            f"2:3: upstreams.a: {KINDS}",
+        ),
+        (
+            "{url: 'http://b:1', balancing: weighted}",
+            "2:3: upstreams.a: balancing is no option of an upstream with url",
+        ),
+        (
+            "{url: 'http://b:1', endpoints: ['c:1'], max_message: 1}",
+            "2:3: upstreams.a: max_message is no option of an upstream with url",
+        ),
+        (
+            "{graphql: 'http://b:1', endpoints: ['c:1']}",
+            f"2:3: upstreams.a: {KINDS}",
+        ),
+        (
             "{target: 'b:1', balancing: weighted}",
             "2:3: upstreams.a: balancing is no option of an upstream with target",
         ),

@@ -44,11 +44,10 @@ def remote(_name: str, given: Upstream, at: Folder) -> Remote:
     if given.target is not None:
         backend = Channel(given.target, tls=tls, **told)
     else:
-        outliers = OutlierDetection(**given.outliers.told()) if given.outliers else None
         backend = Balanced(
             source(given, at),
             balancing=given.balancing,
-            outliers=outliers or OutlierDetection(),
+            outliers=_outliers(given),
             connect=functools.partial(connect, tls=tls, **told),
         )
     if given.breaker is not None:
@@ -58,8 +57,9 @@ def remote(_name: str, given: Upstream, at: Folder) -> Remote:
     return backend if given.limit is None else Limited(backend, **given.limit.told())
 
 
+_OF_SEVERAL: Final = ("endpoints", "discovery", "balancing", "outliers")
 _OF_OTHERS: Final = (
-    *("target", "endpoints", "discovery", "balancing", "outliers"),
+    *("target", *_OF_SEVERAL),
     *("tls", "timeout", "retries", "limit", "breaker"),
 )
 """Keys of an upstream that are no options of a channel."""
@@ -146,11 +146,20 @@ def http_upstream(name: str, given: Upstream, at: Folder) -> HttpUpstream:
         from transcoder.http_upstream import HttpUpstream  # noqa: PLC0415  it needs an extra
     except ImportError as error:
         raise ConfigError(f"url: {error}") from error
-    told: dict[str, Any] = given.told("url", "tls", "breaker")
+    told: dict[str, Any] = given.told("url", "tls", "breaker", *_OF_SEVERAL)
+    if given.endpoints is not None or given.discovery is not None:
+        told["source"], told["balancing"] = source(given, at), given.balancing
+        told["outliers"] = _outliers(given)
     if given.breaker is not None:
         told["breaker"] = _thresholds(given.breaker)
         told["by"], told["slow"] = given.breaker.by, given.breaker.slow
     return HttpUpstream(given.url or "", name=name, tls=at.tls(given.tls), **told)
+
+
+def _outliers(given: Upstream) -> OutlierDetection:
+    return (
+        OutlierDetection() if given.outliers is None else OutlierDetection(**given.outliers.told())
+    )
 
 
 def _thresholds(given: Breaker) -> Thresholds:

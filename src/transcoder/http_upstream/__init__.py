@@ -2,7 +2,8 @@
 
 proxy.py      a request's way: its headers, the breaker, the backend's answer
 address.py    where the backend is, and what a request asks it for
-client.py     kept connections to it, and what becomes of their failures
+endpoints.py  which of several endpoints gets a request
+client.py     kept connections to one, and what becomes of their failures
 upload.py     the body of a request, on its way up
 answer.py     the backend's answer, on its way down
 socket.py     a WebSocket, both ways

@@ -12,6 +12,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Final, Self
 
+from transcoder.discovery.source import joined
 from transcoder.errors import ConfigError, InvalidRequest
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -62,9 +63,13 @@ class Address:
     @property
     def authority(self) -> str:
         """The value of a Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         usual = _PORTS["https" if self.secure else "http"]
-        return host if self.port == usual else f"{host}:{self.port}"
+        return self.located.removesuffix(f":{usual}") if self.port == usual else self.located
+
+    @property
+    def located(self) -> str:
+        """Host and port, as endpoints have them."""
+        return joined(self.host, self.port)
 
     def path(self, path: str, prefix: str = "") -> str:
         """Return the path that the backend is asked for.

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Final, Literal, NamedTuple, Self
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import httpx2
 from starlette.types import Receive, Scope, Send
 
 from transcoder.asgi import raw_path
 from transcoder.body import Disconnected
+from transcoder.discovery.source import Source
 from transcoder.errors import ConfigError
 from transcoder.forwarding import TERMS, Forwarding, Terms
 from transcoder.http_upstream.address import Address
 from transcoder.http_upstream.answer import Answer
-from transcoder.http_upstream.client import NOTHING, Client, Headers
+from transcoder.http_upstream.client import NOTHING, Client, Headers, Silent, Unanswered
+from transcoder.http_upstream.client import Terms as ClientTerms
+from transcoder.http_upstream.endpoints import OPEN, Choosing, Only, Open, Several
+from transcoder.http_upstream.retries import RetryBudget
 from transcoder.http_upstream.socket import Bridge, Handshake
 from transcoder.http_upstream.upload import Upload, framing
 from transcoder.measured import Readings, labelled
 from transcoder.response import Payload
 from transcoder.route import Match
 from transcoder.upstream import Call
+from transcoder.upstream.balancers import Balancing
 from transcoder.upstream.behaviours import is_cancelled
 from transcoder.upstream.breaker import Thresholds
 from transcoder.upstream.circuit_breaker import Breakers, Passage
-from transcoder.upstream.tls import Tls
+from transcoder.upstream.endpoints import Passage as EndpointPassage
+from transcoder.upstream.failures import Unreached
+from transcoder.upstream.outliers import OutlierDetection
+from transcoder.upstream.tls import BackendContext, Tls
 from transcoder.watch import Watch, check_time, disconnected
+
+T = TypeVar("T")
 
 _EVENTS: Final = "text/event-stream"
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+_TRIES: Final = 3
+"""Endpoints that one request may find unreachable."""
 
 
 class HttpUpstream:
@@ -45,6 +60,13 @@ class HttpUpstream:
         host: whose Host header the backend sees: its own (`backend`), or the client's (`keep`).
             Its own is what it has its certificate and its virtual host for; what the client asked
             for is in `X-Forwarded-Host`.
+        source: tells the endpoints of a backend that has several; see `transcoder.discovery`. The
+            URL says then what stands in the Host header and on the certificate, and the path.
+            It is asked when the first request comes.
+        balancing: who is next: `round_robin`, `weighted` or `least_request`.
+        outliers: when an endpoint is ejected: it cannot be reached, or answers with a status of
+            500 or more, but for 501, and for 504 unless a deadline is a fault. None for never.
+        grace: seconds that requests get at an endpoint that is no longer there.
         timeout: seconds in which the backend must begin its answer, and take each piece of a body;
             None for the default of the gateway's timeouts.
         body_limit: bytes of a request's body; None for no limit.
@@ -53,8 +75,10 @@ class HttpUpstream:
         by: one breaker for the whole `backend`, or one for each route (`method`).
         slow: seconds within which a backend that works has answered.
         retries: whether GET, HEAD, OPTIONS, PUT and DELETE without a body are sent a second time
-            when nothing came of the first: no connection, or one that was closed meanwhile.
-        connections: to the backend at once; a request beyond waits, and is answered 503 in the end.
+            when nothing came of the first: no connection, or one that was closed meanwhile. It is
+            another endpoint that gets it, where there is one. What never left goes to another
+            anyway.
+        connections: to an endpoint at once; a request beyond waits, and is answered 503 in the end.
         kept: of those, how many may be idle.
         idle: seconds until an idle one is closed; less than what the backend closes it after.
         connect: seconds to connect.
@@ -70,6 +94,10 @@ class HttpUpstream:
         name: str = "",
         tls: Tls | None = None,
         host: Literal["backend", "keep"] = "backend",
+        source: Source | None = None,
+        balancing: Balancing = "round_robin",
+        outliers: OutlierDetection | None = OutlierDetection(),  # noqa: B008  frozen
+        grace: float = 30.0,
         timeout: float | None = None,
         body_limit: int | None = None,
         breaker: Thresholds | None = None,
@@ -96,14 +124,21 @@ class HttpUpstream:
         self._timeout = timeout
         self._body_limit = body_limit
         self._breakers = None if breaker is None else Breakers(breaker, by=by, slow=slow)
-        self._client = Client(
-            address,
-            (tls or Tls()) if address.secure else None,
+        self._budget = RetryBudget() if retries else None
+        trusted = (tls or Tls()) if address.secure else None
+        terms = ClientTerms(
+            context=None if trusted is None else BackendContext(trusted),
+            server_name="" if trusted is None else trusted.server_name or address.host,
             connections=connections,
             kept=kept,
             idle=idle,
             connect=connect,
-            retries=retries,
+        )
+        client = Client(address, terms)
+        self._endpoints: Choosing = (
+            Only(client)
+            if source is None
+            else Several(source, client, balancing=balancing, outliers=outliers, grace=grace)
         )
 
     async def forward(
@@ -147,70 +182,129 @@ class HttpUpstream:
         check_time(call)
         host = self._host(scope).decode("latin-1")
         target = self._target(match, scope).decode("latin-1")
-        handshake = Handshake(self._client, host, target, scope["subprotocols"], headers)
         bridge = Bridge(scope, receive, send, terms, call)
+
+        async def once(client: Client, noting: _Noting) -> Payload | None:
+            handshake = Handshake(client, host, target, scope["subprotocols"], headers)
+            refusal = await bridge.open(handshake)
+            self._note(101 if refusal is None else refusal.status, passage, noting)
+            if refusal is None:
+                client.lasting.add(bridge)
+                try:
+                    with terms.counted(bridge):
+                        await bridge.run()
+                finally:
+                    client.lasting.discard(bridge)
+            return refusal
+
         try:
             with self._passing(call) as passage:
-                refusal = await bridge.open(handshake)
-                if refusal is not None and refusal.status >= 500:
-                    passage.fail()
-                passage.work()
-            if refusal is None:
-                with terms.counted(bridge):
-                    await bridge.run()
-            return refusal
+                return await self._try(call, once, again=False)
         finally:
             bridge.close()
             if call.details is not None:
                 call.details.answered()
 
     def readings(self) -> Readings:
-        """Tell the state of each breaker; see `Measured`."""
+        """Tell the state of each breaker, and of several endpoints; see `Measured`."""
         found = () if self._breakers is None else self._breakers.readings()
-        return labelled(found, upstream=self.name)
+        told = itertools.chain(found, self._endpoints.readings())
+        return labelled(told, upstream=self.name)
 
     async def check(self) -> str:
         """Return why the backend cannot be reached; see `Reachable`."""
-        return await self._client.check()
+        return await self._endpoints.check()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._endpoints.close()
 
     async def _exchange(self, exchange: _Exchange, answer: Answer) -> None:
-        call, upload, scope = exchange.call, exchange.upload, exchange.scope
-        terms: Terms = scope[TERMS]
-        timeouts = self._client.timeouts(self._timeout or terms.calls.timeouts.default)
+        call, upload = exchange.call, exchange.upload
+        method: str = exchange.scope["method"]
+        budget = self._budget
+        if budget is not None:
+            budget.sent()
+        again = budget is not None and upload is None and method in _IDEMPOTENT
         with Watch(call, exchange.gone) as watch, self._passing(call) as passage:
-            method: str = scope["method"]
-            response = await self._client.send(
-                method,
-                exchange.target,
-                exchange.headers,
-                upload or NOTHING,
-                timeouts,
-                again=upload is None and method in _IDEMPOTENT,
-            )
-            if response.status_code >= 500:
-                passage.fail()
-            passage.work()
-            # A stream may be silent for longer than a backend may think.
-            timeouts["read"] = terms.streams.idle
-            if upload is not None:
-                upload.drop()
-            # Such a stream has no end of its own, for which a server that stops would wait.
-            endless = response.headers.get("content-type", "").startswith(_EVENTS)
-            counted = terms.counted(watch) if endless else contextlib.nullcontext()
-            try:
-                with counted:
-                    await answer.pass_on(response)
-            except httpx2.TransportError as error:
-                raise self._client.failure(error) from None
-            finally:
-                await response.stream.aclose()  # type: ignore[union-attr]  # of this transport
 
-    def _passing(self, call: Call) -> Passage | _Open:
-        return _OPEN if self._breakers is None else self._breakers.passing(call)
+            async def once(client: Client, noting: _Noting) -> None:
+                response = await self._asked(client, exchange)
+                self._note(response.status_code, passage, noting)
+                await self._pass_on(client, response, exchange, answer, watch)
+
+            await self._try(call, once, again=again)
+
+    async def _asked(self, client: Client, exchange: _Exchange) -> httpx2.Response:
+        """Send a request to one endpoint; return the answer once its head is there."""
+        scope, upload = exchange.scope, exchange.upload
+        terms: Terms = scope[TERMS]
+        timeouts = client.timeouts(self._timeout or terms.calls.timeouts.default)
+        method: str = scope["method"]
+        body = upload or NOTHING
+        response = await client.send(method, exchange.target, exchange.headers, body, timeouts)
+        # A stream may be silent for longer than a backend may think.
+        timeouts["read"] = terms.streams.idle
+        if upload is not None:
+            upload.drop()
+        return response
+
+    async def _pass_on(
+        self,
+        client: Client,
+        response: httpx2.Response,
+        exchange: _Exchange,
+        answer: Answer,
+        watch: Watch,
+    ) -> None:
+        terms: Terms = exchange.scope[TERMS]
+        # Such a stream has no end of its own, for which a server that stops would wait.
+        endless = response.headers.get("content-type", "").startswith(_EVENTS)
+        counted = terms.counted(watch) if endless else contextlib.nullcontext()
+        try:
+            with counted:
+                await answer.pass_on(response)
+        except httpx2.TransportError as error:
+            raise client.failure(error) from None
+        finally:
+            await response.stream.aclose()  # type: ignore[union-attr]  # of this transport
+
+    async def _try(
+        self, call: Call, once: Callable[[Client, _Noting], Awaitable[T]], *, again: bool
+    ) -> T:
+        """Do something at one endpoint; where it comes to nothing, at another.
+
+        Args:
+            call: that it is part of.
+            once: does it.
+            again: whether it may be done twice.
+        """
+        member, left = await self._endpoints.next(), _TRIES
+        while True:
+            try:
+                with self._endpoints.passage(member, call) as noting:
+                    return await once(member.connection, noting)
+            except (Unreached, Unanswered) as error:
+                other = self._endpoints.other(member)
+                left -= 1
+                if other is None and isinstance(error, Silent):
+                    raise
+                if other is None or left <= 0 or not isinstance(error, Unreached):
+                    if not again or self._budget is None or not self._budget.take():
+                        raise
+                    again = False
+                member = other or member
+
+    def _note(self, status: int, passage: Passage | Open, noting: _Noting) -> None:
+        if status >= 500:
+            passage.fail()
+        passage.work()
+        works = self._endpoints.works(status)
+        if works is not None:
+            noting.tell(works=works)
+
+    def _passing(self, call: Call) -> Passage | Open:
+        return OPEN if self._breakers is None else self._breakers.passing(call)
 
     def _host(self, scope: Scope) -> bytes:
         if self._keeps_host:
@@ -242,20 +336,4 @@ class _Exchange(NamedTuple):
         await (disconnected(self.receive) if self.upload is None else self.upload.gone())
 
 
-class _Open:
-    """Lets all requests pass, where no breaker stands."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take no note."""
-
-    def work(self) -> None:
-        """Take no note."""
-
-    def fail(self) -> None:
-        """Take no note."""
-
-
-_OPEN: Final = _Open()
+_Noting: TypeAlias = "EndpointPassage[Client] | Open"

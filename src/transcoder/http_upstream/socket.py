@@ -25,7 +25,8 @@ from transcoder.refusal import refuse
 from transcoder.response import Payload
 from transcoder.status import Code, shortened
 from transcoder.upstream import Call
-from transcoder.upstream.failures import UNAVAILABLE, UNREADABLE
+from transcoder.upstream.failures import UNAVAILABLE, UNREADABLE, Unreached
+from transcoder.upstream.member import Standing
 from transcoder.upstream.passing import PASSED
 
 try:
@@ -76,9 +77,10 @@ class Handshake(NamedTuple):
             limit: bytes of a message.
 
         Raises:
-            OSError: there is none.
+            Unreached: there is none.
+            TimeoutError: it is not there in time.
         """
-        address, context = self.client.address, self.client.context
+        address = self.client.address
         path, _, query = self.target.partition("?")
         uri = WebSocketURI(address.secure, address.host, address.port, path, query)
         offered = [Subprotocol(name) for name in self.offered]
@@ -88,12 +90,13 @@ class Handshake(NamedTuple):
             made.host = self.host
             return ClientConnection(made, close_timeout=PATIENCE)
 
-        name = None if context is None else self.client.server_name or address.host
-        loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(
-            protocol, address.host, address.port, ssl=context, server_hostname=name
-        )
-        return made
+        try:
+            return await self.client.open(protocol)
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            self.client.standing = Standing.LOST
+            raise _because(Unreached(), error) from None
 
     def told(self) -> list[tuple[str, str]]:
         """Return the headers beside those of the handshake itself."""
@@ -142,7 +145,8 @@ class Bridge:
         """Complete the handshakes; return the backend's answer where it refuses.
 
         Raises:
-            StatusError: the backend cannot be reached, or its answer cannot be read.
+            Unreached: the backend cannot be reached.
+            StatusError: it does not answer, or what it says cannot be read.
         """
         client = handshake.client
         left, most = self._call.time_remaining(), client.timeouts(None)["connect"]

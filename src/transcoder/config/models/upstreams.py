@@ -70,7 +70,8 @@ class Upstream(Model):
     """A backend; what it speaks is said by the key that tells where it is.
 
     See `transcoder.Channel` for a `target`, `transcoder.Balanced` for `endpoints` and `discovery`,
-    `transcoder.HttpUpstream` for a `url`, and `transcoder.GraphQl` for `graphql`.
+    `transcoder.HttpUpstream` for a `url`, beside which the latter may stand too, and
+    `transcoder.GraphQl` for `graphql`.
     """
 
     target: Target | None = None
@@ -110,10 +111,14 @@ class Upstream(Model):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         kinds = [kind for kind in OPTIONS if getattr(self, kind) is not None]
+        found = [kind for kind in kinds if kind in _FOUND]
+        if "url" in kinds and len(found) == 1:
+            kinds.remove(found[0])
         if len(kinds) != 1:
             raise ValueError(f"one of {', '.join(OPTIONS)} is expected")
         (kind,) = kinds
-        for name in sorted(self.model_fields_set - {kind} - OPTIONS[kind]):
+        more = {*found, "balancing", "outliers"} if found else set()
+        for name in sorted(self.model_fields_set - {kind} - OPTIONS[kind] - more):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} is no option of an upstream with {kind}")
         return self
@@ -122,7 +127,7 @@ class Upstream(Model):
     def place(self) -> str:
         """Where it is, in words; several endpoints apart by commas."""
         found = self.discovery
-        if found is not None:
+        if found is not None and self.url is None:
             return found.dns or found.srv or found.file or ""
         listed = ", ".join(endpoint.address for endpoint in self.endpoints or ())
         return self.target or self.url or self.graphql or listed
@@ -146,13 +151,16 @@ _OF_GRPC: Final = {
     "limit",
     "breaker",
 }
-_OF_SEVERAL: Final = _OF_GRPC | {"balancing", "outliers"}
+_FOUND: Final = frozenset({"endpoints", "discovery"})
 
 OPTIONS: Final = {
     "target": _OF_GRPC,
-    "endpoints": _OF_SEVERAL,
-    "discovery": _OF_SEVERAL,
+    "endpoints": _OF_GRPC,
+    "discovery": _OF_GRPC,
     "url": {"tls", "host", "timeout", "breaker"},
     "graphql": {"tls", "identity", "timeout", "sdl", "answer_limit"},
 }
-"""The kinds of upstreams, by the key that tells where they are; with the options of each."""
+"""The kinds of upstreams, by the key that tells where they are; with the options of each.
+
+Those that are found, alone or for a `url`, have `balancing` and `outliers` too.
+"""
