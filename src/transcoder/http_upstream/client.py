@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Any, Final
 
 from transcoder.errors import InvalidRequest, StatusError
@@ -24,6 +25,10 @@ except ImportError as missing:
     raise ImportError(f"{missing.name} is missing: install transcoder[http]") from missing
 
 Headers = list[tuple[bytes, bytes]]
+
+_ROOM: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+"""What the system holds of an answer that nobody reads; the event loop may read all of it at once,
+into memory, before it hears that there is enough."""
 
 _DISCONNECTED: Final = "Server disconnected without sending a response."
 """How httpx2 tells of a connection that ended before an answer began."""
@@ -78,7 +83,9 @@ class Client:
             max_connections=connections, max_keepalive_connections=kept, keepalive_expiry=idle
         )
         verify = self.context or False
-        self._transport = httpx2.AsyncHTTPTransport(verify, trust_env=False, limits=limits)
+        self._transport = httpx2.AsyncHTTPTransport(
+            verify, trust_env=False, limits=limits, socket_options=[_ROOM]
+        )
         self._budget = RetryBudget() if retries else None
 
     async def send(

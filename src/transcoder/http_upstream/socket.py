@@ -86,7 +86,8 @@ class Handshake(NamedTuple):
         def protocol() -> ClientConnection:
             made = _Protocol(uri, subprotocols=offered or None, max_size=limit)
             made.host = self.host
-            return ClientConnection(made, close_timeout=PATIENCE)
+            # A message may be as large as what is held for who does not read.
+            return ClientConnection(made, close_timeout=PATIENCE, max_queue=1)
 
         name = None if context is None else self.client.server_name or address.host
         loop = asyncio.get_running_loop()
