@@ -153,8 +153,8 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "console": 2 * ["test_docs_tiers.test_console"],
     },
     "routes.md": {
-        "yaml": 2 * ["test_docs_routes.test_files"],
-        "python": 2 * ["test_docs_routes.test_python"],
+        "yaml": 3 * ["test_docs_routes.test_files"],
+        "python": 3 * ["test_docs_routes.test_python"],
         "console": ["test_docs_routes.test_commands"],
     },
     "servicers.md": {"python": ["test_gateway_interceptors.test_the_example"]},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +29,10 @@ except ImportError as missing:
 
 Headers = list[tuple[bytes, bytes]]
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+_ROOM: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+"""What the system holds of an answer that nobody reads; the event loop may read all of it at once,
+into memory, before it hears that there is enough."""
 
 _DISCONNECTED: Final = "Server disconnected without sending a response."
 """How httpx2 tells of a connection that ended before an answer began."""
@@ -112,7 +117,11 @@ class Client:
             keepalive_expiry=terms.idle,
         )
         self._transport = httpx2.AsyncHTTPTransport(
-            terms.context or False, trust_env=False, limits=limits, uds=path or None
+            terms.context or False,
+            trust_env=False,
+            limits=limits,
+            uds=path or None,
+            socket_options=[_ROOM],
         )
         self._seeking: asyncio.Task[None] | None = None
         self._next_try = 0.0

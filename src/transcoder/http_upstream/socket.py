@@ -88,7 +88,8 @@ class Handshake(NamedTuple):
         def protocol() -> ClientConnection:
             made = _Protocol(uri, subprotocols=offered or None, max_size=limit)
             made.host = self.host
-            return ClientConnection(made, close_timeout=PATIENCE)
+            # A message may be as large as what is held for who does not read.
+            return ClientConnection(made, close_timeout=PATIENCE, max_queue=1)
 
         try:
             return await self.client.open(protocol)
