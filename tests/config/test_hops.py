@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tokens import ISSUER, jwks, rsa
 from transcoder.config import build, read_models
@@ -100,6 +101,112 @@ def test_two_gateways(tmp_path: Path) -> None:
     assert (inner.name, inner.listener) == ("1.yaml", "gRPC on :50444")
     assert told(inner, "upstream") == ["one: gRPC to users-1:50061, in the clear"]
     assert not inner.refused
+
+
+PASSING: dict[str, Any] = {
+    **EDGE,
+    "role": "edge",
+    "upstreams": {
+        "inner": {
+            "url": "https://inner.example:8444/base",
+            "tls": {"certificate": "edge.pem", "key": "edge.key"},
+        },
+        "other": {"url": "http://other.example"},
+    },
+    "services": [],
+    "routes": [
+        {
+            "path": "/shop/**",
+            "hosts": ["api.example"],
+            "strip_prefix": "/shop",
+            "upstream": "inner",
+        },
+        {"path": "/shop/**", "methods": ["PUT"], "hosts": ["b.example"], "upstream": "other"},
+    ],
+}
+BEHIND: dict[str, Any] = {
+    **INNER,
+    "role": "internal",
+    "services": [],
+    "upstreams": {"one": {"url": "http://users-1"}, "two": {"url": "http://users-2"}},
+    "routes": [{"path": "/base/**", **VERSIONS}],
+}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> None:
+    """The certificate of the edge and its key are there."""
+    leaf = trustme.CA().issue_cert("edge")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "edge.pem")
+    leaf.private_key_pem.write_to_path(tmp_path / "edge.key")
+
+
+@pytest.mark.usefixtures("keys")
+def test_over_http(tmp_path: Path) -> None:
+    """A request that is passed on is followed into the gateway whose HTTP port the URL has."""
+    asking: dict[str, Any] = {
+        "url": "https://api.example/shop/v1/users?a=b",
+        "headers": {"User-Agent": "Phone/1"},
+    }
+    edge, inner = asked(tmp_path, PASSING, BEHIND, **asking)
+
+    assert told(edge, "route") == ["* /shop/**"]
+    assert told(edge, "upstream") == ["inner: HTTP to https://inner.example:8444/base, mTLS"]
+    assert (inner.name, inner.listener) == ("1.yaml", "HTTP on :8444")
+    assert dict(inner.told) == {
+        "host": "inner.example:8444",
+        "route": "* /base/**",
+        "version": "v2: user-agent begins with Phone/",
+        "upstream": "two: HTTP to http://users-2, in the clear",
+    }
+
+
+@pytest.mark.usefixtures("keys")
+def test_transcoded_behind(tmp_path: Path) -> None:
+    """A request that is passed on may be transcoded by the gateway behind."""
+    edge = {**PASSING, "upstreams": {**PASSING["upstreams"], "inner": {"url": "http://a:8444"}}}
+    _, inner = asked(tmp_path, edge, INNER, url="https://api.example/shop/v1/users/7")
+
+    assert told(inner, "method") == ["services.user.v1.UserService.GetUser"]
+    assert told(inner, "upstream") == ["one: gRPC to users-1:50061, in the clear"]
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("verb", "url", "upstream"),
+    [
+        ("PUT", "https://b.example/shop/a", ["other: HTTP to http://other.example, in the clear"]),
+        (
+            "PUT",
+            "https://api.example/shop/a",
+            ["inner: HTTP to https://inner.example:8444/base, mTLS"],
+        ),
+        ("GET", "https://b.example/shop/a", []),
+    ],
+)
+def test_route_of(verb: str, url: str, upstream: list[str], tmp_path: Path) -> None:
+    """Of two routes with one path the host and the method decide."""
+    edge, *_ = asked(tmp_path, PASSING, url=url, verb=verb)
+
+    assert told(edge, "upstream") == upstream
+
+
+@pytest.mark.usefixtures("keys")
+def test_dots(tmp_path: Path) -> None:
+    """A path that a backend could take for another one goes no further."""
+    (edge,) = asked(tmp_path, PASSING, BEHIND, url="https://api.example/shop/..%2f..%2fadmin")
+
+    assert edge.refused == "400 INVALID_ARGUMENT: the path holds a dot segment"
+
+
+@pytest.mark.usefixtures("keys")
+def test_policies_of_a_path(tmp_path: Path) -> None:
+    """What stands in the place of a policy for some paths is told there."""
+    limit = {"rate_limits": {"rate-limit": {"rate": "5/second", "by": "all"}}}
+    url = "https://api.example/shop/a"
+    (edge,) = asked(tmp_path, {**PASSING, "overrides": {"/shop/**": limit}}, url=url)
+
+    assert "rate-limit: 5 calls in 1 s and 1 at once, by all" in [text for _, text in edge.told]
 
 
 def test_policies_in_order(tmp_path: Path) -> None:

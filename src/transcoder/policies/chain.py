@@ -199,14 +199,15 @@ class Chain:
             for method in methods:
                 of_method[method] = self._assembled(method, "", trusted=bool(trusted))
 
-    def before(self, method: str, *, trusted: bool = False) -> tuple[Policy, ...]:
+    def before(self, method: str, path: str = "", *, trusted: bool = False) -> tuple[Policy, ...]:
         """Return the policies that calls of a method meet, in their order.
 
         Args:
-            method: its full name.
+            method: its full name; empty for paths that no method has.
+            path: of those.
             trusted: whether the calls are of trusted peers.
         """
-        kept = self._chosen(method, "", self._methods.get(method, ()), trusted=trusted)
+        kept = self._chosen(method, path, self._methods.get(method, ()), trusted=trusted)
         return tuple(sorted(kept, key=lambda each: each.stage))
 
     async def start(self) -> None:
