@@ -11,7 +11,16 @@ _CURL = (
     "curl -sS --cacert public-ca.pem --resolve user.example.com:8443:127.0.0.1"
     f' -H "authorization: Bearer $TOKEN" {_USER}'
 )
-_EXPLAIN = f"transcoder explain --gateway edge.yaml --gateway business-b.yaml GET {_USER}"
+_GRPCURL = (
+    """grpcurl -cacert public-ca.pem -H "authorization: Bearer $TOKEN" -d '{"id": "ada"}'"""
+    " localhost:50443 services.user.v1.UserService/GetUser"
+)
+_EXPLAIN = "transcoder explain --gateway edge.yaml --gateway business-b.yaml GET"
+_WRONG = "https://pay.example.com:8443/v1/users/ada"
+_REFUSED = (
+    "curl -sS --cacert public-ca.pem --resolve pay.example.com:8443:127.0.0.1"
+    f" -w '\\n%{{http_code}}' {_WRONG}"
+)
 
 
 def _run(told: Transcript) -> None:
@@ -21,12 +30,25 @@ def _run(told: Transcript) -> None:
         "经过边缘网关和网关 B 取得用户",
         _id(output) == "ada",
     )
-    output = told.command(_EXPLAIN)
+    told.check(
+        "by gRPC, too",
+        "gRPC 同样经过这两层",
+        _id(told.command(_GRPCURL)) == "ada",
+    )
+    output = told.command(f"{_EXPLAIN} {_USER}")
     hops = [line.partition(":")[0] for line in output.splitlines() if not line.startswith(" ")]
     told.check(
         "each hop is told from the files alone",
         "仅凭配置文件即可说明每一跳",
         hops == ["edge.yaml", "business-b.yaml"],
+    )
+    output = told.command(_REFUSED)
+    told.check("a host that is not served: 421", "未配置的域名：421", output.endswith("\n421"))
+    output = told.command(f"{_EXPLAIN} {_WRONG}")
+    told.check(
+        "the files tell that, too",
+        "配置文件同样能说明",
+        "refused   421" in output and "business-b.yaml" not in output,
     )
 
 

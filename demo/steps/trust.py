@@ -14,7 +14,7 @@ _FORGED = (
     " -H 'x-tenant-id: acme' -H \"authorization: Bearer $TOKEN\" -o /dev/null"
     " -w '%{http_code}' 'https://order.example.com:8443/v1/orders?page_size=1'"
 )
-_AT_A = "'https://localhost:8444/v1/orders?page_size=1'"
+_AT_A = "-H 'x-internal: true' -H 'x-user-id: root' 'https://localhost:8444/v1/orders?page_size=1'"
 _CALLERS = (
     ("without a certificate", "没有证书", "--cacert ca.pem"),
     (
@@ -24,6 +24,12 @@ _CALLERS = (
     ),
 )
 _UNLISTED = "--cacert ca.pem --cert reporting.pem --key reporting.key"
+_RESERVE = (
+    'curl -K outside.curl -H "authorization: Bearer $TOKEN"'
+    " -w '\\n%{http_code}' --json '{}' https://order.example.com:8443/v1/reservations/1:reserve"
+)
+_BY_GRPC = 'grpcurl -cacert public-ca.pem -H "authorization: Bearer $TOKEN"'
+_STOCK = "services.inventory.v1.InventoryService"
 
 
 def _run(told: Transcript) -> None:
@@ -49,6 +55,16 @@ def _run(told: Transcript) -> None:
         "gateway A, called with a certificate that is not listed: 403",
         "直接调用网关 A，证书不在名单中：403",
         output.endswith("\n403"),
+    )
+    by_rest = told.command(_RESERVE)
+    by_grpc = told.command(f"{_BY_GRPC} -d '{{}}' localhost:50443 {_STOCK}/ReserveStock")
+    listed = told.command(f"{_BY_GRPC} localhost:50443 list {_STOCK}")
+    told.check(
+        "methods for services alone are not there at the edge: not by REST, gRPC or reflection",
+        "仅供内部服务使用的方法在边缘网关不存在：REST、gRPC、反射都找不到",
+        by_rest.endswith("\n404")
+        and "does not include a method named" in by_grpc
+        and listed.split() == [f"{_STOCK}.GetItem", f"{_STOCK}.ListItems"],
     )
 
 
