@@ -19,7 +19,7 @@ _EXPLAIN = "transcoder explain --gateway edge.yaml --gateway business-b.yaml GET
 _WRONG = "https://pay.example.com:8443/v1/users/ada"
 _REFUSED = (
     "curl -sS --cacert public-ca.pem --resolve pay.example.com:8443:127.0.0.1"
-    f" -w '\\n%{{http_code}}' {_WRONG}"
+    f" -H \"authorization: Bearer $TOKEN\" -w '\\n%{{http_code}}' {_WRONG}"
 )
 
 

@@ -7,12 +7,12 @@ from demo.transcript import Step, Transcript, Words, until
 
 _LIST = "'https://order.example.com:8443/v1/orders?page_size=1'"
 _OUTSIDE = "curl -K outside.curl -o /dev/null -w '%header{x-replica}'"
-_TOKEN = '-H "authorization: Bearer $TOKEN"'
+_KNOWN = '-H "authorization: Bearer $TOKEN"'
 _CASES = (
     (
         "a gray release by User-Agent: v2",
         "按 User-Agent 灰度：v2",
-        f"{_OUTSIDE} -A Phone/2.1 {_TOKEN} {_LIST}",
+        f"{_OUTSIDE} -A Phone/2.1 {_KNOWN} {_LIST}",
         "v2",
     ),
     (
@@ -24,13 +24,13 @@ _CASES = (
     (
         "a forged X-Tenant-ID is ignored: v1",
         "伪造的 X-Tenant-ID 被忽略：v1",
-        f"{_OUTSIDE} -H 'x-tenant-id: acme' {_TOKEN} {_LIST}",
+        f"{_OUTSIDE} -H 'x-tenant-id: acme' {_KNOWN} {_LIST}",
         "v1",
     ),
     (
         "the group of an experiment: v2",
         "实验分组：v2",
-        f"{_OUTSIDE} -H 'x-experiment-group: B' {_TOKEN} {_LIST}",
+        f"{_OUTSIDE} -H 'x-experiment-group: B' {_KNOWN} {_LIST}",
         "v2",
     ),
 )
@@ -40,7 +40,7 @@ def _plain(calls: int, more: str = "") -> str:
     """Return a command that lists orders again and again, and counts what answered."""
     url = f"'https://order.example.com:8443/v1/orders?page_size=1#[1-{calls}]'"
     told = "-o /dev/null -w '%{http_code} %header{x-replica}\\n'"
-    return f"curl -K outside.curl{more} {_TOKEN} {told} {url} | sort | uniq -c"
+    return f"curl -K outside.curl{more} {_KNOWN} {told} {url} | sort | uniq -c"
 
 
 def _reload(change: str) -> str:

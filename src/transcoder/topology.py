@@ -1,8 +1,9 @@
 """Who calls whom: what each of several processes sees of it, and the whole that it makes.
 
 A process sees its callers, by the names in their certificates, and the services that it calls. What
-a caller tells of a call holds, for it knows of those that did not arrive. A process takes callers
-without a certificate for clients; calls that another process tells of are not those.
+a caller tells of a call holds, for it knows of those that did not arrive; but of what it passes on
+over HTTP it tells nothing, and who is called sees more. A process takes callers without a
+certificate for clients; calls that another process tells of are not those.
 """
 
 from __future__ import annotations
@@ -147,7 +148,12 @@ def merged(topologies: Collection[Topology]) -> list[Edge]:
                 _add(seen, edge)
     told = {key: edge for key, edge in made.items() if not _is_told(key, homes, seen)}
     found = {**_without_known(seen, told), **told}
+    found |= {key: edge for key, edge in seen.items() if key in told and _is_more(edge, told[key])}
     return sorted(found.values(), key=lambda each: (each.source, each.destination))
+
+
+def _is_more(seen: Edge, told: Edge) -> bool:
+    return seen.rate > (1 + _NEAR) * told.rate
 
 
 def _homes(topologies: Iterable[Topology]) -> dict[str, set[str]]:

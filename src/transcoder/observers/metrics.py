@@ -84,7 +84,7 @@ class Metrics:
         if call.streams:
             tally.received_messages += call.received_messages
             tally.sent_messages += call.sent_messages
-        if call.identity and call.method:
+        if call.identity and (call.method or call.called):
             tallies.callers.count(call, seconds, place)
         if call.denied_by:
             refusals, why = tallies.refusals, (call.denied_by, call.reason)
@@ -153,13 +153,14 @@ class _Tallies:
         yield _counter("stream_messages", "Of streams.", of_messages, _messages(calls))
         refusals: _Numbers = {(*key,): count for key, count in list(self.refusals.items())}
         yield _counter("policy_refusals", "Calls refused by one.", ("policy", "reason"), refusals)
-        of_methods = (
+        of_others = (
             (code, status, tally.buckets, tally.seconds)
             for (_, method, _, code, status), tally in calls
-            if method
+            if method or any(tally.upstream_buckets)
         )
-        by_caller = with_clients(callers, of_methods)
-        yield _histogram("caller", "Calls of methods.", by_caller, ("caller", "outcome"))
+        by_caller = with_clients(callers, of_others)
+        told = "Calls of methods, and those that are passed on."
+        yield _histogram("caller", told, by_caller, ("caller", "outcome"))
 
 
 _Calls: TypeAlias = "list[tuple[_Key, _Tally]]"
