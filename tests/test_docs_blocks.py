@@ -150,7 +150,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
     "remote.md": {"python": 5 * ["test_docs_remote.test_python"]},
     "routing.md": {
         "yaml": ["test_docs_tiers.test_yaml"],
-        "console": ["test_docs_tiers.test_console"],
+        "console": 2 * ["test_docs_tiers.test_console"],
     },
     "routes.md": {
         "yaml": 2 * ["test_docs_routes.test_files"],
@@ -164,7 +164,7 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "js": ["test_browser.test_the_example_of_events", "test_browser.test_the_example"],
     },
     "testing.md": {"python": 3 * ["test_docs_testing.test_python"]},
-    "tiers.md": {"yaml": 3 * ["test_docs_tiers.test_yaml"]},
+    "tiers.md": {"yaml": 4 * ["test_docs_tiers.test_yaml"]},
     "tls.md": {
         "python": [*2 * ["test_docs_tls.test_commands"], "test_docs_tls.test_ports_that_differ"],
         "console": 2 * ["test_docs_tls.test_commands"],
@@ -177,12 +177,13 @@ TESTS: dict[str, str | dict[str, list[str]]] = {
         "console": 2 * ["test_docs_validation.test_session"],
     },
     "zh/demo.md": "test_demo.test_page",
+    "zh/discovery.md": {"yaml": ["test_docs_discovery.test_yaml"]},
     "zh/east-west.md": {"console": ["test_docs_tiers.test_console"]},
     "zh/routing.md": {
         "yaml": ["test_docs_tiers.test_yaml"],
-        "console": ["test_docs_tiers.test_console"],
+        "console": 2 * ["test_docs_tiers.test_console"],
     },
-    "zh/tiers.md": {"yaml": 3 * ["test_docs_tiers.test_yaml"]},
+    "zh/tiers.md": {"yaml": 4 * ["test_docs_tiers.test_yaml"]},
     "zh/index.md": {"{toctree}": ["test_docs_site.test_index_in_chinese"]},
 }
 """The test of each block, by page and language, in their order; a name alone is of a whole page."""

@@ -13,7 +13,7 @@ from transcoder.discovery.records import Refresh
 from transcoder.upstream.balancers import BALANCERS
 from transcoder.upstream.endpoint_counts import LIMIT
 
-PAGE = page("discovery.md")
+PAGE, CHINESE = page("discovery.md"), page("zh/discovery.md")
 
 
 def test_python() -> None:
@@ -27,8 +27,9 @@ def test_python() -> None:
 
 
 def test_yaml(tmp_path: Path) -> None:
-    """The file is one that can be served."""
+    """The file is one that can be served; the page in Chinese has the same."""
     (example,) = PAGE.blocks("yaml")
+    assert CHINESE.blocks("yaml") == [example]
     (tmp_path / "gateway.yaml").write_text(example)
     gateway = build(load(tmp_path / "gateway.yaml"), tmp_path).gateway
     found = gateway._registry.upstream_of("/services.user.v1.UserService/GetUser")
@@ -39,6 +40,7 @@ def test_yaml(tmp_path: Path) -> None:
 def test_words() -> None:
     """Names and numbers are the code's."""
     assert [row[0].strip("`") for row in PAGE.rows("## Who is next")] == list(BALANCERS)
+    assert [row[0].strip("`") for row in CHINESE.rows("## 由谁响应")] == list(BALANCERS)
     assert f"from {Refresh().minimum:g} to {Refresh().maximum:g}" in PAGE.text
     assert f"of which {LIMIT} are told apart" in PAGE.text
     grace = inspect.signature(Balanced).parameters["grace"].default

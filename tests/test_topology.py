@@ -192,3 +192,22 @@ def test_layers_of_many() -> None:
     """A long chain has as many layers, and takes no recursion."""
     chain = " ".join(f"n{number:05}>n{number + 1:05}" for number in range(5000))
     assert len(layers(edges(chain))) == 5001
+
+
+@pytest.mark.parametrize(
+    ("told", "seen", "rate"),
+    [
+        (0.0, 5.0, 5.0),  # passed on over HTTP: the caller has counted none of them
+        (5.0, 4.0, 5.0),  # some did not arrive
+        (5.0, 5.2, 5.0),  # as good as the same
+    ],
+)
+def test_more_is_seen(told: float, seen: float, rate: float) -> None:
+    """Who is called tells of calls of which the caller tells less."""
+    one = Topology(name="edge", edges=(Edge(source="edge", destination="a.A", rate=told),))
+    other = Topology(
+        name="a", services=("a.A",), edges=(Edge(source="edge", destination="a", rate=seen),)
+    )
+    (edge,) = merged([one, other])
+
+    assert (edge.source, edge.destination, edge.rate) == ("edge", "a", rate)

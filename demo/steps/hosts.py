@@ -15,7 +15,7 @@ _GRPCURL = (
     """grpcurl -cacert public-ca.pem -H "authorization: Bearer $TOKEN" -d '{"id": "ada"}'"""
     " localhost:50443 services.user.v1.UserService/GetUser"
 )
-_EXPLAIN = "transcoder explain --gateway edge.yaml --gateway business-b.yaml GET"
+_EXPLAIN = f"transcoder explain --gateway edge.yaml --gateway business-b.yaml GET {_USER}"
 _WRONG = "https://pay.example.com:8443/v1/users/ada"
 _REFUSED = (
     "curl -sS --cacert public-ca.pem --resolve pay.example.com:8443:127.0.0.1"
@@ -35,7 +35,7 @@ def _run(told: Transcript) -> None:
         "gRPC 同样经过这两层",
         _id(told.command(_GRPCURL)) == "ada",
     )
-    output = told.command(f"{_EXPLAIN} {_USER}")
+    output = told.command(_EXPLAIN)
     hops = [line.partition(":")[0] for line in output.splitlines() if not line.startswith(" ")]
     told.check(
         "each hop is told from the files alone",
@@ -44,11 +44,11 @@ def _run(told: Transcript) -> None:
     )
     output = told.command(_REFUSED)
     told.check("a host that is not served: 421", "未配置的域名：421", output.endswith("\n421"))
-    output = told.command(f"{_EXPLAIN} {_WRONG}")
+    output = told.command(f"transcoder explain --gateway edge.yaml GET {_WRONG}")
     told.check(
         "the files tell that, too",
         "配置文件同样能说明",
-        "refused   421" in output and "business-b.yaml" not in output,
+        "refused   421" in output,
     )
 
 

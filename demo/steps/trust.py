@@ -32,7 +32,15 @@ _BY_GRPC = 'grpcurl -cacert public-ca.pem -H "authorization: Bearer $TOKEN"'
 _STOCK = "services.inventory.v1.InventoryService"
 
 
+_DENIED = (
+    "curl -K outside.curl --interface 127.0.0.66 -w '\\n%{http_code}'"
+    ' -H "authorization: Bearer $TOKEN" https://order.example.com:8443/orders'
+)
+
+
 def _run(told: Transcript) -> None:
+    output = told.command(_DENIED)
+    told.check("an address that is denied: 403", "黑名单中的地址：403", output.endswith("\n403"))
     status = told.command(_FORGED)
     until(lambda: _seen(told.world))
     told.command("grep forged business-a.log | grep -o '\"headers\".*'")
@@ -81,7 +89,11 @@ def _seen(world: World) -> dict[str, Any]:
 STEP = Step(
     4,
     Words("Trusted traffic", "可信流量"),
-    ("请求头注入 X-Internal: true，标识为内部可信流量。", "认证方式 JWT/OAuth2 mTLS + RBAC"),
+    (
+        "安全控制 TLS终止、IP黑白名单、DDoS防护",
+        "请求头注入 X-Internal: true，标识为内部可信流量。",
+        "认证方式 JWT/OAuth2 mTLS + RBAC",
+    ),
     "The edge marks a call as internal; gateway A believes that of the edge's certificate alone.",
     ORDER,
     _run,

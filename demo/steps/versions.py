@@ -63,11 +63,11 @@ def _run(told: Transcript) -> None:
         "1000 个不含路由请求头的调用：v1 正好 950 个，v2 正好 50 个",
         _counts(told.command(_plain(1000, _PARALLEL))) == {"200 v1": 950, "200 v2": 50},
     )
-    counts = _counts(told.command(f"(sleep 1; {_reload(_HALVES)}) & {_plain(600)}; wait"))
+    counts = _counts(told.command(f"(sleep 1; {_reload(_HALVES)}) & {_plain(300)}; wait"))
     told.check(
-        "weights of 50 and 50 are read anew under traffic: 600 calls, none fails",
-        "在流量中重新加载为 50 与 50：600 个调用，无一失败",
-        counts.keys() == {"200 v1", "200 v2"} and sum(counts.values()) == 600,
+        "weights of 50 and 50 are read anew under traffic: 300 calls, none fails",
+        "在流量中重新加载为 50 与 50：300 个调用，无一失败",
+        counts.keys() == {"200 v1", "200 v2"} and sum(counts.values()) == 300,
     )
     until(lambda: _read(told, _READ))
     told.check(

@@ -46,6 +46,30 @@ def test_callers() -> None:
     }
 
 
+def test_passed_on() -> None:
+    """Calls that are passed on without a method count too; those that are refused do not."""
+    metrics = Metrics()
+    for names, was_passed_on, status in (
+        (["edge"], True, 200),
+        ([], True, 200),
+        ([], True, 502),
+        (["edge"], False, 403),
+        ([], False, 404),
+    ):
+        known = {"x509_subject_alternative_name": [name.encode() for name in names]}
+        call = CallDetails("http", template="/v1/**", identity=known if names else {})
+        metrics.began(call)
+        call.called = call.started if was_passed_on else 0.0
+        call.http_status, call.ended = status, call.started + 0.002
+        metrics.ended(call)
+
+    assert callers(metrics) == {
+        ("edge", "answered"): 1,
+        (CLIENTS, "answered"): 1,
+        (CLIENTS, "failed"): 1,
+    }
+
+
 def test_callers_are_bounded() -> None:
     """Of many callers those that came first are told apart, and no name is long."""
     metrics = Metrics()
