@@ -143,7 +143,7 @@ class World:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=2 * PATIENCE,
         )
 
     @property
