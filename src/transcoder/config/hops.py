@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from transcoder.call_details import CallDetails, Principal
 from transcoder.config.build import Built
@@ -24,7 +24,7 @@ from transcoder.errors import ConfigError, StatusError
 from transcoder.explain import Explanation, explain
 from transcoder.forwarding import Forwarding
 from transcoder.hosts import Served, not_served
-from transcoder.listeners import Address as ListeningAt
+from transcoder.listeners import Address as Listening
 from transcoder.metadata import Metadatum
 from transcoder.policies.policy import Limiting
 from transcoder.upstream import Call
@@ -177,7 +177,7 @@ def _followed(gateways: Sequence[Described], call: _Call) -> Iterator[Hop]:
         if call.request is None:
             listener, routed = f"gRPC on {listen.grpc}", _by_method(here, call)
         else:
-            port = _port(here, call.request)
+            port = _port(here, urlsplit(call.request.url))
             listener = f"HTTP on {listen.http if port is None else port.http}"
             routed = _by_path(here, call, call.request, port)
         if routed.by is None:
@@ -205,12 +205,11 @@ def _by_method(here: Described, call: _Call) -> _Routed:
     return _Routed(call, told, here.services[call.method.rpartition(".")[0]])
 
 
-def _port(gateway: Described, request: Request) -> Listener | None:
-    """Return the further port that a request comes to; None if it is none of them."""
-    url = urlsplit(request.url)
+def _port(gateway: Described, url: SplitResult) -> Listener | None:
+    """Return the further port that a URL is of; None if it is none of them."""
     wanted = url.port or (443 if url.scheme == "https" else 80)
     ports = gateway.config.listeners
-    return next((each for each in ports if ListeningAt.parse(each.http).port == wanted), None)
+    return next((each for each in ports if Listening.parse(each.http).port == wanted), None)
 
 
 def _by_path(here: Described, call: _Call, request: Request, port: Listener | None) -> _Routed:
@@ -218,12 +217,14 @@ def _by_path(here: Described, call: _Call, request: Request, port: Listener | No
     told = [("host", urlsplit(request.url).netloc)]
     transcoder = here.built.gateway.transcoder
     found = explain(transcoder, request.method, request.url)
-    is_own = found.route is not None and found.route.reserved
-    if port is not None and port.hosts and not is_own:
-        asked = urlsplit(request.url).hostname or "", ListeningAt.parse(port.http).port
-        if not Served(port.hosts).fits(*asked):
-            found = Explanation(error=not_served())
     route = found.route
+    passes_on = route is not None and isinstance(route.endpoint, Forwarding)
+    is_own = found.error is None and not passes_on
+    is_own = is_own and (route is None or route.name not in _methods(here))
+    if port is not None and port.hosts and not is_own:
+        asked = (urlsplit(request.url).hostname or "", Listening.parse(port.http).port)
+        if not Served(port.hosts).fits(*asked):
+            found, route = Explanation(error=not_served()), None
     if route is not None:
         told.append(("route", f"{route.method} {route.template}"))
     if route is not None and isinstance(route.endpoint, Forwarding):
@@ -337,15 +338,16 @@ def _behind(gateways: Sequence[Described], upstream: Upstream) -> Described | No
     """Return the gateway whose port an upstream is; by the port, for hosts have many names."""
     if upstream.url is not None:
         port = str(_address(upstream.url).port)
+        listeners = [
+            [each.config.listen.http, *(further.http for further in each.config.listeners)]
+            for each in gateways
+        ]
     else:
         port = upstream.place.rpartition(":")[2]
-    for each in gateways:
-        listen = each.config.listen
-        listeners = [listen.grpc]
-        if upstream.url is not None:
-            listeners = [listen.http, *(further.http for further in each.config.listeners)]
-        if any(listener.rpartition(":")[2] == port for listener in listeners):
-            return each
+        listeners = [[each.config.listen.grpc] for each in gateways]
+    for gateway, ports in zip(gateways, listeners, strict=True):
+        if port in [listener.rpartition(":")[2] for listener in ports]:
+            return gateway
     return None
 
 
