@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,11 @@ def is_running(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
+
+
+def is_gone(served: Served, worker: int) -> bool:
+    """Say whether a worker is no longer one of a server's."""
+    return worker not in served.workers()
 
 
 def wait_until(true: Callable[[], Any], within: float) -> float:
@@ -146,7 +152,7 @@ async def calls_through_drains(served: Served, drains: int) -> Counter[str]:
     for _ in range(drains):
         worker = min(await asyncio.to_thread(seen, lambda: grpc_pid(served), 2, 60))
         os.kill(worker, signal.SIGTERM)
-        await asyncio.to_thread(wait_until, lambda gone=worker: gone not in served.workers(), 60)
+        await asyncio.to_thread(wait_until, partial(is_gone, served, worker), 60)
     drained.set()
     await asyncio.gather(*calling)
     for channel in channels:

@@ -21,10 +21,14 @@ from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
 from transcoder.upstream.channel_options import FLOW, Options
 
-_QUIET = 0.1
-"""Seconds without a new call after which none is under way, of clients that wait for replies."""
+_TICK = 0.01
+_QUIET = 10
+"""Ticks without a new call after which none is under way, of clients that wait for replies.
 
-_HOLD_AT_MOST = 0.25
+They are counted, for while the loop stands still, calls come that it does not see.
+"""
+
+_HOLD_AT_MOST = 30
 _GOAWAY_SENT = 0.02
 _HEALTH = f"/{health.SERVICE_NAME}/"
 
@@ -184,7 +188,7 @@ class GrpcListener:
             self._calls.release()
         await stopping
         ender.cancel()
-        return loop.time() - start < max(grace, _HOLD_AT_MOST)
+        return loop.time() - start < max(grace, _HOLD_AT_MOST * _TICK)
 
 
 class _Current(grpc.GenericRpcHandler):
@@ -238,7 +242,7 @@ class _Calls(grpc.aio.ServerInterceptor):
         self._withholding = False
         self._refusing = False
         self._ended = False
-        self._last = 0.0
+        self._came = 0
         self._passing = asyncio.Event()
         self._passing.set()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -252,7 +256,7 @@ class _Calls(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Pass a call on, now or when it is released, or refuse it."""
         if not self._passing.is_set():
-            self._last = asyncio.get_running_loop().time()
+            self._came += 1
             if self._refusing:
                 return _REFUSAL
             await self._passing.wait()
@@ -270,19 +274,21 @@ class _Calls(grpc.aio.ServerInterceptor):
         self._withholding = True
 
     async def hold(self, *, refusing: bool) -> None:
-        """Hold calls and replies; return when no more calls come, or after a quarter of a second.
+        """Hold calls and replies; return when no more calls come, or after 0.3 seconds.
 
         Args:
             refusing: whether calls are refused instead, with UNAVAILABLE and unexecuted.
         """
-        loop = asyncio.get_running_loop()
         self.withhold()
         self._refusing = refusing
         self._passing.clear()
-        start = self._last = loop.time()
-        until = start + _HOLD_AT_MOST
-        while (now := loop.time()) < min(until, self._last + _QUIET):  # noqa: ASYNC110  a clock has no event
-            await asyncio.sleep(min(until, self._last + _QUIET) - now)
+        quiet = 0
+        for _ in range(_HOLD_AT_MOST):
+            came = self._came
+            await asyncio.sleep(_TICK)
+            quiet = quiet + 1 if came == self._came else 0
+            if quiet == _QUIET:
+                break
 
     def release(self) -> None:
         """Let calls and replies go on."""
