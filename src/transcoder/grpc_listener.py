@@ -29,7 +29,8 @@ They are counted, for while the loop stands still, calls come that it does not s
 """
 
 _HOLD_AT_MOST = 30
-_GOAWAY_SENT = 0.02
+_GOAWAY_SENT = 0.1
+"""Seconds in which other workers that drain close too, before the clients come to them."""
 _HEALTH = f"/{health.SERVICE_NAME}/"
 
 
