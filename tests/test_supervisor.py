@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +114,49 @@ def test_worker_that_drains_alone_is_replaced(start: Start) -> None:
 
     wait_until(lambda: drained not in served.workers() and len(served.workers()) == 2, 10)
     assert served.noted().count("stopped") == 1
+
+
+async def calls_through_a_drain(served: Served) -> Counter[str]:
+    """Drain one of the workers while clients call without a pause; count what they are told."""
+    outcomes: Counter[str] = Counter()
+    drained = asyncio.Event()
+
+    async def call(channel: grpc.aio.Channel, milliseconds: int) -> None:
+        stub = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
+        request = operations_pb2.GetOperationRequest(name=f"operations/{milliseconds}/a")
+        while not drained.is_set():
+            try:
+                await stub.GetOperation(request, timeout=60)
+                outcomes["answered"] += 1
+            except grpc.aio.AioRpcError as error:
+                outcomes[f"{error.code().name}: {error.details()}"] += 1
+
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.aio.insecure_channel(served.grpc_target, alone) for _ in range(6)]
+    calling = [
+        asyncio.create_task(call(channel, milliseconds))
+        for channel in channels
+        for milliseconds in (0, 5, 50)
+    ]
+    worker = min(served.workers())
+    while not outcomes:  # noqa: ASYNC110  a counter has no event
+        await asyncio.sleep(0.01)
+    os.kill(worker, signal.SIGTERM)
+    await asyncio.to_thread(wait_until, lambda: worker not in served.workers(), 60)
+    drained.set()
+    await asyncio.gather(*calling)
+    for channel in channels:
+        await channel.close()
+    return outcomes
+
+
+def test_worker_that_drains_alone_fails_no_call(start: Start) -> None:
+    """A worker that is told to end answers each gRPC call that reaches it."""
+    served = start(workers=2, settle=0.2)
+
+    outcomes = asyncio.run(calls_through_a_drain(served))
+
+    assert outcomes.keys() == {"answered"}, outcomes
 
 
 def test_workers_that_die_in_a_row_are_replaced_ever_slower(start: Start) -> None:

@@ -21,8 +21,16 @@ from transcoder.listeners import Claim
 from transcoder.upstream.behaviours import Handler
 from transcoder.upstream.channel_options import FLOW, Options
 
-_QUIET = 0.04
-_REFUSE_AT_MOST = 0.25
+_TICK = 0.01
+_QUIET = 10
+"""Ticks without a new call after which none is under way, of clients that wait for replies.
+
+They are counted, for while the loop stands still, calls come that it does not see.
+"""
+
+_HOLD_AT_MOST = 30
+_GOAWAY_SENT = 0.1
+"""Seconds in which other workers that drain close too, before the clients come to them."""
 _HEALTH = f"/{health.SERVICE_NAME}/"
 
 
@@ -156,6 +164,7 @@ class GrpcListener:
 
     async def settle(self) -> None:
         """Go on serving, and tell those who watch health to look elsewhere."""
+        self._calls.withhold()
         await self._health.enter_graceful_shutdown()
 
     async def close(self, grace: float, stream_grace: float) -> bool:
@@ -169,12 +178,18 @@ class GrpcListener:
             Whether every call ended by itself.
         """
         loop = asyncio.get_running_loop()
-        start = loop.time()
-        await self._calls.refuse()
-        ender = loop.call_later(stream_grace, self._calls.end_streams)
-        await self._server.stop(grace)
+        try:
+            await self._calls.hold(refusing=grace <= 0)
+            start = loop.time()
+            ender = loop.call_later(stream_grace, self._calls.end_streams)
+            stopping = asyncio.ensure_future(self._server.stop(grace))
+            # On each connection its end is told before the replies that ask for the next calls.
+            await asyncio.wait({stopping}, timeout=_GOAWAY_SENT)
+        finally:
+            self._calls.release()
+        await stopping
         ender.cancel()
-        return loop.time() - start < max(grace, _REFUSE_AT_MOST)
+        return loop.time() - start < max(grace, _HOLD_AT_MOST * _TICK)
 
 
 class _Current(grpc.GenericRpcHandler):
@@ -212,11 +227,12 @@ class _Current(grpc.GenericRpcHandler):
 
 
 class _Calls(grpc.aio.ServerInterceptor):
-    """Sees each call come, so that new ones can be refused and open streams ended.
+    """Sees each call come, so that none is under way when the server stops.
 
-    Core cancels calls that it has read and not yet handed over when the server stops, and the
-    client cannot tell such a CANCELLED from a call that ran. So calls are refused with UNAVAILABLE
-    first, unexecuted, until no more come.
+    From the moment that the server stops until a client has heard of it (GOAWAY), core cancels
+    what that client sends, and also what it has read and not yet handed over. The client cannot
+    tell such a CANCELLED from a call that ran. So calls are held first, and replies with them:
+    who waits for a reply sends nothing. They go on when the server has begun to stop.
 
     Args:
         generations: of the gateway that they go to.
@@ -224,8 +240,12 @@ class _Calls(grpc.aio.ServerInterceptor):
 
     def __init__(self, generations: Generations) -> None:
         self._generations = generations
+        self._withholding = False
         self._refusing = False
-        self._last = 0.0
+        self._ended = False
+        self._came = 0
+        self._passing = asyncio.Event()
+        self._passing.set()
         self._streams: set[asyncio.Task[Any]] = set()
         self._ending: set[asyncio.Task[Any]] = set()
         self.running: set[asyncio.Task[Any]] = set()
@@ -235,30 +255,49 @@ class _Calls(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Pass a call on, or refuse it."""
-        if self._refusing:
-            self._last = asyncio.get_running_loop().time()
-            return _REFUSAL
+        """Pass a call on, now or when it is released, or refuse it."""
+        if not self._passing.is_set():
+            self._came += 1
+            if self._refusing:
+                return _REFUSAL
+            await self._passing.wait()
         if self._generations.changing:
             self._note(handler_call_details.method)
         handler = await continuation(handler_call_details)
         if handler is None:
             return self._missing(handler_call_details.method)
-        if not handler.response_streaming:
-            return handler
-        return self._followed(handler)
+        if handler.response_streaming:
+            return _REFUSAL if self._ended else self._followed(handler)
+        return self._withheld(handler) if self._withholding else handler
 
-    async def refuse(self) -> None:
-        """Refuse new calls; return when there are none, or after a quarter of a second."""
-        loop = asyncio.get_running_loop()
-        self._refusing = True
-        start = self._last = loop.time()
-        until = start + _REFUSE_AT_MOST
-        while (now := loop.time()) < min(until, self._last + _QUIET):  # noqa: ASYNC110  a clock has no event
-            await asyncio.sleep(min(until, self._last + _QUIET) - now)
+    def withhold(self) -> None:
+        """Be able to hold replies, of calls that come from now on; it costs each of them a bit."""
+        self._withholding = True
+
+    async def hold(self, *, refusing: bool) -> None:
+        """Hold calls and replies; return when no more calls come, or after 0.3 seconds.
+
+        Args:
+            refusing: whether calls are refused instead, with UNAVAILABLE and unexecuted.
+        """
+        self.withhold()
+        self._refusing = refusing
+        self._passing.clear()
+        quiet = 0
+        for _ in range(_HOLD_AT_MOST):
+            came = self._came
+            await asyncio.sleep(_TICK)
+            quiet = quiet + 1 if came == self._came else 0
+            if quiet == _QUIET:
+                break
+
+    def release(self) -> None:
+        """Let calls and replies go on."""
+        self._passing.set()
 
     def end_streams(self, tasks: Iterable[asyncio.Task[Any]] | None = None) -> None:
-        """End the streams of replies that are still open, or those of them that some tasks are."""
+        """End the streams of replies, and each that comes, or those of them that some tasks are."""
+        self._ended = self._ended or tasks is None
         for task in self._streams if tasks is None else self._streams.intersection(tasks):
             self._ending.add(task)
             task.cancel()
@@ -275,6 +314,23 @@ class _Calls(grpc.aio.ServerInterceptor):
         gateway = self._generations.current
         door = gateway.grpc_door
         return missing(path, door, gateway.executor) if door else None
+
+    def _withheld(self, handler: Handler) -> Handler:
+        make: Any
+        behaviour: Any
+        make, behaviour = (
+            (grpc.stream_unary_rpc_method_handler, handler.stream_unary)
+            if handler.request_streaming
+            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
+        )
+
+        async def withheld(request: Any, context: Any) -> Any:
+            reply = await behaviour(request, context)
+            await self._passing.wait()
+            return reply
+
+        made: Handler = make(withheld, handler.request_deserializer, handler.response_serializer)
+        return made
 
     def _followed(self, handler: Handler) -> Handler:
         # A guarded one, and so a coroutine function: a cancellation arrives even in mid-write.
