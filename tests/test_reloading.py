@@ -149,7 +149,7 @@ def _service(**more: Any) -> dict[str, Any]:
             )
             for weight, problem in [
                 (0, ": services[0]: split: the weights make up 0: 100 is expected"),
-                (-1, ": services[0].versions[0].weight: greater than or equal to 0 is expected"),
+                (-1, ": services[0].versions[0].weight: 0 or more is expected"),
                 ("100", "weight: a whole number is expected"),
             ]
         ),

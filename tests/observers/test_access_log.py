@@ -114,3 +114,9 @@ def test_full_disk() -> None:
     assert {each.code for calls in outcomes.values() for each in calls} == {Code.OK}
     # Two calls through each entrance, and the beginnings of three streams twice.
     assert log.dropped == 2 * len(ENTRANCES) + 6
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    """A file whose folder is missing is told at start, for nothing could be written there."""
+    with pytest.raises(ConfigError, match="there is no folder"):
+        AccessLog(tmp_path / "nowhere" / "access.log")

@@ -194,10 +194,26 @@ def _message(error: Mapping[str, Any], keys: Keys) -> str:
     if kind == "value_error":
         problem = error["msg"].removeprefix("Value error, ")
     else:
-        told = _EXPECTED.get(kind) or error["msg"].removeprefix("Input should be ")
+        told = _EXPECTED.get(kind) or _bound(error) or _plain(error)
         problem = f"{told} is expected"
     return f"{path}: {problem}" if path else problem
 
+
+def _bound(error: Mapping[str, Any]) -> str:
+    """Return what a number may be, where it is out of its bounds."""
+    for name, words in _BOUNDS.items():
+        if name in error.get("ctx", {}):
+            return words.format(error["ctx"][name])
+    return ""
+
+
+def _plain(error: Mapping[str, Any]) -> str:
+    told: str = error["msg"]
+    return told.removeprefix("Input should be ")
+
+
+_BOUNDS = {"ge": "{} or more", "gt": "more than {}", "le": "{} or less", "lt": "less than {}"}
+"""What pydantic wants of a number, by the name of its bound."""
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -207,6 +223,7 @@ _EXPECTED = {
     "list_type": "a list",
     "model_type": "a mapping",
     "string_type": "a text",
+    "too_short": "at least one",
 }
 """What pydantic wants, by the kind of its error."""
 

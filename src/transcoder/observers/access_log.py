@@ -15,6 +15,7 @@ except ImportError as error:
     raise ImportError("structlog is missing: install transcoder[log]") from error
 
 from transcoder.call_details import CallDetails
+from transcoder.errors import ConfigError
 from transcoder.measured import Metric, Reading, Readings
 from transcoder.observers import log_record
 from transcoder.observers.sink import QUEUE, STDOUT, Sink
@@ -36,7 +37,7 @@ class AccessLog:
         human: whether a person reads it; None to ask the terminal.
 
     Raises:
-        ConfigError: a header holds secrets.
+        ConfigError: a header holds secrets, or the folder of the file is missing.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class AccessLog:
         human: bool | None = None,
     ) -> None:
         self._headers = log_record.check_headers("access log: headers", headers)
+        if not Path(path).parent.is_dir():
+            raise ConfigError(f"access log: {path}: there is no folder {Path(path).parent}")
         self._sink: Sink[dict[str, Any]] = Sink(path, self._line, queue)
         self._human = self._sink.is_terminal if human is None else human
         self._console = ConsoleRenderer(colors=self._human, pad_event_to=0, sort_keys=False)
