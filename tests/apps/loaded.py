@@ -60,7 +60,7 @@ async def keep_alive_client(target: str, ledger: Ledger, requests: int) -> None:
             # Reset, where the listener closed during the handshake: no connection was made.
             ledger.enter("rest refused")
             return
-        for _ in range(requests):
+        for number in range(requests):
             name = ledger.name("rest")
             try:
                 writer.write(f"GET /v1/{name} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
@@ -69,7 +69,11 @@ async def keep_alive_client(target: str, ledger: Ledger, requests: int) -> None:
                 assert length is not None
                 body = await reader.readexactly(int(length[1]))
             except (OSError, EOFError) as error:
-                ledger.enter(f"rest lost: {type(error).__name__}", name)
+                # The system makes connections that nobody accepts any more, in the moment in which
+                # the last listener closes: nothing of them may have run, as of refused calls.
+                unaccepted = number == 0 and isinstance(error, ConnectionResetError)
+                outcome = "refused" if unaccepted else f"lost: {type(error).__name__}"
+                ledger.enter(f"rest {outcome}", name)
                 break
             answered = head.startswith(b"HTTP/1.1 200 ") and name.encode() in body
             ledger.enter("rest answered" if answered else "rest wrong")
