@@ -13,22 +13,22 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final, Literal, Self
 
-from google.protobuf.descriptor import ServiceDescriptor
-
 from transcoder.errors import ConfigError, StatusError
-from transcoder.measured import Measured, Metric, Reading, Readings
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.status import FAULTS, Code
 from transcoder.upstream import Call, Request
+from transcoder.upstream.around import Around
 from transcoder.upstream.breaker import DEFAULT_THRESHOLDS, Breaker, State, Thresholds
 from transcoder.upstream.failures import UNAVAILABLE
-from transcoder.upstream.proxy import Reachable, Remote
+from transcoder.upstream.proxy import Remote
 
 _log = logging.getLogger(__name__)
 
 _STATE: Final = Metric("transcoder_breaker_state", "1 for the state in which a breaker is.")
 
 
-class CircuitBreaker:
+# Its `check` is not of the breaker: one that is open closes by calls, which would go elsewhere.
+class CircuitBreaker(Around):
     """Passes calls on to a backend, unless it fails.
 
     The backend's fault is UNAVAILABLE, UNKNOWN, INTERNAL, DATA_LOSS, and a deadline that passed,
@@ -54,7 +54,7 @@ class CircuitBreaker:
         slow: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._upstream = upstream
+        super().__init__(upstream)
         self._breakers = Breakers(thresholds, by=by, slow=slow, clock=clock)
 
     @property
@@ -65,22 +65,7 @@ class CircuitBreaker:
     def readings(self) -> Readings:
         """Tell the state of each breaker, and what the backend counts; see `Measured`."""
         yield from self._breakers.readings()
-        if isinstance(self._upstream, Measured):
-            yield from self._upstream.readings()
-
-    def add(self, service: ServiceDescriptor) -> None:
-        """Learn the methods of a service; see `Remote`."""
-        self._upstream.add(service)
-
-    async def check(self) -> str:
-        """Return why the backend cannot be reached; see `Reachable`."""
-        # Not of the breaker: one that is open closes by calls, which would then go elsewhere.
-        upstream = self._upstream
-        return await upstream.check() if isinstance(upstream, Reachable) else ""
-
-    async def close(self) -> None:
-        """Let go of the backend."""
-        await self._upstream.close()
+        yield from super().readings()
 
     async def unary(self, call: Call, request: Request) -> Any:
         """Return the backend's reply; see `Upstream`."""

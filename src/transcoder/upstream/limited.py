@@ -12,19 +12,18 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
-from google.protobuf.descriptor import ServiceDescriptor
-
 from transcoder.errors import ConfigError, StatusError
-from transcoder.measured import Measured, Metric, Reading, Readings
+from transcoder.measured import Metric, Reading, Readings
 from transcoder.status import Code
 from transcoder.upstream import Call, Request
+from transcoder.upstream.around import Around
 from transcoder.upstream.failures import UNAVAILABLE
-from transcoder.upstream.proxy import Reachable, Remote
+from transcoder.upstream.proxy import Remote
 
 _RUNNING: Final = Metric("transcoder_upstream_running", "Calls that a backend has, by kind.")
 
 
-class Limited:
+class Limited(Around):
     """Passes calls on to a backend, unless it has as many as it may have.
 
     The others get UNAVAILABLE (503) and `Retry-After` at once; none waits.
@@ -42,7 +41,7 @@ class Limited:
         for name, number in (("calls", calls), ("streams", streams)):
             if number < 1:
                 raise ConfigError(f"limit: {name} {number}: 1 or more is expected")
-        self._upstream = upstream
+        super().__init__(upstream)
         self._calls = calls
         self._streams = streams
         self.running = 0
@@ -54,21 +53,7 @@ class Limited:
         """Tell how many calls the backend has, and what it counts; see `Measured`."""
         yield Reading(_RUNNING, self.running, {"kind": "calls"})
         yield Reading(_RUNNING, self.streaming, {"kind": "streams"})
-        if isinstance(self._upstream, Measured):
-            yield from self._upstream.readings()
-
-    def add(self, service: ServiceDescriptor) -> None:
-        """Learn the methods of a service; see `Remote`."""
-        self._upstream.add(service)
-
-    async def check(self) -> str:
-        """Return why the backend cannot be reached; see `Reachable`."""
-        upstream = self._upstream
-        return await upstream.check() if isinstance(upstream, Reachable) else ""
-
-    async def close(self) -> None:
-        """Let go of the backend."""
-        await self._upstream.close()
+        yield from super().readings()
 
     async def unary(self, call: Call, request: Request) -> Any:
         """Return the backend's reply; see `Upstream`."""
