@@ -29,6 +29,7 @@ SECRET: Final = frozenset(
 
 _CODES: Final = tuple(code.name for code in sorted(Code))
 _PATH_LIMIT: Final = 1024
+_VERB_LIMIT: Final = 32
 _TEXT_LIMIT: Final = 256
 _TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}")
 
@@ -70,8 +71,8 @@ def ended(call: CallDetails, headers: Collection[str] = ()) -> dict[str, Any]:
         record["http_status"] = call.http_status
     if call.code is not None:
         record["code"] = _CODES[call.code]
-    record["duration_ms"] = _milliseconds(seconds)
-    record["upstream_ms"] = _milliseconds(call.upstream_seconds)
+    record["duration_ms"] = round(seconds * 1000, 3)
+    record["upstream_ms"] = round(call.upstream_seconds * 1000, 3)
     record["received_bytes"] = call.received
     record["sent_bytes"] = call.sent
     if call.streams:
@@ -115,10 +116,12 @@ def _ask(call: CallDetails, record: dict[str, Any]) -> None:
     if call.method:
         record["method"] = call.method
     if call.door != "grpc":
-        record["http_method"] = _text(call.http_method, 32)
+        verb = call.http_method
+        record["http_method"] = verb if len(verb) <= _VERB_LIMIT else _cut(verb, _VERB_LIMIT)
     if call.template:
         record["route"] = call.template
-    record["path"] = _text(call.path, _PATH_LIMIT)
+    path = call.path
+    record["path"] = path if len(path) <= _PATH_LIMIT else _cut(path, _PATH_LIMIT)
     record["peer"] = call.peer or "unix"
     # One look at all headers: whatever is told of them is rarely among the first.
     agent = trace = None
@@ -165,8 +168,12 @@ def _told(call: CallDetails, names: Collection[str]) -> dict[str, str]:
     return told
 
 
-def _text(text: str, limit: int = _TEXT_LIMIT) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def _text(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else _cut(text, _TEXT_LIMIT)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text[: limit - 3] + "..."
 
 
 def _time(seconds: float) -> str:
@@ -177,7 +184,3 @@ def _time(seconds: float) -> str:
 @functools.lru_cache(16)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

@@ -32,6 +32,7 @@ _BEARER_SCHEME: Final = MappingProxyType(
 )
 
 _NONE: Final[frozenset[str]] = frozenset()
+_new = tuple.__new__
 
 
 class _Brought(NamedTuple):
@@ -146,7 +147,7 @@ class Jwt:
         trusted = self._trusted.get(issuer) if isinstance(issuer, str) else None
         if trusted is None:
             raise BadToken("issuer")
-        return _Brought(key, found, trusted, trusted.check(found, now.wall), now)
+        return _new(_Brought, (key, found, trusted, trusted.check(found, now.wall), now))
 
     def _verify(self, call: CallDetails, brought: _Brought) -> Awaitable[None] | None:
         head, trusted, now = brought.token.head, brought.trusted, brought.now
@@ -187,7 +188,7 @@ class Jwt:
             raise BadToken("signature")
         claims = token.claims
         principal, metadata = self._principal(claims), self._tell(claims)
-        passport = Passport(principal, metadata, begins, claims["exp"], trusted.keys, keys)
+        passport = _new(Passport, (principal, metadata, begins, claims["exp"], trusted.keys, keys))
         self._verified.put(key, passport, now)
         return passport
 

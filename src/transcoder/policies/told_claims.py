@@ -32,6 +32,7 @@ from transcoder.policies.requirement import ClaimPath, claim_at
 Forward: TypeAlias = "Mapping[str, str] | Mapping[ClaimPath, str]"
 """Metadata keys by claim."""
 
+_new = tuple.__new__
 _RESERVED = OF_THE_BODY | OF_THE_CONNECTION | {"authorization"}
 
 
@@ -72,7 +73,7 @@ class ToldClaims:
                 claim = claim_at(claims, path)
                 if claim is not None:
                     value = _value(key, claim)
-                    told.append(Metadatum(key, value))
+                    told.append(_new(Metadatum, (key, value)))
                     size += len(key) + len(value)
         except ValueError as error:
             raise BadToken("untellable") from error
