@@ -189,7 +189,9 @@ def test_garbage(store: Store) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"url": "http://localhost"}, "limiter: 'http://localhost': a URL such as redis://"),
+        ({"url": "http://localhost"}, "limiter: url: one such as redis://localhost:6379 is"),
+        ({"url": "redis://:secret@localhost:x"}, "limiter: url: one such as redis://"),
+        ({"url": "redis://"}, "limiter: url: one such as redis://"),
         ({"window": "round"}, "limiter: window 'round'"),
         ({"when_down": "open"}, "limiter: window 'sliding', when_down 'open': unknown"),
         ({"patience": 0}, "limiter: patience and connections"),
@@ -201,4 +203,15 @@ def test_wrong_options(options: dict[str, Any], problem: str) -> None:
     given = {"url": "redis://localhost", "rate": "1/second", **options}
     with pytest.raises(ConfigError) as caught:
         SharedLimiter(**given)
+    assert "secret" not in str(caught.value)
     assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("redis://localhost", 6379), ("redis://:a@localhost/1", 6379), ("redis://localhost:7", 7)],
+)
+def test_port(url: str, port: int) -> None:
+    """A URL without a port is of the port that stores have."""
+    limiter = SharedLimiter(url, "1/second")
+    assert limiter._pool.connection_kwargs["port"] == port

@@ -30,6 +30,9 @@ _COMMANDS = {
 }
 """What each does, in the order in which a project needs them; each is in the module of its name."""
 
+_EXTRA = "install transcoder["
+"""What the message says of a package that not every installation has."""
+
 _SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     # Without a say, click colours what goes to a terminal.
@@ -48,6 +51,14 @@ class _Commands(click.Group):
             return None
         found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ImportError as error:
+            if _EXTRA not in str(error):
+                raise
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

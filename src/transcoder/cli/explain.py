@@ -119,17 +119,15 @@ def _pair(text: str, by: str, option: str) -> tuple[str, str]:
 
 
 def _explain_hops(files: Sequence[str], asked: dict[str, Any]) -> None:
-    from pathlib import Path
-
-    from transcoder.config import build, load
+    from transcoder.config import open_file
     from transcoder.config.hops import Described, Request, hops
 
     look_here()
     described = []
     with told(Unreadable):
         for file in files:
-            config = load(file)
-            described.append(Described(file, config, build(config, Path(file).parent)))
+            built = open_file(file)
+            described.append(Described(file, built.config, built))
         found = hops(described, Request(**asked))
     for hop in found:
         _print_hop(hop)

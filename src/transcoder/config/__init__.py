@@ -10,6 +10,12 @@ Its words are those of the library's keyword arguments.
 
 from __future__ import annotations
 
+try:
+    import pydantic  # noqa: F401  whoever comes in here needs both
+    import yaml  # noqa: F401
+except ImportError as missing:
+    raise ImportError(f"{missing.name} is missing: install transcoder[gateway]") from missing
+
 from transcoder.config.build import Built, build, http_ports, open_file, options
 from transcoder.config.file import Mistake, load, mistakes, read_models
 from transcoder.config.models import Config

@@ -6,8 +6,9 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -32,7 +33,6 @@ from transcoder.handshake import Token
 from transcoder.health import Health
 from transcoder.http_port import HttpPort
 from transcoder.inbound import STRIPPED
-from transcoder.multipart import FormLimits
 from transcoder.own_pages import OpenApi
 from transcoder.pace import Pace
 from transcoder.policies.policy import Policy, Selective
@@ -44,6 +44,9 @@ from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeout, Timeouts
 from transcoder.upstream.proxy import Remote
 from transcoder.upstream.split import Split, Version
+
+if TYPE_CHECKING:
+    from transcoder.multipart import FormLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def _build(config: Config, at: Folder, parts: Parts) -> Built:
         unbound=config.unbound,
         hosts=config.listen.hosts,
         conflicts=config.conflicts,
-        validate=config.validate_requests,
+        validate=_validates(config),
         trusted_proxies=config.trusted_proxies,
         trusted_peers=config.trusted_peers,
         role=config.role,
@@ -258,7 +261,8 @@ def _placed(*keys: str | int) -> Iterator[None]:
         yield
     except WrongPart:
         raise
-    except ConfigError as error:
+    except (ConfigError, ImportError) as error:
+        # Not every installation has the extra that it needs.
         problem = str(error).removeprefix(f"{keys[0]}: ").removeprefix(": ")
         raise WrongPart(keys, problem) from error
 
@@ -358,7 +362,7 @@ def _requests(config: Config) -> dict[str, Any]:
         "body_limit": config.body_limit,
         "bodies_limit": config.bodies_limit,
         "pace": Pace(**config.pace.told()),
-        "forms": None if config.forms is None else FormLimits(**config.forms.told()),
+        "forms": _forms(config),
         "streams": StreamLimits(**config.streams.told()),
         "events": {name: EventStream(**each.told()) for name, each in config.events.items()},
         "origins": config.origins,
@@ -366,6 +370,22 @@ def _requests(config: Config) -> dict[str, Any]:
         "health": health,
         "openapi": None if config.openapi is None else OpenApi(**config.openapi.told()),
     }
+
+
+def _validates(config: Config) -> bool:
+    if config.validate_requests:
+        with _placed("validate_requests"):
+            import_module("transcoder.validation")
+    return config.validate_requests
+
+
+def _forms(config: Config) -> FormLimits | None:
+    if config.forms is None:
+        return None
+    with _placed("forms"):
+        from transcoder.multipart import FormLimits  # noqa: PLC0415  it needs an extra
+
+        return FormLimits(**config.forms.told())
 
 
 def _check_names(config: Config, gateway: Gateway) -> None:

@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from transcoder.errors import ConfigError
-from transcoder.values import suggestion
-
-try:
-    import yaml
-    from pydantic import BaseModel, ValidationError
-except ImportError as missing:
-    raise ImportError(f"{missing.name} is missing: install transcoder[gateway]") from missing
+import yaml
+from pydantic import BaseModel, ValidationError
 
 from transcoder.config.models import Config
+from transcoder.errors import ConfigError
+from transcoder.values import suggestion
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 """The way to a value: keys of mappings, and places in lists."""

@@ -183,7 +183,8 @@ class Parts:
         at = self._folder.apart()
         try:
             return Part(keys, make(given, at), at.files, owns)
-        except ConfigError as error:
+        except (ConfigError, ImportError) as error:
+            # Not every installation has the extra that it needs.
             if before is not None and before.is_fresh():
                 _log.warning("%s: %s; it stays as it was", path_of(keys), error)
                 return before

@@ -12,6 +12,11 @@ retries.py    how often a request may be sent again
 
 from __future__ import annotations
 
+try:
+    import httpx2  # noqa: F401  whoever comes in here needs it
+except ImportError as missing:
+    raise ImportError(f"{missing.name} is missing: install transcoder[http]") from missing
+
 from transcoder.http_upstream.proxy import HttpUpstream
 
 __all__ = ["HttpUpstream"]

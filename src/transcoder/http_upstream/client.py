@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
+import httpx2
+
 from transcoder.discovery.source import Endpoint, split_address
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.http_upstream.address import Address
@@ -21,11 +23,6 @@ from transcoder.status import Code
 from transcoder.upstream.failures import UNAVAILABLE, UNREADABLE, Unreached
 from transcoder.upstream.member import Standing
 from transcoder.upstream.passing import PASSED
-
-try:
-    import httpx2
-except ImportError as missing:
-    raise ImportError(f"{missing.name} is missing: install transcoder[http]") from missing
 
 Headers = list[tuple[bytes, bytes]]
 P = TypeVar("P", bound=asyncio.BaseProtocol)

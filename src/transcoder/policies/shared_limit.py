@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 try:
     from limits import RateLimitItemPerSecond
@@ -22,6 +23,7 @@ try:
         MovingWindowRateLimiter,
         SlidingWindowCounterRateLimiter,
     )
+    from limits.errors import ConfigurationError
 except ImportError as error:
     raise ImportError(f"{error.name} is missing: install transcoder[redis]") from error
 
@@ -43,6 +45,8 @@ _STRATEGIES: Final[dict[str, Any]] = {
     "sliding": SlidingWindowCounterRateLimiter,
 }
 _SCHEMES = ("redis://", "rediss://", "redis+unix://", "valkey://", "valkeys://", "valkey+unix://")
+# Not the URL itself: it may hold a password.
+_URL: Final = "limiter: url: one such as redis://localhost:6379 is expected"
 PAUSE: Final = 1.0
 """Seconds in which a store is not asked that has just failed."""
 
@@ -56,7 +60,8 @@ class SharedLimiter:
     """Counts calls in a store that other processes count in too.
 
     Args:
-        url: of the store, as `redis://localhost:6379/0`, or `valkey://…`.
+        url: of the store, as `redis://localhost/0`, at port 6379 unless it says another; or
+            `valkey://…`, for which the package valkey is to be installed.
         rate: of each key; its burst counts only while this process counts alone.
         window: `fixed` is cheap and lets through up to twice the limit around the turn of two
             windows; `sliding` weighs two windows and is nearly exact; `moving` remembers each call
@@ -82,7 +87,7 @@ class SharedLimiter:
         prefix: str = "transcoder",
     ) -> None:
         if not url.startswith(_SCHEMES):
-            raise ConfigError(f"limiter: {url!r}: a URL such as redis://localhost:6379 is expected")
+            raise ConfigError(_URL)
         if window not in _STRATEGIES or when_down not in {"local", "closed"}:
             raise ConfigError(f"limiter: window {window!r}, when_down {when_down!r}: unknown")
         if not patience > 0 or connections < 1:
@@ -91,10 +96,14 @@ class SharedLimiter:
         if self.rate.per != int(self.rate.per):
             raise ConfigError("limiter: the rate is per whole seconds, to be shared")
         self._item = RateLimitItemPerSecond(self.rate.limit, int(self.rate.per), prefix)
-        self._pool = _pool(url, connections, patience)
-        client: Any = "valkey" if url.startswith("valkey") else "redispy"
-        options: Any = {"implementation": client, "connection_pool": self._pool}
-        self._storage = RedisStorage(f"async+{url}", **options)
+        try:
+            url = _with_port(url)
+            self._pool = _pool(url, connections, patience)
+            client: Any = "valkey" if url.startswith("valkey") else "redispy"
+            options: Any = {"implementation": client, "connection_pool": self._pool}
+            self._storage = RedisStorage(f"async+{url}", **options)
+        except (ConfigurationError, ValueError) as error:
+            raise ConfigError(_URL) from error
         self._strategy = _STRATEGIES[window](self._storage)
         self._patience = patience
         self._closed = when_down == "closed"
@@ -158,9 +167,29 @@ class SharedLimiter:
         return self._alone.take(key, now)
 
 
+def _with_port(url: str) -> str:
+    """Return the URL of a store with its port, which is 6379 where it says none.
+
+    Raises:
+        ValueError: it has no host, or its port is no number.
+    """
+    parts = urlsplit(url)
+    if "unix" in parts.scheme:
+        return url
+    if not parts.hostname:
+        raise ValueError("no host")
+    if parts.port is not None:
+        return url
+    return parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:6379").geturl()
+
+
 def _pool(url: str, connections: int, patience: float) -> Any:
     """Return a pool whose users wait for a connection, rather than fail when all are taken."""
-    client = importlib.import_module("valkey" if url.startswith("valkey") else "redis")
+    name = "valkey" if url.startswith("valkey") else "redis"
+    try:
+        client = importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{name} is missing: install it, or give a URL of redis://") from error
     plain = re.sub(r"^(redis|valkey)\+unix:", "unix:", url)
     make = client.asyncio.BlockingConnectionPool.from_url
     return make(plain, max_connections=connections, timeout=patience)
