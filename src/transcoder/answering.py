@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf import descriptor_pool
@@ -46,31 +45,6 @@ BuiltIn: TypeAlias = Callable[[Scope], Awaitable[Payload]]
 DEFAULT_POOL: Final[DescriptorPool] = descriptor_pool.Default()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """How clients are told what came of a call.
-
-    Args:
-        outbound: how the servicer's metadata become headers.
-        errors: makes the answers to errors; None for the usual ones.
-        pool: where the types of their details are looked up.
-    """
-
-    outbound: Outbound
-    errors: ErrorShape | None
-    pool: DescriptorPool
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """What a scope says of it; nothing where all is as usual."""
-        said: dict[str, Any] = {}
-        if self.errors is not None:
-            said[SHAPE] = self.errors
-        if self.pool is not DEFAULT_POOL:
-            said[POOL] = self.pool
-        return said
-
-
 class Answering:
     """Answers requests, and the handshakes of WebSockets.
 
@@ -82,8 +56,10 @@ class Answering:
         limits: of all requests.
         offload: where work is done that would hold the event loop.
         validation: checks requests; None for none.
-        telling: how clients are told.
+        outbound: how the servicers' metadata become headers.
         handshakes: reads those of WebSockets.
+        errors: makes the answers to errors; None for the usual ones.
+        pool: where the types of their details are looked up.
         is_draining: says whether the server is about to end.
     """
 
@@ -97,12 +73,14 @@ class Answering:
         limits: Limits,
         offload: Offload,
         validation: Validation | None,
-        telling: Telling,
+        outbound: Outbound,
         handshakes: Handshakes,
+        errors: ErrorShape | None,
+        pool: DescriptorPool,
         is_draining: Callable[[], bool],
     ) -> None:
         self._transcoder = transcoder
-        self._said = telling.said
+        self._said = _said(errors, pool)
         self._is_draining = is_draining
         read = Reader(
             limits.body,
@@ -112,7 +90,7 @@ class Answering:
             offload=offload,
             validation=validation,
         )
-        self._rest = Rest(upstream_of, calls, read, offload, telling.outbound)
+        self._rest = Rest(upstream_of, calls, read, offload, outbound)
         self.streaming = Streaming(upstream_of, calls, read, self._rest, limits.streams)
         """Answers the requests of methods with streams."""
         self._terms = Terms(
@@ -203,6 +181,16 @@ class Answering:
         if scope["method"] == "OPTIONS" and found.allow:
             return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
         raise self._transcoder.refusal(found)
+
+
+def _said(errors: ErrorShape | None, pool: DescriptorPool) -> dict[str, Any]:
+    """Return what a scope says of how errors are told; nothing where all is as usual."""
+    said: dict[str, Any] = {}
+    if errors is not None:
+        said[SHAPE] = errors
+    if pool is not DEFAULT_POOL:
+        said[POOL] = pool
+    return said
 
 
 def _uncancel() -> None:

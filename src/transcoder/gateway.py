@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from transcoder import reflection
-from transcoder.answering import DEFAULT_POOL, Answering, Telling
+from transcoder.answering import DEFAULT_POOL, Answering
 from transcoder.calls import Calls
 from transcoder.errors import ConfigError
 from transcoder.event_stream import EventStream
@@ -200,7 +200,7 @@ class Gateway(Starlette):
             streams=streams,
             threads=threads,
         )
-        self._standing = standing = Standing.of(
+        self._standing = standing = Standing(
             role,
             policies=policies,
             skip_for_trusted=skip_for_trusted,
@@ -238,7 +238,6 @@ class Gateway(Starlette):
         offload = Offload()
         self._registry = self._services_of(pool or DEFAULT_POOL, tuple(interceptors), offload)
         self._match = Matching(self.transcoder)
-        outbound = Outbound(self.transcoder.profile, matcher=outgoing)
         self._answering = Answering(
             self.transcoder,
             self._match,
@@ -247,8 +246,10 @@ class Gateway(Starlette):
             limits=self._limits,
             offload=offload,
             validation=self._validation,
-            telling=Telling(outbound=outbound, errors=errors, pool=self.pool),
+            outbound=Outbound(self.transcoder.profile, matcher=outgoing),
             handshakes=Handshakes(origins, websocket_token),
+            errors=errors,
+            pool=self.pool,
             is_draining=lambda: self.draining,
         )
         self._measured: list[Measured] = []

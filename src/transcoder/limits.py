@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from transcoder.json_stream import DEPTH_LIMIT
 from transcoder.matching import PATH_LIMIT
@@ -15,8 +15,7 @@ from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeouts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """What a gateway bounds.
 
     Args:

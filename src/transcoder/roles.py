@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
 
 from transcoder.errors import ConfigError
 from transcoder.forwarded import TrustedProxies
@@ -20,31 +19,15 @@ from transcoder.trusted_peers import TrustedPeers
 Role: TypeAlias = Literal["edge", "internal"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What follows from a role, and from what is said beside it.
+    """What follows from a role, and from what is said beside it; a `Gateway` describes all that.
 
-    Args:
-        policies: those that are given, and what the role adds.
-        skipped: names of those that calls of trusted peers pass over.
-        strip: headers that only trusted peers may send.
-        proxies: who is believed about the client's address.
-        peers: whose word is taken.
-        internal: the methods that are for other services alone.
-        withholds: says which methods are not there for clients; None for none.
+    Raises:
+        ConfigError: something is wrong, or does not go with the role.
     """
 
-    policies: Sequence[Policy]
-    skipped: Iterable[str]
-    strip: tuple[str, ...]
-    proxies: TrustedProxies
-    peers: TrustedPeers
-    internal: InternalMethods
-    withholds: InternalMethods | None
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         role: Role | None,
         *,
         policies: Iterable[Policy | str],
@@ -53,23 +36,21 @@ class Standing:
         trusted_proxies: Iterable[str] | TrustedProxies,
         trusted_peers: Iterable[str],
         internal: Iterable[str],
-    ) -> Standing:
-        """Return it for the arguments of a `Gateway`, which describes them.
-
-        Raises:
-            ConfigError: one of them is wrong, or does not go with the role.
-        """
-        methods = InternalMethods(internal)
-        given = _policies_of(role, policies)
-        return cls(
-            policies=given,
-            skipped=_skipped(role, given, skip_for_trusted),
-            strip=_stripped(role, strip),
-            proxies=_proxies(trusted_proxies),
-            peers=TrustedPeers(trusted_peers, internal=role == "internal"),
-            internal=methods,
-            withholds=methods if role == "edge" else None,
-        )
+    ) -> None:
+        self.internal: Final = InternalMethods(internal)
+        """The methods that are for other services alone."""
+        self.withholds: Final = self.internal if role == "edge" else None
+        """Says which methods are not there for clients; None for none."""
+        self.peers: Final = TrustedPeers(trusted_peers, internal=role == "internal")
+        """Whose word is taken."""
+        self.policies: Final = _policies_of(role, policies)
+        """Those that are given, and what the role adds."""
+        self.skipped: Final = _skipped(role, self.policies, skip_for_trusted)
+        """Names of those that calls of trusted peers pass over."""
+        self.proxies: Final = _proxies(trusted_proxies)
+        """Who is believed about the client's address."""
+        self.strip: Final = _stripped(role, strip)
+        """Headers that only trusted peers may send."""
 
     def inbound(self, profile: Profile, matcher: Matcher | None, owned: Iterable[str]) -> Inbound:
         """Return how the headers of requests become metadata; see `Inbound`."""
