@@ -19,10 +19,7 @@ T = TypeVar("T")
 
 def made(*checks: Check, **options: Any) -> Readiness:
     """Return a readiness of some checks, which never drains."""
-    found = Readiness(lambda: False, **options)
-    for each in checks:
-        found.add(each)
-    return found
+    return Readiness(lambda: False, checks, **options)
 
 
 def states(report: Report) -> dict[str, str]:

@@ -7,49 +7,36 @@ with no middleware configured they do not pass through Starlette at all.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import sys
 from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
     Coroutine,
     Iterable,
     Mapping,
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import grpc
 from google.api.http_pb2 import HttpRule
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
-from starlette.routing import Match as Fit
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from transcoder import reflection
-from transcoder.asgi import connection, note_gone, send_left, send_now
-from transcoder.body import Disconnected
-from transcoder.call_details import CALL, CallDetails
+from transcoder.answering import DEFAULT_POOL, Answering
 from transcoder.calls import Calls
-from transcoder.errors import SHUTTING_DOWN, ConfigError, NotFound, StatusError
+from transcoder.errors import ConfigError
 from transcoder.event_stream import EventStream
-from transcoder.events import Auditor, Follower, Observer
+from transcoder.events import Auditor, Observer
 from transcoder.forward_split import ForwardSplit
 from transcoder.forwarded import NO_PROXIES, TrustedProxies
 from transcoder.forwarding import (
-    TERMS,
     Forwarder,
     Forwarding,
     Particular,
-    Terms,
     check_prefix,
 )
 from transcoder.grpc_door import GrpcDoor
@@ -57,10 +44,9 @@ from transcoder.handshake import NO_TOKEN, Handshakes, Token
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.hosts import listed
 from transcoder.http_door import HttpDoor
-from transcoder.inbound import STRIPPED, Inbound
-from transcoder.internal_methods import InternalMethods
-from transcoder.limits import limits_of
-from transcoder.matching import Matching
+from transcoder.inbound import STRIPPED
+from transcoder.limits import Limits
+from transcoder.matching import Found, Matching
 from transcoder.measured import Measured, Readings
 from transcoder.metadata import Matcher
 from transcoder.offload import Offload
@@ -68,39 +54,29 @@ from transcoder.outbound import Outbound
 from transcoder.own_pages import DEFAULT_OPENAPI, YAML, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
-from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides, done_before
-from transcoder.policies.internal import Internal
-from transcoder.policies.policy import Named, Policy, Resource, check_policy, load
+from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
+from transcoder.policies.policy import Named, Policy, Resource
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
-from transcoder.reading import Reader
-from transcoder.refusal import POOL, SHAPE, refuse
 from transcoder.registry import Calling, Registry
-from transcoder.response import JSON, ErrorShape, Payload
-from transcoder.rest import Rest
-from transcoder.route import Match, Miss, Route
+from transcoder.response import JSON, ErrorShape
+from transcoder.roles import Role, Standing
+from transcoder.route import Miss, Route
+from transcoder.running import Own, Running, live
 from transcoder.security import Security
-from transcoder.status import Code
+from transcoder.starlette_route import StarletteRoute
 from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
-from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
-from transcoder.trusted_peers import Role, TrustedPeers
 from transcoder.upstream import backend_calls
-from transcoder.upstream.behaviours import Handler, is_cancelled
+from transcoder.upstream.behaviours import Handler
 from transcoder.upstream.proxy import Reachable, Remote
 from transcoder.upstream.split import Split
-from transcoder.websocket import NO_STREAM, Sockets
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
     from transcoder.service_config import ServiceConfig
     from transcoder.validation import Validation
-
-_log = logging.getLogger(__name__)
-_DEFAULT_POOL: Final[DescriptorPool] = descriptor_pool.Default()
-
-BuiltIn = Callable[[Scope], Awaitable[Payload]]
 
 
 class Gateway(Starlette):
@@ -214,15 +190,26 @@ class Gateway(Starlette):
         lifespan: Lifespan[Any] | None = None,
     ) -> None:
         super().__init__(routes=routes, middleware=middleware, lifespan=lifespan)
-        self._given_lifespan = self.router.lifespan_context
-        self.router.lifespan_context = self._running
-        self.router.redirect_slashes = False
-        self.router.default = self._not_found
-        self.router.routes.insert(0, _Transcoded(self))
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
         self.draining = False
-        self._internal = InternalMethods(internal)
-        self.withholds = self._internal if role == "edge" else None
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix="servicer")
+        self._limits = Limits(
+            body=body_limit,
+            bodies=bodies_limit,
+            pace=pace,
+            timeouts=timeouts,
+            streams=streams,
+            threads=threads,
+        )
+        self._standing = standing = Standing(
+            role,
+            policies=policies,
+            skip_for_trusted=skip_for_trusted,
+            strip=strip,
+            trusted_proxies=trusted_proxies,
+            trusted_peers=trusted_peers,
+            internal=internal,
+        )
+        self.withholds = standing.withholds
         """Says which methods are not there for clients; None for none."""
         self.transcoder = Transcoder(
             profile=profile,
@@ -234,101 +221,102 @@ class Gateway(Starlette):
             hosts=hosts,
             withholds=self.withholds,
         )
-        profile = self.transcoder.profile
-        self._match = Matching(self.transcoder)
-        self._errors = errors
-        self._timeouts = timeouts
-        self._validation = _validation() if validate else None
         options = Health.of(health)
-        self._peers = peers = TrustedPeers(trusted_peers, internal=role == "internal")
-        given = _policies_of(role, policies)
         self.chain = Chain(
-            given,
+            standing.policies,
             public=public,
             overrides=overrides,
             observers=observers,
             own=options.paths,
-            skip_for_trusted=_skipped(role, given, skip_for_trusted),
+            skip_for_trusted=standing.skipped,
         )
-        self.readiness = _readiness(options, lambda: self.draining, self.chain)
+        self._stripped = self.chain.writes.union(each.lower() for each in standing.strip)
+        self.grpc_door = GrpcDoor(self.chain, standing.proxies, standing.peers)
+        inbound = standing.inbound(self.transcoder.profile, incoming, self.chain.writes)
+        self._calls = Calls(inbound, timeouts, standing.peers)
+        self._validation = _validation() if validate else None
+        offload = Offload()
+        self._registry = self._services_of(pool or DEFAULT_POOL, tuple(interceptors), offload)
+        self._match = Matching(self.transcoder)
+        self._answering = Answering(
+            self.transcoder,
+            self._match,
+            self._registry.upstream_of,
+            self._calls,
+            limits=self._limits,
+            offload=offload,
+            validation=self._validation,
+            outbound=Outbound(self.transcoder.profile, matcher=outgoing),
+            handshakes=Handshakes(origins, websocket_token),
+            errors=errors,
+            pool=self.pool,
+            is_draining=lambda: self.draining,
+        )
         self._measured: list[Measured] = []
         self._forwarders: list[Forwarder] = []
-        self._proxies = proxies = _proxies(trusted_proxies)
-        strip = _stripped(role, strip)
-        self._stripped = self.chain.writes.union(each.lower() for each in strip)
-        inbound = Inbound(
-            profile,
-            matcher=incoming,
-            strip=strip,
-            proxies=proxies,
-            owned=self.chain.writes,
-        )
-        self._door = HttpDoor(self.chain, proxies, self._enter, peers) if self.chain else None
-        self.grpc_door = GrpcDoor(self.chain, proxies, peers)
-        self._calls = calls = Calls(inbound, timeouts, peers)
-        offload = Offload()
+        self._compiled = (-1, -1)
+        self._door: HttpDoor | None = None
+        if self.chain:
+            self._stand_at_the_door()
+        self._enter_starlette()
+        self.readiness = self._add_health(options)
+        self._pages = None if openapi is None else self._add_pages(openapi, errors)
+
+    def _services_of(
+        self,
+        pool: DescriptorPool,
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        offload: Offload,
+    ) -> Registry:
         calling = Calling(
             self.executor,
-            ThreadPoolExecutor(threads, thread_name_prefix="stream"),
+            ThreadPoolExecutor(self._limits.threads, thread_name_prefix="stream"),
             offload,
-            tuple(interceptors),
-            calls.admitted,
+            interceptors,
+            self._calls.admitted,
             self._validation,
-            timeouts,
+            self._limits.timeouts,
             self.grpc_door,
             self.withholds,
         )
-        self._registry = Registry(self.transcoder, pool or _DEFAULT_POOL, calling)
-        self._tells = errors is not None or self.pool is not _DEFAULT_POOL
-        read = Reader(
-            body_limit,
-            bodies_limit=bodies_limit,
-            form_posts=self._match.form_posts,
-            pace=pace,
-            offload=offload,
-            validation=self._validation,
+        return Registry(self.transcoder, pool, calling)
+
+    def _enter_starlette(self) -> None:
+        """Take the first place in Starlette's router, and the last, and its lifespan."""
+        router = self.router
+        route = StarletteRoute(self._match, self._answering, lambda: self._door is not None)
+        router.routes.insert(0, route)
+        router.redirect_slashes = False
+        router.default = route.not_found
+        router.lifespan_context = self._running = Running(
+            router.lifespan_context,
+            Own(self.chain, self._registry, self._forwarders),
+            chain=self.chain,
+            compile=self.compile,
+            measured=self,
         )
-        answering = self._registry.upstream_of, calls, read
-        self._rest = Rest(*answering, offload, Outbound(profile, matcher=outgoing))
-        self._limits = limits_of(
-            body=body_limit, pace=pace, timeouts=timeouts, streams=streams, threads=threads
+
+    def _add_health(self, options: Health) -> Readiness:
+        checks = *options.checks, *self.chain.checks
+        readiness = Readiness(
+            lambda: self.draining, checks, timeout=options.timeout, tolerates=options.tolerates
         )
-        self._streaming = Streaming(*answering, self._rest, streams)
-        self._terms = Terms(
-            calls=calls,
-            read=read,
-            offload=offload,
-            pace=pace,
-            streams=streams,
-            counted=self._streaming.counted,
-        )
-        self._sockets = Sockets(
-            self._match,
-            streaming=self._streaming,
-            calls=calls,
-            read=read,
-            rest=self._rest,
-            handshakes=Handshakes(origins, websocket_token),
-            terms=self._terms,
-        )
-        for route in HealthPages(
-            options, self.readiness, lambda name: name in self.services
-        ).routes:
+        for route in HealthPages(options, readiness, lambda name: name in self.services).routes:
             self.transcoder.add_route(route)
-        self._keeper: Resource = _Own(self.chain, self._registry, self._forwarders)
-        self._compiled = (-1, -1)
-        self._pages: OwnPages | None = None
-        if openapi is not None:
-            serving = {
-                "body_limit": body_limit,
-                "message_limit": streams.message,
-                "timeouts": timeouts,
-                "own_errors": errors is not None,
-                "websockets": True,
-            }
-            self._pages = OwnPages(self.transcoder, openapi, serving, self._security)
-            for route in self._pages.routes:
-                self.transcoder.add_route(route)
+        return readiness
+
+    def _add_pages(self, options: OpenApi, errors: ErrorShape | None) -> OwnPages:
+        serving = {
+            "body_limit": self._limits.body,
+            "message_limit": self._limits.streams.message,
+            "timeouts": self._limits.timeouts,
+            "own_errors": errors is not None,
+            "websockets": True,
+        }
+        pages = OwnPages(self.transcoder, options, serving, self._security)
+        for route in pages.routes:
+            self.transcoder.add_route(route)
+        return pages
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -442,7 +430,7 @@ class Gateway(Starlette):
         Args:
             keeper: who starts with the application, and is closed with it.
         """
-        self._keeper = keeper
+        self._running.keeper = keeper
 
     @property
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -460,12 +448,12 @@ class Gateway(Starlette):
     @property
     def streams(self) -> StreamLimits:
         """The limits of streams."""
-        return self._streaming.limits
+        return self._limits.streams
 
     @property
     def limits(self) -> Mapping[str, str]:
         """What bounds requests, in words; what policies bound is told by their names."""
-        return {**self._limits, **self.chain.limits}
+        return {**self._limits.told, **self.chain.limits}
 
     def observe(self, observer: Observer) -> None:
         """Tell somebody of calls too, who was not given at first; before anything is served."""
@@ -475,7 +463,9 @@ class Gateway(Starlette):
     def _stand_at_the_door(self) -> None:
         """Have the details of requests noted, whether there are policies or not."""
         if self._door is None:
-            self._door = HttpDoor(self.chain, self._proxies, self._enter, self._peers)
+            self._door = HttpDoor(
+                self.chain, self._standing.proxies, self._enter, self._standing.peers
+            )
 
     def measure(self, measured: Measured) -> None:
         """Tell what somebody counts, beside what the gateway does."""
@@ -494,7 +484,7 @@ class Gateway(Starlette):
 
     def end_streams(self) -> None:
         """End the streams that are open over HTTP, with UNAVAILABLE; the server calls this."""
-        self._streaming.end()
+        self._answering.streaming.end()
 
     def document(self, *, yaml: bool = False) -> bytes:
         """Return the OpenAPI document as it is served, where the gateway is not mounted.
@@ -522,10 +512,10 @@ class Gateway(Starlette):
             return
         if self._validation is not None:
             self._validation.compile()
-        self.transcoder.check_names("timeouts", self._timeouts.methods)
+        self.transcoder.check_names("timeouts", self._limits.timeouts.methods)
         self.transcoder.compile()
         methods = self.methods()
-        self._internal.check(methods)
+        self._standing.internal.check(methods)
         self.chain.compile(methods)
         self.readiness.compile()
         self.transcoder.precompile()
@@ -542,26 +532,27 @@ class Gateway(Starlette):
                 if isinstance(fits, Miss):
                     await super().__call__(scope, receive, send)
                 else:
-                    await self._answer(fits, scope, receive, send)
+                    await self._answering.answer(fits, scope, receive, send)
                 return
         elif kind == "lifespan":
-            await self._live(scope, receive, send)
+            await live(super().__call__, scope, receive, send)
             return
         elif kind == "websocket":
-            self._sockets.adopt(scope)
+            self._answering.sockets.adopt(scope)
         if self._door is not None:
-            found = self._match(scope) if kind == "http" else self._sockets.find(scope)
+            find = self._match if kind == "http" else self._answering.sockets.find
+            found = find(scope)
             await self._door(found, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     def _enter(
-        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
+        self, found: Found, scope: Scope, receive: Receive, send: Send
     ) -> Coroutine[Any, Any, None]:
         """Return what answers a request that is let in."""
         if self.user_middleware or isinstance(found, Miss) or scope["type"] != "http":
             return super().__call__(scope, receive, send)
-        return self._answer(found, scope, receive, send)
+        return self._answering.answer(found, scope, receive, send)
 
     def methods(self) -> dict[str, list[PathTemplate]]:
         """Return the full names of all methods, with the templates of their paths."""
@@ -578,220 +569,6 @@ class Gateway(Starlette):
     def _security(self) -> Security:
         """Return what clients must show, as the policies say."""
         return self.chain.security(self.methods())
-
-    @contextlib.asynccontextmanager
-    async def _running(self, app: Any) -> AsyncIterator[Any]:
-        """Run the lifespan, for a server or, by Starlette's router, for who mounts the gateway."""
-        self.compile()
-        await self._keeper.start()
-        for each in self.chain.observers:
-            if isinstance(each, Follower):
-                each.follow(self)
-        try:
-            async with self._given_lifespan(app) as state:
-                yield state
-        finally:
-            await self._keeper.close()
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the lifespan for a server, and tell it why there is no start, in one line."""
-        refused = False
-
-        async def sending(message: Any) -> None:
-            nonlocal refused
-            error = sys.exception()
-            if message["type"] == "lifespan.startup.failed" and isinstance(error, ConfigError):
-                refused = True
-                message = {**message, "message": str(error)}
-            await send(message)
-
-        try:
-            await super().__call__(scope, receive, sending)
-        except ConfigError:
-            if not refused:
-                raise
-
-    async def _answer(
-        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        if self._tells:
-            self._tell_how(scope)
-        try:
-            payload = await self._payload(found, scope, receive, send)
-        except Disconnected:
-            note_gone(scope)
-            return
-        except BaseException as error:
-            if not is_cancelled(error):
-                payload = refuse(error, scope)
-            elif self.draining:
-                gone = StatusError(Code.UNAVAILABLE, SHUTTING_DOWN)
-                payload = refuse(gone, scope)
-            elif connection(scope) is None or "app" in scope:
-                # Another server, or an application around this one, may have cancelled.
-                raise
-            else:
-                # Our server does so after a drain only: it was the servicer itself.
-                _uncancel()
-                payload = refuse(error, scope)
-        left = None if payload is None else send_now(payload, scope, send)
-        if left is not None:
-            await send_left(left, scope, send)
-
-    def _payload(
-        self, found: Match[Any] | Miss | StatusError, scope: Scope, receive: Receive, send: Send
-    ) -> Awaitable[Payload | None]:
-        """Return what makes the answer; None for one that is sent."""
-        if not isinstance(found, Match):
-            return self._without_route(found, scope)
-        route = found.route
-        if self._door is not None and "app" in scope:
-            # Starlette's stack has seen the request, and a middleware may have changed it.
-            _check_same(route, scope)
-        scope["route"] = route
-        endpoint = route.endpoint
-        if not isinstance(endpoint, Endpoint):
-            if isinstance(endpoint, Forwarding):
-                scope[TERMS] = self._terms
-                return endpoint.to.forward(found, scope, receive, send)
-            built_in: BuiltIn = endpoint
-            return built_in(scope)
-        if endpoint.streams:
-            return self._streaming(found, scope, receive, send)
-        return self._rest(found, scope, receive)
-
-    async def _without_route(self, found: Miss | StatusError, scope: Scope) -> Payload:
-        if isinstance(found, StatusError):
-            raise found
-        if scope["method"] == "OPTIONS" and found.allow:
-            return Payload(204, b"", b"", [(b"allow", ", ".join(found.allow).encode())])
-        raise self.transcoder.refusal(found)
-
-    def _tell_how(self, scope: Scope) -> None:
-        """Say in a scope how its errors are told."""
-        if self._errors is not None:
-            scope[SHAPE] = self._errors
-        if self.pool is not _DEFAULT_POOL:
-            scope[POOL] = self.pool
-
-    async def _shake_hands(
-        self, found: Match[Any] | StatusError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self._tell_how(scope)
-        await self._sockets(found, scope, receive, send)
-
-    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._shake_hands(NotFound(), scope, receive, send)
-        else:
-            await self._answer(Miss(()), scope, receive, send)
-
-
-class _Transcoded(BaseRoute):
-    """All transcoded paths as one Starlette route, the first that its router asks."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def matches(self, scope: Scope) -> tuple[Fit, Scope]:
-        if scope["type"] == "websocket":
-            return self._matches_socket(scope)
-        if scope["type"] != "http":
-            return Fit.NONE, {}
-        found = self._gateway._match(scope)  # noqa: SLF001  two halves of one class
-        if not isinstance(found, Miss):
-            return Fit.FULL, {"transcoder": found}
-        return (Fit.PARTIAL, {"transcoder": found}) if found.allow else (Fit.NONE, {})
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope.pop("transcoder")
-        # Starlette's key for itself; ours is the method's route, and there only when one matched.
-        scope.pop("route", None)
-        gateway = self._gateway
-        answer = gateway._answer if scope["type"] == "http" else gateway._shake_hands  # noqa: SLF001
-        await answer(found, scope, receive, send)
-
-    def _matches_socket(self, scope: Scope) -> tuple[Fit, Scope]:
-        found = self._gateway._sockets.find(scope)  # noqa: SLF001  as above
-        if isinstance(found, Miss):
-            return Fit.NONE, {}
-        # An application may have a WebSocket of its own where a method has none.
-        return Fit.PARTIAL if found is NO_STREAM else Fit.FULL, {"transcoder": found}
-
-
-class _Own:
-    """Opens and closes what a gateway has for itself."""
-
-    def __init__(self, chain: Chain, registry: Registry, forwarders: list[Forwarder]) -> None:
-        self._chain = chain
-        self._registry = registry
-        self._forwarders = forwarders
-
-    async def start(self) -> None:
-        await self._chain.start()
-
-    async def close(self) -> None:
-        await self._registry.close()
-        for forwarder in self._forwarders:
-            await forwarder.close()
-        await self._chain.close()
-
-
-def _check_same(route: Route[Any], scope: Scope) -> None:
-    """Refuse a request that a middleware sent to another route than the policies saw."""
-    call: CallDetails | None = scope.get(CALL)
-    if call is None:
-        return
-    method = route.name if isinstance(route.endpoint, Endpoint) else ""
-    # At another host the same path may be another method's.
-    if (call.template, call.method) != (route.template.text, method):
-        raise RuntimeError(
-            f"{route} was let in as {call.template or 'no route'}: {call.path[:256]!a}"
-        )
-
-
-def _uncancel() -> None:
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
-
-
-def _policies_of(role: Role | None, policies: Iterable[Policy | str]) -> list[Policy]:
-    """Return the policies of a gateway, with what its role adds."""
-    given = [load(each) if isinstance(each, str) else check_policy(each) for each in policies]
-    if role not in {None, "edge", "internal"}:
-        raise ConfigError(f"role {role!r}: 'edge' or 'internal' is expected")
-    marks = any(each.name == Internal.name for each in given)
-    if role == "internal" and marks:
-        problem = "an internal gateway keeps what trusted peers say, and marks none"
-        raise ConfigError(f"policies: {Internal.name}: {problem}")
-    return [*given, Internal()] if role == "edge" and not marks else given
-
-
-def _skipped(
-    role: Role | None, policies: Iterable[Policy], names: Iterable[str] | None
-) -> Iterable[str]:
-    """Return the names of policies that calls of trusted peers pass over."""
-    if names is not None:
-        return names
-    return done_before(policies) if role == "internal" else ()
-
-
-def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
-    """Return what only trusted peers may send, with what a role adds."""
-    ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
-    return (*names, *(ours[role] if role else ()))
-
-
-def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:
-    return trusted if isinstance(trusted, TrustedProxies) else TrustedProxies(trusted)
-
-
-def _readiness(options: Health, is_draining: Callable[[], bool], chain: Chain) -> Readiness:
-    readiness = Readiness(is_draining, timeout=options.timeout, tolerates=options.tolerates)
-    for check in (*options.checks, *chain.checks):
-        readiness.add(check)
-    return readiness
 
 
 def _validation() -> Validation:

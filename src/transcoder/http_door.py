@@ -7,7 +7,7 @@ read, and whether a route fits or not: only who may ask is told that there is no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -16,6 +16,7 @@ from transcoder.call_details import CALL, CallDetails
 from transcoder.calls import IDENTITY
 from transcoder.errors import StatusError
 from transcoder.forwarded import TrustedProxies
+from transcoder.matching import Found
 from transcoder.policies.chain import Chain
 from transcoder.policies.policy import Answered
 from transcoder.refusal import refuse
@@ -25,7 +26,6 @@ from transcoder.trusted_peers import NOBODY_TRUSTED, TrustedPeers
 from transcoder.upstream import NOBODY
 from transcoder.websocket import deny
 
-Found: TypeAlias = "Match[Any] | Miss | StatusError"
 Enter: TypeAlias = Callable[[Found, Scope, Receive, Send], Awaitable[None]]
 
 _FOUND: Final = "transcoder.found"

@@ -1,6 +1,8 @@
-"""What bounds requests, in words: for who looks what a gateway allows, and for its server's log."""
+"""What bounds requests; and in words, for who looks what a gateway allows, and for the log."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from transcoder.json_stream import DEPTH_LIMIT
 from transcoder.matching import PATH_LIMIT
@@ -13,30 +15,41 @@ from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeouts
 
 
-def limits_of(
-    *, body: int, pace: Pace, timeouts: Timeouts, streams: StreamLimits, threads: int
-) -> dict[str, str]:
-    """Return the limits of a gateway by what they bound.
+class Limits(NamedTuple):
+    """What a gateway bounds.
 
     Args:
         body: bytes of a request's body.
+        bodies: bytes of all bodies that are held at once.
         pace: of a body.
         timeouts: of calls.
         streams: the limits of streams.
         threads: plain methods at once.
     """
-    query = f"{QUERY.size} B, {QUERY.parameters} parameters, {QUERY.depth} names in a key"
-    return {
-        "path": f"{PATH_LIMIT} B",
-        "query": query,
-        "metadata": f"{METADATA_LIMIT} B",
-        "body": f"{body} B, {pace.rate:g} B/s after {pace.grace:g} s",
-        "JSON": f"{VALUES_LIMIT} values, {DEPTH_LIMIT} deep",
-        "unary call": f"{_seconds(timeouts.default)}, {timeouts.maximum:g} s if asked for",
-        "plain methods": f"{threads} at once",
-        "reply": f"{REPLY_LIMIT} B",
-        "streams": _of_streams(streams),
-    }
+
+    body: int
+    bodies: int
+    pace: Pace
+    timeouts: Timeouts
+    streams: StreamLimits
+    threads: int
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The limits of each request in words, by what they bound."""
+        query = f"{QUERY.size} B, {QUERY.parameters} parameters, {QUERY.depth} names in a key"
+        pace, timeouts = self.pace, self.timeouts
+        return {
+            "path": f"{PATH_LIMIT} B",
+            "query": query,
+            "metadata": f"{METADATA_LIMIT} B",
+            "body": f"{self.body} B, {pace.rate:g} B/s after {pace.grace:g} s",
+            "JSON": f"{VALUES_LIMIT} values, {DEPTH_LIMIT} deep",
+            "unary call": f"{_seconds(timeouts.default)}, {timeouts.maximum:g} s if asked for",
+            "plain methods": f"{self.threads} at once",
+            "reply": f"{REPLY_LIMIT} B",
+            "streams": _of_streams(self.streams),
+        }
 
 
 def in_words(limits: dict[str, str]) -> str:

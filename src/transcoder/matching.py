@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from starlette.types import Scope
 
@@ -15,6 +15,9 @@ from transcoder.route import Match, Miss
 from transcoder.routing import Router
 from transcoder.status import Code
 from transcoder.transcoder import Transcoder
+
+Found: TypeAlias = "Match[Any] | Miss | StatusError"
+"""A route, or that there is none, or what is wrong with what the client asked for."""
 
 PATH_LIMIT: Final = 8192
 """Bytes of a path; a longer one is answered 414 (RFC 9110, section 15.5.15)."""
@@ -38,7 +41,7 @@ class Matching:
         self.form_posts = form_post.is_looked_at(transcoder.profile)
         """Whether a form POST may stand for another method."""
 
-    def __call__(self, scope: Scope) -> Match[Any] | Miss | StatusError:
+    def __call__(self, scope: Scope) -> Found:
         """Return the route, or that there is none, or what is wrong with the host or the path."""
         path = raw_path(scope)
         if len(path) > PATH_LIMIT:

@@ -122,6 +122,7 @@ class Readiness:
 
     Args:
         is_draining: says whether the server is about to end.
+        checks: that are about all services.
         timeout: seconds that a check may take.
         tolerates: names of checks whose problems calls can live with, beside those that say so.
     """
@@ -129,6 +130,7 @@ class Readiness:
     def __init__(
         self,
         is_draining: Callable[[], bool],
+        checks: Iterable[Check] = (),
         *,
         timeout: float = 1.0,
         tolerates: Collection[str] = (),
@@ -141,6 +143,8 @@ class Readiness:
         self._states: dict[str, State] = {}
         self._until = float("-inf")
         self._flight: asyncio.Task[None] | None = None
+        for check in checks:
+            self.add(check)
 
     @property
     def latest(self) -> Report:

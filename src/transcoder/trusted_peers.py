@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
 from transcoder.peer_certificate import NAMES
-
-Role: TypeAlias = Literal["edge", "internal"]
 
 
 class TrustedPeers:
