@@ -54,6 +54,7 @@ from transcoder.forwarding import (
 )
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
+from transcoder.header_names import HeaderNames
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.hosts import listed
 from transcoder.http_door import HttpDoor
@@ -70,7 +71,7 @@ from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
 from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides, done_before
 from transcoder.policies.internal import Internal
-from transcoder.policies.policy import Named, Policy, Resource, check_policy, load
+from transcoder.policies.policy import Named, Policy, Resource, check_policy, check_texts, load
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.reading import Reader
@@ -85,7 +86,7 @@ from transcoder.stream_limits import DEFAULT_STREAM_LIMITS, StreamLimits
 from transcoder.streaming import Streaming
 from transcoder.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from transcoder.transcoder import NO_EVENTS, Endpoint, Transcoder
-from transcoder.trusted_peers import Role, TrustedPeers
+from transcoder.trusted_peers import IDENTITY_HEADERS, Role, TrustedPeers
 from transcoder.upstream import backend_calls
 from transcoder.upstream.behaviours import Handler, is_cancelled
 from transcoder.upstream.proxy import Reachable, Remote
@@ -133,8 +134,9 @@ class Gateway(Starlette):
         internal: methods (`pkg.Service.Method`) and services (`pkg.Service.*`) that are for other
             services alone, beside those that their protos restrict to INTERNAL by `google.api`
             visibility: to clients of an edge gateway they are not there.
-        strip: headers that only trusted peers may send; at a gateway with a role `x-internal` too,
-            and at an internal one `x-request-id`.
+        strip: headers that only trusted peers may send, by name or by how their names begin, as
+            `x-acme-*`; at an edge `x-internal` too, and at an internal gateway all of
+            `trusted_peers.IDENTITY_HEADERS`.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
@@ -255,7 +257,7 @@ class Gateway(Starlette):
         self._forwarders: list[Forwarder] = []
         self._proxies = proxies = _proxies(trusted_proxies)
         strip = _stripped(role, strip)
-        self._stripped = self.chain.writes.union(each.lower() for each in strip)
+        self._stripped = HeaderNames((*strip, *self.chain.writes))
         inbound = Inbound(
             profile,
             matcher=incoming,
@@ -336,8 +338,8 @@ class Gateway(Starlette):
         return self._registry.names
 
     @property
-    def stripped(self) -> frozenset[str]:
-        """What clients that are no trusted peers cannot say, as names in lower case."""
+    def stripped(self) -> HeaderNames:
+        """What clients that are no trusted peers cannot say."""
         return self._stripped
 
     @property
@@ -779,8 +781,10 @@ def _skipped(
 
 def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
     """Return what only trusted peers may send, with what a role adds."""
-    ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
-    return (*names, *(ours[role] if role else ()))
+    given = names if isinstance(names, str) else tuple(names)
+    check_texts("strip", given)
+    ours = {"edge": STRIPPED, "internal": IDENTITY_HEADERS}
+    return (*given, *(ours[role] if role else ()))
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -23,6 +23,7 @@ from transcoder.config.versions import matches_of, sticky_of
 from transcoder.errors import ConfigError, StatusError
 from transcoder.explain import Explanation, explain
 from transcoder.forwarding import Forwarding
+from transcoder.header_names import HeaderNames
 from transcoder.hosts import Served, not_served
 from transcoder.listeners import Address as Listening
 from transcoder.metadata import Metadatum
@@ -287,7 +288,8 @@ def _admitted(gateway: Described, call: _Call) -> _Call:
     """Return a call with what the gateway's policies say of it, and nobody else may."""
     policies = gateway.config.policies
     trusted = bool(gateway.config.trusted_peers)
-    own = gateway.built.gateway.chain.writes | ({"x-internal"} if not trusted else set())
+    built = gateway.built.gateway
+    own: HeaderNames | frozenset[str] = built.chain.writes if trusted else built.stripped
     if trusted and gateway.config.role == "internal":
         own = frozenset()
     metadata = {name: value for name, value in call.metadata.items() if name not in own}

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from transcoder.config.models.listeners import Listen, Listener, ServerTls, clashes
-from transcoder.config.models.model import Model, Texts
+from transcoder.config.models.model import HeaderPattern, Model, Texts
 from transcoder.config.models.observers import Observers
 from transcoder.config.models.policies import Overrides, Policies
 from transcoder.config.models.requests import Events, Forms, Health, OpenApi, Pace, Streams, Token
@@ -63,7 +63,10 @@ class Config(Model):
     trusted_peers: Texts = []
     role: Literal["edge", "internal"] | None = None
     internal: Annotated[Texts, Field(description="methods and services")] = []
-    strip: Annotated[Texts | None, Field(description="headers of trusted peers alone")] = None
+    strip: Annotated[
+        list[HeaderPattern] | None,
+        Field(description="headers of trusted peers alone, as x-user-id or x-user-*"),
+    ] = None
     skip_for_trusted: Annotated[Texts | None, Field(description="names of policies")] = None
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
