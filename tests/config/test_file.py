@@ -73,7 +73,7 @@ def test_defaults() -> None:
             GOOD.replace(
                 "    upstream: a", "    versions:\n      - {name: v, upstream: a, weight: 101}"
             ),
-            "6:32: services[0].versions[0].weight: 100 or less is expected",
+            "6:32: services[0].versions[0].weight: a whole number from 1 to 100 is expected",
         ),
         ("a: 1\nb: x\0", "2:5: no YAML: special characters are not allowed"),
         (
@@ -190,7 +190,7 @@ def test_defaults() -> None:
                 "    versions: [{name: v1, upstream: a, weight: 100}]\n"
                 "    matches:\n      - {header: x-a, exact: b, to: v2}",
             ),
-            "7:33: services[0].matches[0].to: no version is named 'v2'",
+            "7:33: services[0].matches[0].to: x-a: no version is named 'v2': there are v1",
         ),
         (
             GOOD + "policies:\n  jwt: {issuers: [{name: a}]}",

@@ -342,7 +342,7 @@ def _answering(index: int, given: Service, upstreams: Mapping[str, Remote], part
         versions = [
             Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
         ]
-        return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+        return Split(versions, matches=matches_of(given), sticky=sticky_of(given) or "")
 
     those = [id(upstreams[each.upstream]) for each in given.versions]
     return parts.made(("services", index), split, given, those, owns=False)

@@ -16,6 +16,7 @@ except ImportError as missing:
     raise ImportError(f"{missing.name} is missing: install transcoder[gateway]") from missing
 
 from transcoder.config.models import Config
+from transcoder.config.versions import wrong_choices
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 """The way to a value: keys of mappings, and places in lists."""
@@ -91,7 +92,8 @@ def _models(text: str, document: _Document) -> tuple[Config | None, list[Mistake
     except ValidationError as error:
         found = [document.mistake(each) for each in error.errors(include_url=False)]
         return None, sorted(set(found), key=lambda mistake: mistake[1:])
-    unknown = [document.at(keys, f"{path_of(keys)}: {told}") for keys, told in config.unknown()]
+    wrong = (*config.unknown(), *wrong_choices(config))
+    unknown = [document.at(keys, f"{path_of(keys)}: {told}") for keys, told in wrong]
     return (None, unknown) if unknown else (config, [])
 
 

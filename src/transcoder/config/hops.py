@@ -318,13 +318,13 @@ def _chosen(by: Versioned, call: _Call) -> tuple[str, list[tuple[str, str]]]:
     if isinstance(by, Route) and by.graphql is not None:
         return by.graphql.upstream, []
     upstreams = {version.name: version.upstream for version in by.versions}
-    choice = choice_of(by.versions, matches_of(by), sticky_of(by))
+    choice = choice_of(by.versions, matches_of(by), sticky_of(by) or "")
     found = choice.explain(call.asked)
     if found is not None:
         name, why = found
         return upstreams[name], [("version", f"{name}: {why}")]
     shares = ", ".join(f"{each.name} {each.weight}" for each in by.versions if each.weight)
-    heaviest = max(by.versions, key=lambda version: version.weight)
+    heaviest = max(by.versions, key=lambda version: version.weight or 0)
     return heaviest.upstream, [
         ("version", f"by weight of 100: {shares}; followed here: {heaviest.name}")
     ]

@@ -129,8 +129,6 @@ class Config(Model):
                 problem = "" if name is None else problem_of(name, self.upstreams, "target")
                 if problem:
                     yield keys, problem
-            for keys, problem in service.unmatched():
-                yield (*at, *keys), problem
         for index, route in enumerate(self.routes):
             for keys, problem in route.unknown(self.upstreams):
                 yield ("routes", index, *keys), problem
