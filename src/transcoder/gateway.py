@@ -343,6 +343,11 @@ class Gateway(Starlette):
         return self._stripped
 
     @property
+    def unlisted(self) -> tuple[str, ...]:
+        """Full names of the registered services of internal methods alone, at an edge gateway."""
+        return self._registry.unlisted
+
+    @property
     def own_services(self) -> tuple[str, ...]:
         """Full names of those whose calls are not passed on."""
         return self._registry.own
