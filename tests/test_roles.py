@@ -157,6 +157,7 @@ def test_internal(tmp_path: Path) -> None:
 SPELLINGS = {
     "X-INTERNAL": "true",
     "x_internal": "true",
+    "X.Internal": "true",
     "x-internal-bin": "dHJ1ZQ==",
     "x-request-id-bin": "cg==",
     "X_User_Id": "root",

@@ -8,14 +8,15 @@ from typing import Final
 
 from transcoder.errors import ConfigError
 
+_SIGNS: Final = {code: "-" for code in range(128) if not chr(code).isalnum()}
 _PATTERN: Final = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?")
 
 
 class HeaderNames:
     """Some headers: by name, or by how their names begin.
 
-    A header is one of them in any case, with `_` for `-`, and in `-bin`, as whose bytes gRPC tells
-    what no text may hold.
+    A header is one of them in any case, with `_`, `.` or another such sign for `-`, as CGI has them
+    all alike, and in `-bin`, as whose bytes gRPC tells what no text may hold.
 
     Args:
         names: of headers; one that ends in `*`, as `x-user-*`, is of all that begin so.
@@ -42,13 +43,15 @@ class HeaderNames:
 
     def __contains__(self, name: str) -> bool:
         """Say whether a header is one of them, or all that begin so are."""
+        if name.endswith("*"):
+            return folded(name[:-1]).startswith(self._prefixes)
         text = spelt(name)
         return text in self._exact or text.startswith(self._prefixes)
 
 
 def folded(name: str) -> str:
-    """Return a name as servers that know neither case nor `_` have it."""
-    return name.lower().replace("_", "-")
+    """Return a name as servers that know neither case nor signs have it."""
+    return name.lower().translate(_SIGNS)
 
 
 def problem_of_name(name: str) -> str:

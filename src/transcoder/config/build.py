@@ -117,7 +117,8 @@ def _compile(built: Built) -> None:
     try:
         built.gateway.compile()
     except RouteConflict as error:
-        raise WrongPart(_keys_of(built, error.conflict), error) from error
+        problem = f"{error.conflict}; `conflicts: warn` makes this a warning"
+        raise WrongPart(_keys_of(built, error.conflict), problem) from error
 
 
 def _keys_of(built: Built, conflict: Conflict[Any]) -> Keys:

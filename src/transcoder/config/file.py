@@ -286,12 +286,13 @@ def read_text(path: str | Path) -> str:
     """Return what a file of text says.
 
     Raises:
-        ConfigError: it cannot be read, is over a megabyte, or no UTF-8.
+        ConfigError: it cannot be read, is over a megabyte, or no UTF-8; tells the place then.
     """
     data = read_bytes(path)
     if len(data) > _LIMIT:
         raise ConfigError(f"{path}: over {_LIMIT} bytes")
     try:
         return data.decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: it is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode())
+        raise ConfigError(f"{path}:{line}:{column}: it is not UTF-8") from None
