@@ -20,6 +20,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from over_tls import CLIENT, HERE, write
 from services.user.v1.user_service_pb2 import GetUserRequest
 from services.user.v1.user_service_pb2_grpc import UserServiceStub
 from tokens import ISSUER, claims, jwks, mint, rsa
@@ -28,6 +29,7 @@ from transcoder.cli import main
 if TYPE_CHECKING:
     from tests.conftest import Start
 
+LISTENER = "listeners:\n- http: ':8443'\n  tls: "
 SCRIPT = str(Path(sys.executable).with_name("transcoder"))
 Gateway = Callable[..., "subprocess.Popen[str]"]
 FILE = """
@@ -149,6 +151,50 @@ def test_check_builds(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert result.stdout.startswith(f"{path}:2:12: services[0]: no module is named no_pb2")
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        (
+            "tls:\n  certificate: none.pem\n  key: none.key\n",
+            "4:3: tls.certificate: none.pem cannot be read: no such file or directory",
+        ),
+        (
+            "tls:\n  certificate: good.pem\n  key: none.key\n",
+            "5:3: tls.key: none.key cannot be read: no such file or directory",
+        ),
+        (
+            "tls: {certificate: good.pem, key: other.key}\n",
+            "3:30: tls.key: other.key is not the key of good.pem",
+        ),
+        (
+            f"{LISTENER}{{certificate: good.pem, key: good.key, client_ca: good.key}}\n",
+            "5:47: listeners[0].tls.client_ca: good.key holds no certificate in PEM",
+        ),
+        (
+            "tls: {certificate: good.pem, key: good.key, client_certificates: required}\n",
+            "3:1: tls: client_certificates is 'required', and no client_ca says",
+        ),
+    ],
+)
+def test_wrong_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, problem: str
+) -> None:
+    """What is the server's is looked at too, by `check` and before anything is served."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "good")
+    write(tmp_path, CLIENT, "other")
+    Path("g.yaml").write_text(
+        "upstreams: {a: {target: 'localhost:1'}}\n"
+        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n" + told
+    )
+    checked = CliRunner().invoke(main, ["check", "g.yaml"])
+    served = CliRunner().invoke(main, ["gateway", "g.yaml"])
+
+    assert (checked.exit_code, served.exit_code) == (1, 1)
+    assert checked.stdout.startswith(f"g.yaml:{problem}")
+    assert served.stderr == f"Error: {checked.stdout}"
 
 
 def test_schema() -> None:

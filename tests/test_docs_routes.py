@@ -18,6 +18,7 @@ from transcoder.config import build, http_ports, load
 from transcoder.hosts import Host
 from transcoder.route import Match
 from transcoder.server_tls import ServerTls
+from transcoder.trusted_peers import IDENTITY_HEADERS
 from transcoder.upstream.choice import Condition
 from transcoder.upstream.split import Split
 
@@ -26,7 +27,6 @@ EDGE, PORTS, INTERNAL = PAGE.blocks("yaml")
 INNER = """\
 role: internal
 trusted_peers: [edge.internal]
-strip: [x-tenant-id]
 skip_for_trusted: []
 upstreams:
   users: {target: "users:50051"}
@@ -65,6 +65,14 @@ def test_files() -> None:
     split = edge._registry.upstream_of("/services.user.v1.UserService/GetUser")
     assert isinstance(split, Split)
     assert split.needs_details
+
+
+def test_identity_headers() -> None:
+    """The table has the headers that an internal gateway removes, all of them and no more."""
+    rows = PAGE.rows("### Headers that tell an identity")
+    names = [name.strip("`") for listed, _ in rows for name in listed.split(", ")]
+
+    assert sorted(names) == sorted(IDENTITY_HEADERS)
 
 
 def test_ports(folder: Path) -> None:

@@ -56,7 +56,7 @@ class Tenants:
 def split(first: int = 100, **options: Any) -> ForwardSplit:
     versions = [
         ForwardVersion("v1", Says("v1"), first),
-        ForwardVersion("v2", Says("v2"), 100 - first),
+        ForwardVersion("v2", Says("v2"), 100 - first or None),
     ]
     return ForwardSplit(versions, **options)
 
@@ -165,5 +165,7 @@ def test_wrong() -> None:
     """What is wrong is told as for methods."""
     with pytest.raises(ConfigError, match="split: the weights make up 90: 100 is expected"):
         ForwardSplit([ForwardVersion("v1", Says("v1"), 90)])
+    with pytest.raises(ConfigError, match="split: b: weight 0: a whole number from 1 to 100 is "):
+        ForwardSplit([ForwardVersion("a", Says("a"), 100), ForwardVersion("b", Says("b"), 0)])
     with pytest.raises(ConfigError, match="split: versions: a, a: each needs a name of its own"):
         ForwardSplit([ForwardVersion("a", Says("v1"), 50), ForwardVersion("a", Says("v1"), 50)])

@@ -115,11 +115,19 @@ def test_named_by_connection() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 @pytest.mark.parametrize(
-    "name", [b"x-internal", b"X-INTERNAL", b"x_internal", b"grpc-metadata-x-internal"]
+    "name",
+    [
+        b"x-internal",
+        b"X-INTERNAL",
+        b"x_internal",
+        b"grpc-metadata-x-internal",
+        b"x-internal-bin",
+        b"grpc-metadata-x_internal-bin",
+    ],
 )
 def test_stripped(profile: Profile, name: bytes) -> None:
     """The strip list is removed in every spelling, under every profile."""
-    assert Inbound(profile)([(name, b"1"), (b"x-internal", b"2"), (name, b"3")]) == ()
+    assert Inbound(profile)([(name, b"MTIz"), (b"x-internal", b"2"), (name, b"NDU2")]) == ()
 
 
 def test_own_strip_list() -> None:
@@ -127,6 +135,13 @@ def test_own_strip_list() -> None:
     inbound = Inbound(strip=["X-User"])
 
     assert inbound([(b"x_user", b"1"), (b"x-internal", b"2")]) == (("x-internal", "2"),)
+
+
+def test_own_strip_list_by_beginning() -> None:
+    """A name that ends in a star is of all headers that begin so."""
+    inbound = Inbound(strip=["x-user-*"])
+
+    assert inbound([(b"X_User_Name", b"1"), (b"x-user", b"2")]) == (("x-user", "2"),)
 
 
 def test_trusted_peer() -> None:

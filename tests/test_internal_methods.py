@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -219,6 +221,161 @@ def test_reflection() -> None:
     assert inner["file_by_filename"] == whole
 
 
+@cache
+def wide() -> DescriptorPool:
+    """Return a pool of files whose messages public methods use, internal ones, and both."""
+    found = DescriptorPool()
+    for file in _wide():
+        found.Add(file)
+    return found
+
+
+def _wide() -> list[descriptor_pb2.FileDescriptorProto]:
+    """Return a file of services, one of messages that only internal methods use, and one of both.
+
+    Names say who uses what: Told the method Get, Kept the internal Audit, Both both.
+    """
+
+    def message(scope: Any, name: str, *types: str) -> Any:
+        made = (scope.message_type if hasattr(scope, "message_type") else scope.nested_type).add(
+            name=name
+        )
+        for number, kind in enumerate(types, 1):
+            made.field.add(
+                name=f"f{number}", number=number, type=11, label=1, type_name=f".wide.v1.{kind}"
+            )
+        return made
+
+    shared = descriptor_pb2.FileDescriptorProto(
+        name="shared.proto", package="wide.v1", syntax="proto3"
+    )
+    kept = descriptor_pb2.FileDescriptorProto(
+        name="kept.proto", package="wide.v1", syntax="proto3", dependency=["shared.proto"]
+    )
+    service = descriptor_pb2.FileDescriptorProto(
+        name="wide.proto",
+        package="wide.v1",
+        syntax="proto3",
+        dependency=["kept.proto", "shared.proto"],
+    )
+    message(shared, "Both")
+    message(shared, "Loose", "Both")  # of no method, as what an Any may hold
+    shared.enum_type.add(name="KeptKind").value.add(name="KEPT_KIND_A", number=0)
+    secret = message(kept, "KeptSecret", "Both", "KeptSecret")
+    secret.field.add(name="kind", number=3, type=14, label=1, type_name=".wide.v1.KeptKind")
+    message(service, "Told", "Both", "KeptShell.Told")
+    shell = message(service, "KeptShell", "KeptSecret")
+    message(shell, "Told")
+    message(shell, "Kept")
+    message(service, "KeptAnswer", "KeptShell", "Told")
+    message(service, "KeptLog", "KeptAnswer")  # of no method, and nothing without the others
+    wide_service = service.service.add(name="Wide")
+    wide_service.method.add(name="Get", input_type=".wide.v1.Told", output_type=".wide.v1.Both")
+    wide_service.method.add(
+        name="Audit", input_type=".wide.v1.KeptSecret", output_type=".wide.v1.KeptAnswer"
+    )
+    return [shared, kept, service]
+
+
+def of_wide(role: Any) -> Gateway:
+    made = Gateway(pool=wide(), role=role, internal=["wide.v1.Wide.Audit"], unbound=True)
+    made.route(wide().FindServiceByName("wide.v1.Wide"), Channel("127.0.0.1:1"))
+    return made
+
+
+def test_reflection_of_messages() -> None:
+    """Messages that only internal methods use are told of by no question at an edge."""
+    symbols = {
+        "Told": True,
+        "Told.f1": True,
+        "Both": True,
+        "Loose": True,
+        "KeptShell": True,  # for the message within it, and without anything else
+        "KeptShell.Told": True,
+        "KeptShell.Kept": False,
+        "KeptShell.f1": False,
+        "KeptSecret": False,
+        "KeptSecret.f1": False,
+        "KeptAnswer": False,
+        "KeptLog": False,
+        "KeptKind": False,
+        "KEPT_KIND_A": False,
+        "Wide.Get": True,
+        "Wide.Audit": False,
+    }
+
+    async def fact(listening: Listening) -> tuple[dict[str, bool], list[list[str]], Any]:
+        found, whole = {}, []
+        for symbol in symbols:
+            answered = await reflect(listening, file_containing_symbol=f"wide.v1.{symbol}")
+            found[symbol] = not answered.error_response.error_code
+        for name in ("wide.proto", "kept.proto", "shared.proto"):
+            answered = await reflect(listening, file_by_filename=name)
+            listed = answered.file_descriptor_response.file_descriptor_proto
+            files = [descriptor_pb2.FileDescriptorProto.FromString(data) for data in listed]
+            whole.append([file.name for file in files])
+            # What is told hangs together.
+            told = DescriptorPool()
+            for file in reversed(files):
+                told.Add(file)
+                told.FindFileByName(file.name)
+        extended = await reflect(listening, all_extension_numbers_of_type="wide.v1.KeptSecret")
+        return found, whole, extended.error_response.error_code
+
+    found, whole, extended = run(of_wide("edge"), fact)
+    assert found == symbols
+    assert whole == [["wide.proto", "shared.proto"], [], ["shared.proto"]]
+    assert extended == Code.NOT_FOUND
+
+    found, whole, extended = run(of_wide("internal"), fact)
+    assert set(found.values()) == {True}
+    assert [sorted(names) for names in whole][:2] == [
+        ["kept.proto", "shared.proto", "wide.proto"],
+        ["kept.proto", "shared.proto"],
+    ]
+
+
+def test_grpcurl() -> None:
+    """What is public at an edge is found, described and called by grpcurl, and nothing else is."""
+
+    async def ask(listening: Listening, *words: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("grpcurl"),
+            *(
+                "-plaintext",
+                "-max-time",
+                "30",
+                *words[:-1],
+                listening.grpc.target,
+                *words[-1].split(),
+            ),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        return (await process.communicate())[0].decode()
+
+    async def calls(listening: Listening) -> list[str]:
+        asked = '{"id": "7"}'
+        return [
+            await ask(listening, "-d", asked, f"stock.v1.Stock/{name}") for name in ("Get", "Audit")
+        ]
+
+    async def describes(listening: Listening) -> list[str]:
+        names = ("Wide", "Told", "KeptAnswer", "KeptShell")
+        return [await ask(listening, f"describe wide.v1.{name}") for name in names]
+
+    answered, refused = run(gateway("edge"), calls)
+    assert json.loads(answered) == {"id": "7"}
+    assert 'service "stock.v1.Stock" does not include a method named "Audit"' in refused
+    service, told, hidden, shell = run(of_wide("edge"), describes)
+    assert [line for line in service.splitlines() if "rpc" in line] == [
+        "  rpc Get ( .wide.v1.Told ) returns ( .wide.v1.Both );"
+    ]
+    assert ".wide.v1.KeptShell.Told f2 = 2;" in told
+    assert "not found" in hidden
+    assert " = " not in shell
+
+
 def test_health() -> None:
     """A service of such methods alone has no health there."""
 
@@ -247,6 +404,17 @@ def test_documents() -> None:
         return sorted(json.loads(data)["paths"])
 
     assert run(gateway("edge"), fact) == ["/v1/get/{id}"]
+
+
+def test_schemas() -> None:
+    """Nor does it describe messages that only they use."""
+
+    async def fact(listening: Listening) -> list[str]:
+        _, data = await get(listening, "/openapi.json")
+        assert b"KeptSecret" not in data
+        return [name for name in json.loads(data)["components"]["schemas"] if "Kept" in name]
+
+    assert run(of_wide("edge"), fact) == ["wide.v1.KeptShell.Told"]
 
 
 def test_explained() -> None:

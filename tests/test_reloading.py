@@ -148,8 +148,12 @@ def _service(**more: Any) -> dict[str, Any]:
                 problem,
             )
             for weight, problem in [
-                (0, ": services[0]: split: the weights make up 0: 100 is expected"),
-                (-1, ": services[0].versions[0].weight: 0 or more is expected"),
+                (
+                    0,
+                    ": services[0].versions[0].weight: a whole number from 1 to 100 is expected: ",
+                ),
+                (-1, ": services[0].versions[0].weight: a whole number from 1 to 100 is expected"),
+                (None, ": services[0].versions: the weights make up 0: 100 is expected"),
                 ("100", "weight: a whole number is expected"),
             ]
         ),

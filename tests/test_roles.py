@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import http.client
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +15,8 @@ from typing import Any
 import grpc.aio
 import pytest
 import trustme
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from entrances import SINGLE, Running, serving
 from over_tls import CA, HERE, chain, trust, write, write_ca
@@ -81,12 +85,31 @@ class Asking:
         code = await asyncio.to_thread(ask)
         return {"code": code} if code else self.running.seen(before)
 
+    async def websocket(
+        self, client: trustme.LeafCert, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return what the servicer of a stream saw, by WebSocket."""
+        before = len(self.running.servicer.seen)
+        url = f"wss://localhost:{self.running.listening.http.port}/v1/a/told?count=1"
+        secured = trust(client)
+        async with connect(
+            url, additional_headers=headers, ssl=secured, proxy=None, open_timeout=30
+        ) as opened:
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await opened.recv()
+        return self.running.seen(before)
+
     async def grpc(self, client: trustme.LeafCert, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Do the same over gRPC."""
+        """Do the same over gRPC; values of `-bin` are base64 for all doors."""
         before = len(self.running.servicer.seen)
         pair = client.private_key_pem.bytes(), chain(client)
         shown = grpc.ssl_channel_credentials(CA.cert_pem.bytes(), *pair)
         target = f"localhost:{self.running.listening.grpc.port}"
+        metadata = tuple(
+            (key.lower(), base64.b64decode(value) if key.endswith("-bin") else value)
+            for key, value in headers.items()
+        )
         async with grpc.aio.secure_channel(target, shown) as channel:
             method = channel.unary_unary(
                 SINGLE,
@@ -94,7 +117,7 @@ class Asking:
                 response_deserializer=Told.FromString,
             )
             try:
-                await method(Ask(topic="a"), metadata=tuple(headers.items()), timeout=30)
+                await method(Ask(topic="a"), metadata=metadata, timeout=30)
             except grpc.aio.AioRpcError as error:
                 return {"code": error.code().value[0]}
         return self.running.seen(before)
@@ -128,7 +151,46 @@ def test_internal(tmp_path: Path) -> None:
             assert told(await ask(EDGE, IDENTITY)) == {key: [IDENTITY[key]] for key in IDENTITY}
             assert told(await ask(OTHER, IDENTITY)) == {}
 
-    through(tmp_path, fact, role="internal", strip=["x-user-id"])
+    through(tmp_path, fact, role="internal")
+
+
+SPELLINGS = {
+    "X-INTERNAL": "true",
+    "x_internal": "true",
+    "X.Internal": "true",
+    "x-internal-bin": "dHJ1ZQ==",
+    "x-request-id-bin": "cg==",
+    "X_User_Id": "root",
+    "x-user-id-bin": "cm9vdA==",
+    "x-user": "root",
+    "x-tenant-id": "acme",
+    "x-caller": "billing",
+    "x-peer": "edge",
+    "x-claim-plan": "gold",
+    "x-groups": "admins",
+    "x-roles": "admin",
+    "x-scopes": "all",
+    "x-auth-request-email": "root@example.com",
+    "x-principal": "root",
+    "x-subject": "root",
+    "x-shop-plan": "gold",
+    "x_shop_plan-bin": "Z29sZA==",
+}
+ORDINARY = {"x-experiment-group": "B", "x-auth": "1", "x-shopping": "1", "accept-language": "en"}
+
+
+def test_identity_headers(tmp_path: Path) -> None:
+    """What tells an identity passes at no door of a client that is not listed, in no spelling."""
+    sent = {**SPELLINGS, **ORDINARY}
+    # Metadata keys are in lower case, and bytes are told as such.
+    kept = {key.lower() for key in sent}
+
+    async def fact(asking: Asking) -> None:
+        for ask in (asking.http, asking.grpc, asking.websocket):
+            assert kept & (await ask(EDGE, sent)).keys() == kept
+            assert kept & (await ask(OTHER, sent)).keys() == ORDINARY.keys()
+
+    through(tmp_path, fact, role="internal", strip=["x-shop-*"])
 
 
 def test_policies_of_its_own(tmp_path: Path) -> None:
@@ -228,6 +290,15 @@ def test_no_role(tmp_path: Path) -> None:
             {"role": "internal", "policies": [Internal()]},
             "policies: internal: an internal gateway keeps what trusted peers say, and marks none",
         ),
+        (
+            {"role": "internal", "strip": ["x-plan", "x a"]},
+            "strip: 'x a': a header is expected, as x-user-id, or several, as x-user-*",
+        ),
+        (
+            {"strip": ["*"]},
+            "strip: '*': a header is expected, as x-user-id, or several, as x-user-*",
+        ),
+        ({"strip": "x-a"}, "strip 'x-a': a sequence is expected"),
         (
             {"policies": [RequestId()], "skip_for_trusted": ["jwt"]},
             "skip_for_trusted: no policy is named 'jwt': there are request-id",

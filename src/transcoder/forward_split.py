@@ -32,12 +32,13 @@ class ForwardVersion:
     Args:
         name: for matches and metrics.
         forwarder: who answers.
-        weight: of a hundred requests that no match decides, how many are its own.
+        weight: of a hundred requests that no match decides, how many are its own; None for a
+            version that has requests by matches alone.
     """
 
     name: str
     forwarder: Forwarder
-    weight: int = 0
+    weight: int | None = None
 
 
 class ForwardSplit:

@@ -41,6 +41,7 @@ from transcoder.forwarding import (
 )
 from transcoder.grpc_door import GrpcDoor
 from transcoder.handshake import NO_TOKEN, Handshakes, Token
+from transcoder.header_names import HeaderNames
 from transcoder.health import DEFAULT_HEALTH, Health, HealthPages
 from transcoder.hosts import listed
 from transcoder.http_door import HttpDoor
@@ -109,8 +110,9 @@ class Gateway(Starlette):
         internal: methods (`pkg.Service.Method`) and services (`pkg.Service.*`) that are for other
             services alone, beside those that their protos restrict to INTERNAL by `google.api`
             visibility: to clients of an edge gateway they are not there.
-        strip: headers that only trusted peers may send; at a gateway with a role `x-internal` too,
-            and at an internal one `x-request-id`.
+        strip: headers that only trusted peers may send, by name or by how their names begin, as
+            `x-acme-*`; at an edge `x-internal` too, and at an internal gateway all of
+            `trusted_peers.IDENTITY_HEADERS`.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
@@ -230,7 +232,7 @@ class Gateway(Starlette):
             own=options.paths,
             skip_for_trusted=standing.skipped,
         )
-        self._stripped = self.chain.writes.union(each.lower() for each in standing.strip)
+        self._stripped = HeaderNames((*standing.strip, *self.chain.writes))
         self.grpc_door = GrpcDoor(self.chain, standing.proxies, standing.peers)
         inbound = standing.inbound(self.transcoder.profile, incoming, self.chain.writes)
         self._calls = Calls(inbound, timeouts, standing.peers)
@@ -324,9 +326,14 @@ class Gateway(Starlette):
         return self._registry.names
 
     @property
-    def stripped(self) -> frozenset[str]:
-        """What clients that are no trusted peers cannot say, as names in lower case."""
+    def stripped(self) -> HeaderNames:
+        """What clients that are no trusted peers cannot say."""
         return self._stripped
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """Full names of the registered services of internal methods alone, at an edge gateway."""
+        return self._registry.unlisted
 
     @property
     def own_services(self) -> tuple[str, ...]:

@@ -216,7 +216,7 @@ class _Current(grpc.GenericRpcHandler):
         listed = dict.fromkeys((*gateway.services, health.SERVICE_NAME, reflection.NAME))
         built_in = {
             health.SERVICE_NAME: self._health_handler,
-            **reflection.handlers(listed, gateway.pool, gateway.withholds),
+            **reflection.handlers(listed, gateway.pool, gateway.withholds, gateway.unlisted),
         }
         guarded = [
             GuardedHandlers(handler, gateway.executor, door=gateway.grpc_door)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from transcoder.errors import ConfigError, StatusError
@@ -130,7 +130,9 @@ class Hosts(Generic[T]):
         self._served = tuple(map(Host.parse, served))
         self._routers: dict[Host, Router[T]] = {}
         bound = {text: Host.parse(text) for route in routes for text in route.hosts}
-        self._check_served(bound.values())
+        for host in bound.values():
+            if problem := unserved(host, self._served):
+                raise ConfigError(f"a route is bound to the host {problem}")
         made: dict[tuple[int, ...], Router[T]] = {}
         for host in dict.fromkeys(bound.values()):
             here = [
@@ -179,11 +181,17 @@ class Hosts(Generic[T]):
                 return self._routers[each]
         return self.default
 
-    def _check_served(self, bound: Iterable[Host]) -> None:
-        for host in bound:
-            if self._served and not any(each.covers(host) for each in self._served):
-                served = ", ".join(map(str, self._served))
-                raise ConfigError(f"a route is bound to the host {host}: served are {served}")
+
+def unserved(host: Host, served: Collection[Host]) -> str:
+    """Return why nothing at a host is ever asked for; empty where it is served.
+
+    Args:
+        host: to which routes are bound.
+        served: none for all.
+    """
+    if not served or any(each.covers(host) for each in served):
+        return ""
+    return f"{host}: served are {', '.join(map(str, served))}"
 
 
 def not_served(why: str = "the host that the request asks for is not served here") -> StatusError:

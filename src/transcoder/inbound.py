@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from transcoder.errors import InvalidRequest, StatusError
 from transcoder.forwarded import NO_PROXIES, Origin, TrustedProxies
+from transcoder.header_names import HeaderNames, folded, spelt
 from transcoder.metadata import (
     METADATA_LIMIT,
     OF_THE_BODY,
@@ -33,6 +34,8 @@ from transcoder.metadata import (
 )
 from transcoder.profile import GOOGLE, MetadataNames, Profile
 from transcoder.status import Code
+
+_Names: TypeAlias = "HeaderNames | frozenset[str]"
 
 _new = tuple.__new__
 
@@ -105,8 +108,8 @@ class Inbound:
     Args:
         profile: says which headers pass, under which names.
         matcher: says it in the profile's place; it is asked once for a name, in lower case.
-        strip: header names that only a trusted peer may send, and metadata keys that no other
-            header becomes for others.
+        strip: names of headers, or how they begin, that only a trusted peer may send, and metadata
+            keys that no other header becomes for others; see `HeaderNames`.
         proxies: who is believed about the client's address.
         owned: metadata keys that are the gateway's own to say, whoever the peer is.
 
@@ -114,7 +117,7 @@ class Inbound:
     (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
 
-    __slots__ = ("_keys", "_match", "_owned", "_passes", "_strip", "is_own", "proxies")
+    __slots__ = ("_admits", "_keys", "_match", "_owned", "_passes", "_strip", "is_own", "proxies")
 
     def __init__(
         self,
@@ -128,12 +131,14 @@ class Inbound:
         self._match = _MATCHERS[profile.request_metadata] if matcher is None else _single(matcher)
         self.is_own = matcher is not None
         """Whether the keys are a matcher's, so that any header may become any metadata."""
-        self._owned = frozenset(_folded(name) for name in owned)
-        self._strip = self._owned.union(_folded(name) for name in strip)
+        owned = tuple(owned)
+        self._owned = HeaderNames(owned)
+        self._strip = HeaderNames((*strip, *owned))
         self.proxies = proxies
         """Who is believed about the client's address."""
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
         self._passes = functools.lru_cache(_REMEMBERED)(_is_passed_on)
+        self._admits = functools.lru_cache(_REMEMBERED)(_is_admitted)
 
     def check(self, headers: RawHeaders) -> None:
         """Refuse what could not become metadata, before the call.
@@ -230,7 +235,7 @@ class Inbound:
 
     def is_owned(self, name: bytes) -> bool:
         """Say whether a header is the gateway's own to say, in any spelling."""
-        return _folded(name.decode("latin-1")) in self._owned
+        return name.decode("latin-1") in self._owned
 
     def admitted(
         self,
@@ -249,40 +254,47 @@ class Inbound:
             said: as `of` has it.
         """
         denied = self._denied(said) if trusted else self._strip
-        if not self.proxies.trusts(peer):
-            denied |= _OURS
-        return tuple(Metadatum(key, value) for key, value in metadata if _folded(key) not in denied)
+        proxied = self.proxies.trusts(peer)
+        kept = []
+        for key, value in metadata:
+            admits = self._admits if len(key) <= _LONGEST_REMEMBERED else _is_admitted
+            if admits(key, denied, proxied):
+                kept.append(Metadatum(key, value))
+        return tuple(kept)
 
-    def _denied(self, said: Iterable[str] | None) -> frozenset[str]:
+    def _denied(self, said: Iterable[str] | None) -> _Names:
         """Return what not even a trusted peer may say."""
-        return self._owned if said is None else frozenset(map(_folded, said))
+        return self._owned if said is None else frozenset(map(spelt, said))
 
-    def _keys_of(self, raw_name: bytes, strip: frozenset[str]) -> tuple[tuple[str, bool], ...]:
+    def _keys_of(self, raw_name: bytes, strip: _Names) -> tuple[tuple[str, bool], ...]:
         """Return the keys that a header becomes, and whether each is binary."""
         name = raw_name.decode("latin-1").lower()
         keys = [key.lower() for key in self._match(name)]
-        if _folded(name) in strip:
+        if spelt(name) in strip:
             return ()
         return tuple(
             (key, key.endswith("-bin"))
             for key in keys
             if is_key(key)
-            and _folded(key) not in _RESERVED
+            and folded(key) not in _RESERVED
             and not key.startswith("grpc-")
-            and _folded(key) not in strip
+            and spelt(key) not in strip
         )
 
 
-def _folded(name: str) -> str:
-    return name.lower().replace("_", "-")
+def _is_admitted(key: str, strip: _Names, proxied: bool) -> bool:  # noqa: FBT001  is cached
+    return spelt(key) not in strip and (proxied or folded(key) not in _OURS)
 
 
-def _is_passed_on(raw_name: bytes, strip: frozenset[str]) -> bool:
-    folded = _folded(raw_name.decode("latin-1"))
-    names_the_client = folded in _OF_THE_ORIGIN or folded.startswith("x-forwarded-")
+def _is_passed_on(raw_name: bytes, strip: _Names) -> bool:
+    name = folded(raw_name.decode("latin-1"))
     # The next gateway may read metadata out of headers of that prefix.
-    stripped = folded in strip or folded.removeprefix(_PREFIX) in strip
-    return not (names_the_client or stripped or folded in _NOT_PASSED_ON)
+    stripped = spelt(name) in strip or spelt(name.removeprefix(_PREFIX)) in strip
+    return not (_names_the_client(name) or stripped or name in _NOT_PASSED_ON)
+
+
+def _names_the_client(name: str) -> bool:
+    return name in _OF_THE_ORIGIN or name.startswith("x-forwarded-")
 
 
 def _binary(name: bytes, value: str) -> tuple[bytes, ...]:
@@ -315,9 +327,7 @@ def _of_origin(origin: Origin) -> list[Metadatum]:
 
 
 def _all(name: str) -> tuple[str, ...]:
-    folded = _folded(name)
-    names_the_client = folded in _OF_THE_ORIGIN or folded.startswith("x-forwarded-")
-    return () if names_the_client else (name,)
+    return () if _names_the_client(folded(name)) else (name,)
 
 
 def _without_cookies(name: str) -> tuple[str, ...]:

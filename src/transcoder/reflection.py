@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from transcoder.redaction import Redaction, Withholds, declared
 
 NAME = reflection.SERVICE_NAME
 NAMES = ("grpc.reflection.v1.ServerReflection", NAME)
@@ -20,20 +21,11 @@ _NOT_FOUND: int = grpc.StatusCode.NOT_FOUND.value[0]
 _UNKNOWN: tuple[int, str] = grpc.StatusCode.NOT_FOUND.value
 
 
-class Withholds(Protocol):
-    """Says which methods are not there for clients."""
-
-    def __call__(self, rpc: MethodDescriptor) -> bool:
-        """Say whether a method is not."""
-        ...
-
-    def is_internal(self, name: str, *options: Any) -> bool:
-        """Say it of a method by its full name, its options and its service's."""
-        ...
-
-
 def handlers(
-    services: Iterable[str], pool: DescriptorPool, withholds: Withholds | None = None
+    services: Iterable[str],
+    pool: DescriptorPool,
+    withholds: Withholds | None = None,
+    unlisted: Iterable[str] = (),
 ) -> dict[str, grpc.GenericRpcHandler]:
     """Return handlers for grpc.aio, by the name of their service.
 
@@ -42,6 +34,7 @@ def handlers(
         pool: where descriptors are looked up. What is not there, such as health or the messages
             of error details, is looked up in the default pool.
         withholds: says which methods nobody is told of; None for none.
+        unlisted: full names of what is served beside, and not listed.
     """
     listed = tuple(services)
     servicers = (
@@ -51,11 +44,13 @@ def handlers(
 
     pools = (pool, Default())
 
+    redaction = None
+    if withholds is not None:
+        redaction = Redaction((*listed, *unlisted), pools, withholds)
+
     async def _answer(request: Any, context: Any) -> Any:
-        if withholds is not None and _is_withheld(request.file_containing_symbol, pools, withholds):
-            return _unknown()
         answer = await _first_found(servicers, _of_service(request, pools), context)
-        return answer if withholds is None else _without(answer, withholds)
+        return answer if redaction is None else _redacted(request, answer, redaction)
 
     async def answers(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
@@ -87,50 +82,23 @@ def _of_service(request: Any, pools: Iterable[DescriptorPool]) -> Any:
     return request
 
 
-def _is_withheld(symbol: str, pools: Iterable[DescriptorPool], withholds: Withholds) -> bool:
-    """Say whether a symbol is a method that nobody is told of, or a service of such alone."""
-    service, _, method = symbol.rpartition(".")
-    for pool in pools:
-        with contextlib.suppress(KeyError):
-            return withholds(pool.FindServiceByName(service).methods_by_name[method])
-        with contextlib.suppress(KeyError):
-            methods = pool.FindServiceByName(symbol).methods
-            return bool(methods) and all(map(withholds, methods))
-    return False
-
-
-def _without(answer: Any, withholds: Withholds) -> Any:
-    """Return an answer whose files do not describe what nobody is told of."""
-    files = answer.file_descriptor_response.file_descriptor_proto
-    for index, data in enumerate(files):
-        file = FileDescriptorProto.FromString(data)
-        if _remove(file, withholds):
-            # It tells of places by their numbers.
-            file.ClearField("source_code_info")
-            files[index] = file.SerializeToString()
+def _redacted(request: Any, answer: Any, redaction: Redaction) -> Any:
+    """Return an answer as if there were not what nobody is told of."""
+    extended = request.file_containing_extension.containing_type
+    if redaction.hides(request.all_extension_numbers_of_type) or redaction.hides(extended):
+        return _unknown()
+    if not answer.HasField("file_descriptor_response"):
+        return answer
+    found = answer.file_descriptor_response.file_descriptor_proto
+    files = [redaction.of(FileDescriptorProto.FromString(data)) for data in found]
+    told = [file for file in files if file is not None]
+    found[:] = [file.SerializeToString() for file in told]
+    name, symbol = request.file_by_filename, request.file_containing_symbol
+    if name and all(name != file.name for file in told):
+        return _unknown()
+    if symbol and all(symbol not in declared(file) for file in told):
+        return _unknown()
     return answer
-
-
-def _remove(file: FileDescriptorProto, withholds: Withholds) -> bool:
-    package = f"{file.package}." if file.package else ""
-    removed = False
-    for service in reversed(file.service):
-        kept = [
-            method
-            for method in service.method
-            if not withholds.is_internal(
-                f"{package}{service.name}.{method.name}", method.options, service.options
-            )
-        ]
-        if len(kept) == len(service.method):
-            continue
-        removed = True
-        if kept:
-            del service.method[:]
-            service.method.extend(kept)
-        else:
-            file.service.remove(service)
-    return removed
 
 
 def _unknown() -> Any:

@@ -89,6 +89,11 @@ class Registry:
         return tuple(name for name in self._named if name not in self._withheld)
 
     @property
+    def unlisted(self) -> tuple[str, ...]:
+        """Full names of the services that are here, and not for clients to call."""
+        return tuple(self._withheld)
+
+    @property
     def own(self) -> tuple[str, ...]:
         """Full names of the services that this process answers itself."""
         return tuple(name for name in self.names if name not in self._passed_on)

@@ -12,9 +12,9 @@ from transcoder.internal_methods import InternalMethods
 from transcoder.metadata import Matcher
 from transcoder.policies.chain import done_before
 from transcoder.policies.internal import Internal
-from transcoder.policies.policy import Policy, check_policy, load
+from transcoder.policies.policy import Policy, check_policy, check_texts, load
 from transcoder.profile import Profile
-from transcoder.trusted_peers import TrustedPeers
+from transcoder.trusted_peers import IDENTITY_HEADERS, TrustedPeers
 
 Role: TypeAlias = Literal["edge", "internal"]
 
@@ -82,8 +82,10 @@ def _skipped(
 
 def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
     """Return what only trusted peers may send, with what a role adds."""
-    ours = {"edge": STRIPPED, "internal": (*STRIPPED, "x-request-id")}
-    return (*names, *(ours[role] if role else ()))
+    given = names if isinstance(names, str) else tuple(names)
+    check_texts("strip", given)
+    ours = {"edge": STRIPPED, "internal": IDENTITY_HEADERS}
+    return (*given, *(ours[role] if role else ()))
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -9,6 +9,29 @@ from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
 from transcoder.peer_certificate import NAMES
 
+IDENTITY_HEADERS: Final = (
+    "x-internal",
+    "x-request-id",
+    "x-auth-request-*",
+    "x-caller*",
+    "x-claim*",
+    "x-forwarded-client-cert",
+    "x-forwarded-user",
+    "x-group*",
+    "x-peer*",
+    "x-principal*",
+    "x-role*",
+    "x-scope*",
+    "x-subject*",
+    "x-tenant*",
+    "x-user*",
+)
+"""In which gateways tell those behind them what they know of a call and its caller.
+
+`HeaderNames` has the grammar. Those of the gateway's own policies and the names that its pages use
+are here, beside what Envoy and oauth2-proxy write.
+"""
+
 
 class TrustedPeers:
     """The clients that may say what others may not.

@@ -319,17 +319,6 @@ def test_policies(tmp_path: Path) -> None:
             "services[0]: no service is named services.user.v1.Users; did you mean",
         ),
         ({"services": [{"image": "none.binpb", "upstream": "a"}]}, "none.binpb: No such file"),
-        (
-            {
-                "services": [
-                    {
-                        "module": "services.user.v1.user_service_pb2",
-                        "versions": [{"name": "v1", "upstream": "a", "weight": 99}],
-                    }
-                ]
-            },
-            "services[0]: split: the weights make up 99: 100 is expected",
-        ),
         ({"policies": {"rate_limits": [{"rate": "often"}]}}, "policies.rate_limits[0]: "),
         ({"policies": {"ip_filter": {"deny": ["10.0.0.0/33"]}}}, "policies.ip_filter: "),
         ({"observers": {"access_log": {"headers": ["cookie"]}}}, "observers.access_log: "),

@@ -19,6 +19,7 @@ KINDS = "one of target, endpoints, discovery, url, graphql is expected"
 BALANCING = "'round_robin', 'weighted' or 'least_request'"
 TARGET = "HOST:PORT is expected, or a URI of gRPC"
 WEIGHT = "a whole number from 1 to 65535"
+OWN_TLS = "listeners may have it in a tls of their own"
 ADDRESS = "write HOST:PORT, [IPv6]:PORT, :PORT for all interfaces, or unix:/path"
 BOUNDS = "seconds above 0 are expected, the larger last"
 
@@ -73,7 +74,7 @@ def test_defaults() -> None:
             GOOD.replace(
                 "    upstream: a", "    versions:\n      - {name: v, upstream: a, weight: 101}"
             ),
-            "6:32: services[0].versions[0].weight: 100 or less is expected",
+            "6:32: services[0].versions[0].weight: a whole number from 1 to 100 is expected",
         ),
         ("a: 1\nb: x\0", "2:5: no YAML: special characters are not allowed"),
         (
@@ -129,6 +130,28 @@ def test_defaults() -> None:
         (
             GOOD + 'listeners: [{http: ":8443", hosts: ["a.example:9443"]}]',
             "6:37: listeners[0].hosts[0]: host 'a.example:9443': connections come to port 8443",
+        ),
+        (
+            HTTP
+            + "listen: {hosts: ['*.a.example']}\n"
+            + "routes: [{path: /a, upstream: a, hosts: [b.a.example, b.example]}]",
+            "3:55: routes[0].hosts[1]: b.example: served are *.a.example",
+        ),
+        (
+            GOOD + "    hosts: [a.example:9]\nlisten: {hosts: [a.example:8]}",
+            "6:13: services[0].hosts[0]: a.example:9: served are a.example:8",
+        ),
+        (
+            GOOD + "tls: {certificate: a, key: b, client_ca: c, client_certificates: optional}",
+            f"6:45: tls.client_certificates: the gRPC port knows 'required' only: {OWN_TLS}",
+        ),
+        (
+            GOOD + "tls: {certificate: a, key: b, min_version: '1.3'}",
+            f"6:31: tls.min_version: the gRPC port knows '1.2' only: {OWN_TLS}",
+        ),
+        (
+            GOOD + "strip: [x-a, x-b-*, x a]",
+            "6:21: strip[2]: 'x a': a header is expected, as x-user-id, or several, as x-user-*",
         ),
         (HTTP + "routes: []", "1:1: services or routes are expected"),
         (
@@ -190,7 +213,7 @@ def test_defaults() -> None:
                 "    versions: [{name: v1, upstream: a, weight: 100}]\n"
                 "    matches:\n      - {header: x-a, exact: b, to: v2}",
             ),
-            "7:33: services[0].matches[0].to: no version is named 'v2'",
+            "7:33: services[0].matches[0].to: x-a: no version is named 'v2': there are v1",
         ),
         (
             GOOD + "policies:\n  jwt: {issuers: [{name: a}]}",
@@ -328,7 +351,7 @@ def test_load(tmp_path: Path) -> None:
     ("data", "told"),
     [
         (None, "No such file or directory"),
-        (b"\xff", "it is not UTF-8"),
+        (b"a: \xc3\xa4\nb: \xc3\xa4\xff", r"g\.yaml:2:5: it is not UTF-8"),
         (b" " * (2 << 20), "over 1048576 bytes"),
     ],
 )

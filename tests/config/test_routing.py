@@ -11,7 +11,7 @@ from transcoder.call_details import CallDetails
 from transcoder.config import build, read_models
 from transcoder.config.build import Built
 from transcoder.config.models import Config
-from transcoder.errors import ConfigError, NotFound
+from transcoder.errors import NotFound
 from transcoder.upstream import Call
 
 SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
@@ -89,6 +89,10 @@ def test_matches() -> None:
         assert split(sticky=sticky).counts == {"v1": 0, "v2": 0}
 
 
+LEFT_OUT = "leave the version out, or its weight where matches alone choose it"
+GET = {"to": "v2", "method": "GET"}
+
+
 @pytest.mark.parametrize(
     ("told", "problem"),
     [
@@ -99,7 +103,54 @@ def test_matches() -> None:
         ),
         (
             {"matches": [{"to": "v3", "method": "GET"}]},
-            "matches[0].to: no version is named 'v3'",
+            "matches[0].to: method GET: no version is named 'v3': there are v1, v2",
+        ),
+        (
+            {"matches": [GET, {"to": "v2", "header": "x-a"}]},
+            "matches[1]: x-a: one of exact and prefix is expected",
+        ),
+        (
+            {"matches": [{"to": "v2", "all": [{"method": "GET"}, {"path": "a"}]}]},
+            "matches[0].all[1]: method GET and path a: 'a', column 1: expected '/' at the start",
+        ),
+        (
+            {"matches": [GET, GET]},
+            "matches[1]: method GET: two matches fit the same calls: remove one of them",
+        ),
+        (
+            {"matches": [{"to": "v2", "header": "x a", "exact": "b"}]},
+            "matches[0]: x a: header 'x a': a-z, 0-9, _, - and . are expected",
+        ),
+        (
+            {"sticky": "x:a"},
+            "sticky: header 'x:a': a-z, 0-9, _, - and . are expected",
+        ),
+        (
+            {"sticky": {"cookie": "a", "header": "b"}},
+            "sticky: one of header, claim and cookie is expected",
+        ),
+        (
+            {"versions": [VERSIONS[0], {**VERSIONS[1], "weight": 6}]},
+            "versions: the weights make up 101: 100 is expected",
+        ),
+        ({"versions": 2 * [VERSIONS[0]]}, "versions[1].name: 'v1' is there twice"),
+        (
+            {"versions": [*VERSIONS, {"name": "v3", "upstream": "a", "weight": 0}]},
+            f"versions[2].weight: a whole number from 1 to 100 is expected: {LEFT_OUT}",
+        ),
+        *(
+            (
+                {"versions": [VERSIONS[0], {**VERSIONS[1], "weight": weight}]},
+                f"versions[1].weight: {told} is expected",
+            )
+            for weight, told in [
+                (-5, "a whole number from 1 to 100"),
+                (101, "a whole number from 1 to 100"),
+                (4.5, "a whole number"),
+                ("5", "a whole number"),
+                (True, "a whole number"),
+                (float("nan"), "a whole number"),
+            ]
         ),
         ({"sticky": {"coookie": "id"}}, "sticky.coookie: no such key; did you mean cookie?"),
         ({"sticky": 3}, "sticky: a mapping is expected"),
@@ -112,14 +163,3 @@ def test_wrong(told: dict[str, Any], problem: str) -> None:
 
     assert config is None
     assert [each.message for each in found] == [f"services[0].{problem}"]
-
-
-def test_equal_rank() -> None:
-    """Two matches of equal rank are told when they are put together, in one line."""
-    match = {"header": "x-a", "exact": "b"}
-    with pytest.raises(ConfigError) as raised:
-        split(matches=[{**match, "to": "v1"}, {**match, "to": "v2"}])
-
-    assert str(raised.value) == (
-        "services[0]: split: x-a: two matches fit the same calls: remove one of them"
-    )

@@ -247,4 +247,6 @@ def test_conflicts(tmp_path: Path, route: str) -> None:
         open_file(path)
 
     assert str(raised.value).startswith(f"{path}:5:5: routes[1]: ")
-    assert "answer the same requests: remove one of them" in str(raised.value)
+    assert str(raised.value).endswith(
+        "answer the same requests: remove one of them; `conflicts: warn` makes this a warning"
+    )

@@ -76,22 +76,61 @@ def test_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def listed(given: dict[str, Any]) -> str:
+    """Return a file with a line for each of its keys."""
+    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in given.items())
+
+
 def test_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the edge says of a caller, and anybody can say behind it, is noted."""
     monkeypatch.chdir(tmp_path)
     Path("keys.json").write_text(json.dumps(jwks(rsa())))
-    edge = {"jwt": {**JWT, "forward": {"tenant": "x-tenant", "sub": "x-user"}}, "request_id": {}}
-    Path("edge.yaml").write_text(json.dumps({**GOOD, "role": "edge", "policies": edge}))
+    Path("api.json").write_text('{"keys": []}')
+    told = {"tenant": "x-tenant", "sub": "x-user-id", "plan": "x-plan", "realm": "x-realm"}
+    keys = {"keys": "api.json", "forward": {"id": "x-key-id"}}
+    edge = {
+        "policies": {"request_id": {}, "jwt": {**JWT, "forward": told}},
+        "overrides": {"/docs": {"api_keys": keys}},
+    }
+    Path("edge.yaml").write_text(listed({"role": "edge", **GOOD, **edge}))
     behind = {**GOOD, **PEERS, "role": "internal"}
-    Path("inner.yaml").write_text(json.dumps({**behind, "strip": ["X-User"]}))
-    Path("safe.yaml").write_text(json.dumps({**behind, "strip": ["x-user", "x-tenant"]}))
+    Path("inner.yaml").write_text(listed({"strip": ["X_Plan"], **behind}))
+    Path("safe.yaml").write_text(listed({**behind, "strip": ["x-plan", "x-r*", "x-key-id"]}))
     checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml", "safe.yaml"])
 
     assert checked.exit_code == 0
-    (line,) = checked.stdout.splitlines()
-    assert line.endswith(
-        "note: x-tenant: said by edge.yaml, and believed of everybody: name it in strip"
+    assert [line for line in checked.stdout.splitlines() if "believed of everybody" in line] == [
+        f"inner.yaml:1:1: note: {name}: said by edge.yaml, and believed of everybody: "
+        "name it in strip"
+        for name in ("x-key-id", "x-realm")
+    ]
+
+
+def test_unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an internal gateway believes of an edge that takes its clients' word is noted."""
+    monkeypatch.chdir(tmp_path)
+    both = [{"name": "v1", "upstream": "a", "weight": 100}]
+    matches = [
+        {"header": "user-agent", "prefix": "Phone", "to": "v1"},
+        {"header": "x-tenant-id", "exact": "a", "to": "v1"},
+    ]
+    service = {"module": SERVICE["module"], "versions": both, "matches": matches}
+    behind = {**PEERS, "role": "internal", "strip": ["x-shop-*"], **GOOD, "services": [service]}
+    Path("inner.yaml").write_text(listed(behind))
+    Path("alone.yaml").write_text(listed({**behind, "trusted_peers": []}))
+    Path("edge.yaml").write_text(listed({"role": "edge", **GOOD}))
+    Path("safe.yaml").write_text(listed({"role": "edge", "strip": ["x-shop-*", "x-t*"], **GOOD}))
+    checked = CliRunner().invoke(
+        main, ["check", "edge.yaml", "safe.yaml", "inner.yaml", "alone.yaml"]
     )
+
+    column = listed(behind).splitlines()[4].index('{"header": "x-tenant-id"') + 1
+    told = "believed of edge.yaml, whose clients may say it: name it in strip there"
+    assert checked.exit_code == 0
+    assert checked.stdout.splitlines() == [
+        f"inner.yaml:3:9: note: x-shop-*: {told}",
+        f"inner.yaml:5:{column}: note: x-tenant-id: {told}",
+    ]
 
 
 def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,14 @@ def test_internal_without_a_policy() -> None:
     assert values(seen(FORGED), b"x-internal") == []
 
 
+def test_identity_headers() -> None:
+    """Behind an internal gateway nobody who is not listed tells an identity, in any spelling."""
+    forged = ("X-User-ID", "x_tenant", "x-caller-bin", "Grpc-Metadata-X_Peer-Bin", "x-shop-plan")
+    found = seen(*(f"{name}: a" for name in forged), "x-a: b", role="internal", strip=["x-shop*"])
+
+    assert [name for name, _ in found if not name.startswith(b"x-forwarded-")] == [b"host", b"x-a"]
+
+
 def test_internal_in_a_trailer() -> None:
     """A mark in a trailer does not become a header."""
 

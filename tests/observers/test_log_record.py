@@ -183,3 +183,9 @@ def test_secrets(name: str) -> None:
     """No allow list may name a header that holds secrets."""
     with pytest.raises(ConfigError, match="holds secrets and is never logged"):
         check_headers("access log: headers", ["x-tenant", name])
+
+
+def test_no_header() -> None:
+    """Nor may one name what no header can be called."""
+    with pytest.raises(ConfigError, match="access log: headers: 'x a' is no name of a header"):
+        check_headers("access log: headers", ["x-tenant", "X a"])

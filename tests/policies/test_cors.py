@@ -145,6 +145,8 @@ def test_credentials() -> None:
     [
         ({"origins": APP}, f"cors: origins '{APP}': a sequence is expected"),
         ({"origins": ["app.example"]}, "cors: origins: 'app.example': write a scheme and a host"),
+        ({"origins": ["*"], "headers": ["x a"]}, "cors: headers: 'x a' is no name of a header"),
+        ({"origins": ["*"], "expose": ["x:a"]}, "cors: expose: 'x:a' is no name of a header"),
         ({"origins": [f"{APP}/"]}, "cors: origins: 'https://app.example/'"),
         ({"origins": ["*"], "credentials": True}, "cors: credentials: list the origins"),
         ({"origins": [APP], "max_age": -1}, "cors: max_age -1"),

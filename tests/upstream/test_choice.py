@@ -44,7 +44,7 @@ def known(call: Asked, **claims: Any) -> Asked:
 
 def fits(call: Asked, *conditions: Condition) -> bool:
     """Say whether a call fits all of some conditions."""
-    choice = Choice({"v1": 100, "v2": 0}, [VersionMatch("v2", conditions)])
+    choice = Choice({"v1": 100, "v2": None}, [VersionMatch("v2", conditions)])
     return choice(call) == "v2"
 
 
@@ -118,7 +118,7 @@ def test_all_of() -> None:
     """A match decides where all of its conditions fit, and the first of several matches does."""
     both = [Condition(method="POST"), Condition(header="x-a", exact="b")]
     choice = Choice(
-        {"v1": 100, "v2": 0, "v3": 0},
+        {"v1": 100, "v2": None, "v3": None},
         [VersionMatch("v2", both), VersionMatch("v3", both[1:])],
     )
 
@@ -149,15 +149,15 @@ def test_sticky(sticky: Sticky, call: Any) -> None:
     assert 70 < first.count("v1") < 130
 
 
-@pytest.mark.parametrize("weights", [(95, 5), (50, 50), (1, 99), (33, 67), (100, 0)])
-def test_any_window_is_exact(weights: tuple[int, int]) -> None:
+@pytest.mark.parametrize("weights", [(95, 5), (50, 50), (1, 99), (33, 67), (100, None)])
+def test_any_window_is_exact(weights: tuple[int, int | None]) -> None:
     """Of any hundred calls in a row that nothing else decides, each version has its weight."""
     choice = Choice(dict(zip(("v1", "v2"), weights, strict=True)))
     got = [choice(Asked()) for _ in range(400)]
 
     for start in range(300):
         window = Counter(got[start : start + 100])
-        assert (window["v1"], window["v2"]) == weights
+        assert (window["v1"], window["v2"] or None) == weights
 
 
 def test_needs_details() -> None:

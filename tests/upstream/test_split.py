@@ -114,7 +114,7 @@ class Versions:
 
 def run(
     fact: Callable[[Versions], Awaitable[None]],
-    *weights: int,
+    *weights: int | None,
     policies: Sequence[Policy] | None = None,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     **options: Any,
@@ -191,7 +191,7 @@ def test_matches(headers: list[tuple[str, str]], version: str) -> None:
         await versions.over_grpc(*headers)
         assert versions.calls == ([2, 0] if version == "v1" else [0, 2])
 
-    run(fact, 100, 0, matches=[NEW, PHONE])
+    run(fact, 100, None, matches=[NEW, PHONE])
 
 
 def test_the_first_match_decides() -> None:
@@ -215,7 +215,7 @@ def test_what_a_policy_says() -> None:
             await call(("x-tenant-id", "other"), ("x-api-key", "acme-key"))
         assert versions.calls == [6, 2]
 
-    run(fact, 100, 0, matches=[HeaderMatch("x-tenant-id", "v2", exact="acme")])
+    run(fact, 100, None, matches=[HeaderMatch("x-tenant-id", "v2", exact="acme")])
 
 
 def test_claims() -> None:
@@ -230,7 +230,7 @@ def test_claims() -> None:
         assert versions.calls == [4, 4]
 
     tenant = Condition(header="x-tenant-id", claim="tenant", exact="acme")
-    run(fact, 100, 0, policies=[Known()], matches=[VersionMatch("v2", [tenant])])
+    run(fact, 100, None, policies=[Known()], matches=[VersionMatch("v2", [tenant])])
 
 
 @pytest.mark.parametrize("policies", [(), (Tenants(),)], ids=["no policies", "policies"])
@@ -252,7 +252,7 @@ def test_requests(policies: Sequence[Policy]) -> None:
         VersionMatch("v2", [Condition(method="GET"), Condition(cookie="beta", exact="1")]),
         VersionMatch("v2", [Condition(path=GET), Condition(header="x-grpc", exact="1")]),
     ]
-    run(fact, 100, 0, policies=policies, matches=matches)
+    run(fact, 100, None, policies=policies, matches=matches)
 
 
 def test_behind_interceptors() -> None:
@@ -270,7 +270,7 @@ def test_behind_interceptors() -> None:
         VersionMatch("v2", [Condition(claim="tenant", exact="acme")]),
     ]
     given: Any = {"policies": [Known()], "interceptors": [Through()]}
-    run(fact, 100, 0, matches=matches, **given)
+    run(fact, 100, None, matches=matches, **given)
 
 
 def test_sticky() -> None:
@@ -324,7 +324,7 @@ def test_reachable() -> None:
         async with backend(Users()) as up:
             channels = [Channel(target, backoff=SOON) for target in (up, "127.0.0.1:1")]
             found = []
-            for weights in ((50, 50), (100, 0), (0, 100)):
+            for weights in ((50, 50), (100, None), (None, 100)):
                 named = zip(("v1", "v2"), channels, weights, strict=True)
                 found.append(await Split([Version(*each) for each in named]).check())
             for channel in channels:
@@ -337,19 +337,25 @@ def test_reachable() -> None:
 
 
 DOWN = Channel("127.0.0.1:1")
+LEFT_OUT = "leave the version out, or its weight where matches alone choose it"
 
 
 @pytest.mark.parametrize(
     ("weights", "options", "problem"),
     [
-        ([0, 0], {}, "the weights make up 0: 100 is expected"),
+        ([None, None], {}, "the weights make up 0: 100 is expected"),
+        (
+            [100, 0],
+            {},
+            f"v1: weight 0: a whole number from 1 to 100 is expected: {LEFT_OUT}",
+        ),
         ([], {}, "the weights make up 0: 100 is expected"),
         ([95, 6], {}, "the weights make up 101: 100 is expected"),
-        ([-5, 105], {}, "v0: weight -5: a whole number from 0 to 100 is expected"),
-        ([float("nan"), 5], {}, "v0: weight nan: a whole number from 0 to 100 is expected"),
-        ([99.5, 0.5], {}, "v0: weight 99.5: a whole number from 0 to 100 is expected"),
-        ([True, 99], {}, "v0: weight True: a whole number from 0 to 100 is expected"),
-        (["95", 5], {}, "v0: weight '95': a whole number from 0 to 100 is expected"),
+        ([-5, 105], {}, "v0: weight -5: a whole number from 1 to 100 is expected"),
+        ([float("nan"), 5], {}, "v0: weight nan: a whole number from 1 to 100 is expected"),
+        ([99.5, 0.5], {}, "v0: weight 99.5: a whole number from 1 to 100 is expected"),
+        ([True, 99], {}, "v0: weight True: a whole number from 1 to 100 is expected"),
+        (["95", 5], {}, "v0: weight '95': a whole number from 1 to 100 is expected"),
         (
             [95, 5],
             {"matches": [HeaderMatch("x-a", "v3", exact="b")]},

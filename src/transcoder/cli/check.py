@@ -147,6 +147,7 @@ def _check_gateways(files: tuple[str, ...]) -> None:
 
 def _read(file: str) -> Tier | list[str]:
     """Return the gateway of a file, or all that is wrong with it."""
+    from transcoder.cli.gateway_file import serving_of
     from transcoder.config import mistakes, open_file
     from transcoder.config.file import read_text
     from transcoder.config.tiers import Tier
@@ -157,8 +158,13 @@ def _read(file: str) -> Tier | list[str]:
         found = mistakes(file)
     if found:
         return [str(each) for each in found]
+    wrong = []
+    try:
+        serving_of(file)
+    except ConfigError as error:
+        wrong.append(str(error))
     try:
         built = open_file(file)
     except ConfigError as error:
-        return [str(error)]
-    return Tier(file, text, built.config, built)
+        return [*wrong, str(error)]
+    return wrong or Tier(file, text, built.config, built)

@@ -41,10 +41,9 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
       transcoder gateway gateway.yaml
       transcoder gateway --schema > gateway.schema.json
     """
-    from pathlib import Path
-
     from transcoder.admin import Admin
-    from transcoder.config import Config, http_ports, load, options
+    from transcoder.cli.gateway_file import serving_of
+    from transcoder.config import Config
     from transcoder.reloading import GatewayFile
     from transcoder.server import Server
 
@@ -55,9 +54,7 @@ def gateway(file: str | None, *, log_level: str, admin_token: str | None, schema
         raise click.UsageError("say which file describes the gateway")
     look_here()
     with told(click.ClickException):
-        config = load(file)
-        serving = options(config, Path(file).parent)
-        http = http_ports(config, Path(file).parent)
+        config, serving, http = serving_of(file)
     listen = config.listen
     admin = None
     if listen.admin is not None:

@@ -120,7 +120,8 @@ def _compile(built: Built) -> None:
     try:
         built.gateway.compile()
     except RouteConflict as error:
-        raise WrongPart(_keys_of(built, error.conflict), error) from error
+        problem = f"{error.conflict}; `conflicts: warn` makes this a warning"
+        raise WrongPart(_keys_of(built, error.conflict), problem) from error
 
 
 def _keys_of(built: Built, conflict: Conflict[Any]) -> Keys:
@@ -346,7 +347,7 @@ def _answering(index: int, given: Service, upstreams: Mapping[str, Remote], part
         versions = [
             Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
         ]
-        return Split(versions, matches=matches_of(given), sticky=sticky_of(given))
+        return Split(versions, matches=matches_of(given), sticky=sticky_of(given) or "")
 
     those = [id(upstreams[each.upstream]) for each in given.versions]
     return parts.made(("services", index), split, given, those, owns=False)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from transcoder.config.models import Config
+from transcoder.config.versions import wrong_choices
 from transcoder.errors import ConfigError
 from transcoder.values import suggestion
 
@@ -87,7 +88,8 @@ def _models(text: str, document: _Document) -> tuple[Config | None, list[Mistake
     except ValidationError as error:
         found = [document.mistake(each) for each in error.errors(include_url=False)]
         return None, sorted(set(found), key=lambda mistake: mistake[1:])
-    unknown = [document.at(keys, f"{path_of(keys)}: {told}") for keys, told in config.unknown()]
+    wrong = (*config.unknown(), *wrong_choices(config))
+    unknown = [document.at(keys, f"{path_of(keys)}: {told}") for keys, told in wrong]
     return (None, unknown) if unknown else (config, [])
 
 
@@ -280,12 +282,13 @@ def read_text(path: str | Path) -> str:
     """Return what a file of text says.
 
     Raises:
-        ConfigError: it cannot be read, is over a megabyte, or no UTF-8.
+        ConfigError: it cannot be read, is over a megabyte, or no UTF-8; tells the place then.
     """
     data = read_bytes(path)
     if len(data) > _LIMIT:
         raise ConfigError(f"{path}: over {_LIMIT} bytes")
     try:
         return data.decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: it is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode())
+        raise ConfigError(f"{path}:{line}:{column}: it is not UTF-8") from None

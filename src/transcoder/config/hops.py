@@ -23,6 +23,7 @@ from transcoder.config.versions import matches_of, sticky_of
 from transcoder.errors import ConfigError, StatusError
 from transcoder.explain import Explanation, explain
 from transcoder.forwarding import Forwarding
+from transcoder.header_names import HeaderNames
 from transcoder.hosts import Served, not_served
 from transcoder.listeners import Address as Listening
 from transcoder.metadata import Metadatum
@@ -287,7 +288,8 @@ def _admitted(gateway: Described, call: _Call) -> _Call:
     """Return a call with what the gateway's policies say of it, and nobody else may."""
     policies = gateway.config.policies
     trusted = bool(gateway.config.trusted_peers)
-    own = gateway.built.gateway.chain.writes | ({"x-internal"} if not trusted else set())
+    built = gateway.built.gateway
+    own: HeaderNames | frozenset[str] = built.chain.writes if trusted else built.stripped
     if trusted and gateway.config.role == "internal":
         own = frozenset()
     metadata = {name: value for name, value in call.metadata.items() if name not in own}
@@ -316,13 +318,13 @@ def _chosen(by: Versioned, call: _Call) -> tuple[str, list[tuple[str, str]]]:
     if isinstance(by, Route) and by.graphql is not None:
         return by.graphql.upstream, []
     upstreams = {version.name: version.upstream for version in by.versions}
-    choice = choice_of(by.versions, matches_of(by), sticky_of(by))
+    choice = choice_of(by.versions, matches_of(by), sticky_of(by) or "")
     found = choice.explain(call.asked)
     if found is not None:
         name, why = found
         return upstreams[name], [("version", f"{name}: {why}")]
     shares = ", ".join(f"{each.name} {each.weight}" for each in by.versions if each.weight)
-    heaviest = max(by.versions, key=lambda version: version.weight)
+    heaviest = max(by.versions, key=lambda version: version.weight or 0)
     return heaviest.upstream, [
         ("version", f"by weight of 100: {shares}; followed here: {heaviest.name}")
     ]

@@ -59,7 +59,7 @@ def _passing(given: Route, upstreams: Mapping[str, Any], parts: Parts, index: in
             for each in given.versions
         ]
         return ForwardSplit(
-            versions, matches=matches_of(given), sticky=sticky_of(given), name=given.path
+            versions, matches=matches_of(given), sticky=sticky_of(given) or "", name=given.path
         )
 
     those = [id(upstreams[each.upstream]) for each in given.versions]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from transcoder.config.build import Built
-from transcoder.config.file import Mistake, noted
+from transcoder.config.file import Keys, Mistake, noted
 from transcoder.config.models import Config
-from transcoder.policies import Authorization, ConcurrencyLimit, MutualTls, RequestId
+from transcoder.policies import ApiKeys, Authorization, ConcurrencyLimit, MutualTls, RequestId
+from transcoder.policies.jwt import AUTHORIZATION
 from transcoder.policies.policy import Policy, Writer
 
 _OF_EACH: Final[tuple[Any, ...]] = (Authorization, ConcurrencyLimit, MutualTls, RequestId)
@@ -44,6 +45,7 @@ def notes(tiers: Sequence[Tier]) -> Iterator[Mistake]:
         if tier.config.role == "internal":
             for edge in edges:
                 yield from _believed(tier, edge)
+                yield from _unsaid(tier, edge)
                 yield from _repeated(tier, edge)
 
 
@@ -59,18 +61,45 @@ def _repeated(tier: Tier, edge: Tier) -> Iterator[Mistake]:
 
 def _believed(tier: Tier, edge: Tier) -> Iterator[Mistake]:
     """Yield what the edge says of calls, and the internal gateway believes of everybody."""
-    said = {
-        key
-        for policy in edge.built.gateway.chain.policies
-        if isinstance(policy, Writer)
-        for key in policy.writes
-    }
-    # A token is taken away rather than said.
-    believed = said - tier.built.gateway.stripped - {"authorization"}
-    if believed:
-        names = ", ".join(sorted(believed))
-        told = f"{names}: said by {edge.name}, and believed of everybody: name it in strip"
-        yield noted(tier.text, tier.name, ("role",), told)
+    stripped = tier.built.gateway.stripped
+    keys: Keys = ("role",) if tier.config.strip is None else ("strip",)
+    for name in sorted({name for name in _said_by(edge) if name not in stripped}):
+        told = f"{name}: said by {edge.name}, and believed of everybody: name it in strip"
+        yield noted(tier.text, tier.name, keys, told)
+
+
+def _said_by(edge: Tier) -> Iterator[str]:
+    """Yield what the policies of an edge say; credentials are taken away rather than said."""
+    for policy in edge.built.gateway.chain.every:
+        if isinstance(policy, Writer):
+            credential = policy.header if isinstance(policy, ApiKeys) else AUTHORIZATION
+            yield from (key for key in policy.writes if key != credential)
+
+
+def _unsaid(tier: Tier, edge: Tier) -> Iterator[Mistake]:
+    """Yield what the internal gateway believes of the edge, whose clients may say it."""
+    if not tier.config.trusted_peers:
+        return
+    for keys, name in _named(tier.config):
+        if name in tier.built.gateway.stripped and name not in edge.built.gateway.stripped:
+            told = (
+                f"{name}: believed of {edge.name}, whose clients may say it: name it in strip there"
+            )
+            yield noted(tier.text, tier.name, keys, told)
+
+
+def _named(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Yield the headers that a file names to strip them or to choose by them."""
+    for index, name in enumerate(config.strip or ()):
+        yield ("strip", index), name
+    for section, versioned in (("services", config.services), ("routes", config.routes)):
+        for index, each in enumerate(versioned):
+            at = (section, index)
+            for number, match in enumerate(each.matches):
+                named = (one.header for one in match.conditions if one.header)
+                yield from (((*at, "matches", number), name) for name in named)
+            if each.sticky is not None and each.sticky.header:
+                yield (*at, "sticky"), each.sticky.header
 
 
 def _is_skipped(policy: Policy, tier: Tier) -> bool:

@@ -17,6 +17,7 @@ import orjson
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError
+from transcoder.metadata import is_header
 from transcoder.status import Code
 
 LINE_LIMIT: Final = 8192
@@ -38,10 +39,12 @@ def check_headers(option: str, names: Collection[str]) -> tuple[str, ...]:
     """Return the names of an allow list, in lower case.
 
     Raises:
-        ConfigError: one of them holds secrets.
+        ConfigError: one of them holds secrets, or is the name of no header.
     """
     listed = tuple(name.lower() for name in names)
     for name in listed:
+        if not is_header(name.encode(), b""):
+            raise ConfigError(f"{option}: {name!r} is no name of a header")
         if name in SECRET:
             raise ConfigError(f"{option}: {name} holds secrets and is never logged")
     return listed

@@ -54,21 +54,22 @@ class ApiKeys:
     ) -> None:
         self.name: Final = name
         self._keys: Keys = KeyFile(keys) if isinstance(keys, str | Path) else keys
-        self._header = header.lower()
-        if not _HEADER.fullmatch(self._header):
+        self.header: Final = header.lower()
+        """That holds the key."""
+        if not _HEADER.fullmatch(self.header):
             raise ConfigError(f"{name}: header {header!r} is no name of a header")
         self._forward = dict(forward or {})
         for told, key in self._forward.items():
             if told not in _TELLS or not is_key(key) or key.endswith("-bin"):
                 raise ConfigError(f"{name}: forward: {told!r} as {key!r}: id, scopes or subject")
-        self._raw_header = self._header.encode()
-        self.writes: Final = (self._header, *self._forward.values())
-        self.challenge: Final = f'ApiKey header="{self._header}"'
+        self._raw_header = self.header.encode()
+        self.writes: Final = (self.header, *self._forward.values())
+        self.challenge: Final = f'ApiKey header="{self.header}"'
 
     @property
     def security(self) -> Mapping[str, Mapping[str, Any]]:
         """The security scheme, for the API's description."""
-        return {self.name: {"type": "apiKey", "in": "header", "name": self._header}}
+        return {self.name: {"type": "apiKey", "in": "header", "name": self.header}}
 
     def decide(self, call: CallDetails, now: Now) -> None:
         """Find out whose key a call brings; one without a key passes."""

@@ -116,7 +116,7 @@ class Chain:
     def checks(self) -> tuple[Check, ...]:
         """What readiness is to ask for."""
         found: list[Check] = []
-        for each in self._all:
+        for each in self.every:
             if isinstance(each, Check):
                 found.append(each)
             if isinstance(each, Checking):
@@ -134,7 +134,7 @@ class Chain:
 
     def readings(self) -> Readings:
         """Tell what policies and observers count; see `Measured`."""
-        for policy in self._all:
+        for policy in self.every:
             if isinstance(policy, Measured):
                 yield from labelled(policy.readings(), policy=policy.name)
         others = [*self._observers, *self._auditors]
@@ -145,7 +145,7 @@ class Chain:
     @property
     def writes(self) -> frozenset[str]:
         """The metadata keys that are for policies and observers to say, and for nobody else."""
-        writers = (*self._observers, *self._all)
+        writers = (*self._observers, *self.every)
         return frozenset(key for each in writers if isinstance(each, Writer) for key in each.writes)
 
     @property
@@ -163,7 +163,7 @@ class Chain:
             methods: full names, and the templates of their paths.
         """
         schemes: dict[str, Mapping[str, Any]] = {}
-        for each in self._all:
+        for each in self.every:
             if isinstance(each, Authenticator):
                 schemes |= each.security
         usual = _required(self.policies)
@@ -191,7 +191,7 @@ class Chain:
         self._default = [None, None]
         for selectors in (self._public, *(selectors for selectors, _ in self._overrides)):
             selectors.check(methods)
-        for policy in self._all:
+        for policy in self.every:
             if isinstance(policy, Selective):
                 policy.compile(methods)
         for trusted, of_method in enumerate(self._of_method):
@@ -350,7 +350,7 @@ class Chain:
         return path in self._own_public or self._public.selects_path(path)
 
     @property
-    def _all(self) -> list[Policy]:
+    def every(self) -> list[Policy]:
         """All policies, those of overrides included, each once."""
         others = [each for _, by_name in self._overrides for each in by_name.values()]
         given = (*self.policies, *(each for each in others if each is not None))
@@ -359,7 +359,7 @@ class Chain:
     @property
     def _resources(self) -> list[Resource]:
         # Observers first: they are told of what happens until the end.
-        found = [*self._observers, *self._auditors, *self._all]
+        found = [*self._observers, *self._auditors, *self.every]
         known = {id(each): each for each in found if isinstance(each, Resource)}
         return list(known.values())
 

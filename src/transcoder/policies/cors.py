@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from transcoder.call_details import CALL, CallDetails
 from transcoder.errors import ConfigError
+from transcoder.metadata import is_header
 from transcoder.policies.policy import Answered, Now, Stage, check_texts
 from transcoder.response import Payload
 
@@ -62,6 +63,10 @@ class Cors:
                 raise ConfigError(
                     f"{name}: origins: {origin!r}: write a scheme and a host, no path"
                 )
+        for option, texts in (("headers", headers), ("expose", expose)):
+            for text in texts:
+                if not is_header(text.encode(), b""):
+                    raise ConfigError(f"{name}: {option}: {text!r} is no name of a header")
         if credentials and "*" in origins:
             raise ConfigError(f"{name}: credentials: list the origins, * would be every page's")
         if max_age < 0:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, TypeAlias
 
 from transcoder.call_details import CallDetails
 from transcoder.errors import ConfigError, InvalidRequest
-from transcoder.metadata import Metadatum
+from transcoder.metadata import Metadatum, is_key
 from transcoder.path_template import PathTemplate
 from transcoder.query_string import DEFAULT_LIMITS, parameters
 from transcoder.route import Miss, Route
@@ -130,29 +130,29 @@ class Choice:
     """Chooses among versions.
 
     Args:
-        weights: of a hundred calls that no match decides, how many are each version's, by name.
+        weights: of a hundred calls that no match decides, how many are each version's, by name;
+            None for a version that has calls by matches alone.
         matches: in the order in which they are asked.
         sticky: what calls stick by; None for nothing.
 
     Raises:
-        ConfigError: a weight is none or they do not make up 100, or a match names no version, is
-            there twice, or does not say what it is to fit.
+        ConfigError: as `problems` tells.
     """
 
     def __init__(
         self,
-        weights: dict[str, int],
+        weights: Mapping[str, int | None],
         matches: Sequence[VersionMatch] = (),
         sticky: Sticky | None = None,
     ) -> None:
-        _check(weights, matches)
-        self._matches = [
-            (match, tuple(_fits(match, each) for each in match.conditions)) for match in matches
-        ]
+        for (about, *_), problem in problems(weights, matches, sticky):
+            prefix = "sticky: " if about == "sticky" else ""
+            raise ConfigError(f"split: {prefix}{problem}")
+        self._matches = [(match, tuple(map(_fits, match.conditions))) for match in matches]
         self._sticky = sticky
         self._key = None if sticky is None else _sticking(sticky)
         self._named = list(weights)
-        self._weights = list(weights.values())
+        self._weights = [weight or 0 for weight in weights.values()]
         self._turns: Iterator[int] = itertools.cycle(turns(self._weights))
         asked = [each for match in matches for each in match.conditions]
         self.needs_details: Final = any(
@@ -194,19 +194,10 @@ class Choice:
         return self._named[share(self._weights, data)]
 
 
-def _fits(match: VersionMatch, condition: Condition) -> Fits:
+def _fits(condition: Condition) -> Fits:
     """Return what says whether a call fits a condition."""
-    given = [name for name in _SUBJECTS if getattr(condition, name)]
-    if given not in [["header", "claim"], *([name] for name in _SUBJECTS)]:
-        known = ", ".join(_SUBJECTS)
-        raise ConfigError(f"split: {match}: one of {known} is expected, or header and claim")
-    valued = condition.exact is not None, condition.prefix is not None
     if condition.method or condition.path:
-        if any(valued):
-            raise ConfigError(f"split: {match}: exact and prefix are for values")
         return _of_request(condition)
-    if valued[0] == valued[1]:
-        raise ConfigError(f"split: {match}: one of exact and prefix is expected")
     read, exact, prefix = _reading(condition), condition.exact, condition.prefix or ""
 
     def fits(call: Asked) -> bool:
@@ -250,9 +241,6 @@ def _reading(condition: Condition) -> Read:
 def _sticking(by: Sticky) -> Read:
     """Return what reads the values of a header, a claim or a cookie."""
     header, claim = by.header.lower(), by.claim
-    given = [name for name in ("header", "claim", "cookie") if getattr(by, name)]
-    if given not in [["header"], ["claim"], ["cookie"], ["header", "claim"]]:
-        raise ConfigError("split: sticky: one of header, claim and cookie is expected")
     if by.cookie:
         return lambda call: _cookies(call, by.cookie)
     if not claim:
@@ -301,23 +289,85 @@ def _cookies(call: Asked, name: str) -> Sequence[str]:
     return found
 
 
-def _check(weights: dict[str, int], matches: Sequence[VersionMatch]) -> None:
-    for name, weight in weights.items():
-        if type(weight) is not int or not 0 <= weight <= 100:
-            problem = "a whole number from 0 to 100 is expected"
-            raise ConfigError(f"split: {name}: weight {weight!r}: {problem}")
-    total = sum(weights.values())
-    if total != 100:
-        raise ConfigError(f"split: the weights make up {total}: 100 is expected")
+def problems(
+    weights: Mapping[str, int | None], matches: Sequence[VersionMatch], sticky: Sticky | None
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is wrong with a choice, each with the way to it in the words of `Split`.
+
+    Args:
+        weights: as `Choice` takes them, and so on.
+        matches: likewise.
+        sticky: likewise.
+    """
+    yield from _problems_of_weights(weights)
     seen: set[frozenset[Condition]] = set()
-    for match in matches:
+    for number, match in enumerate(matches):
+        at = ("matches", number)
         if match.to not in weights:
             known = ", ".join(weights) or "none"
-            problem = f"no version is named {match.to!r}: there are {known}"
-            raise ConfigError(f"split: {match}: {problem}")
+            yield (*at, "to"), f"{match}: no version is named {match.to!r}: there are {known}"
         if not match.conditions:
-            raise ConfigError(f"split: {match} for {match.to}: weights decide about all calls")
+            yield at, f"{match} for {match.to}: weights decide about all calls"
+        for index, condition in enumerate(match.conditions):
+            if problem := _problem_of(condition):
+                among = ("all", index) if len(match.conditions) > 1 else ()
+                yield (*at, *among), f"{match}: {problem}"
         same = frozenset(match.conditions)
         if same in seen:
-            raise ConfigError(f"split: {match}: two matches fit the same calls: remove one of them")
+            yield at, f"{match}: two matches fit the same calls: remove one of them"
         seen.add(same)
+    if sticky is not None and (problem := _problem_of_sticky(sticky)):
+        yield ("sticky",), problem
+
+
+def problem_of_weight(weight: object) -> str:
+    """Return why something is no weight; empty where it is one."""
+    if type(weight) is int and 1 <= weight <= 100:
+        return ""
+    told = "a whole number from 1 to 100 is expected"
+    left_out = ": leave the version out, or its weight where matches alone choose it"
+    return told + (left_out if weight == 0 else "")
+
+
+def _problems_of_weights(
+    weights: Mapping[str, int | None],
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    given = [(index, *each) for index, each in enumerate(weights.items()) if each[1] is not None]
+    wrong = False
+    for index, name, weight in given:
+        if problem := problem_of_weight(weight):
+            wrong = True
+            yield ("versions", index, "weight"), f"{name}: weight {weight!r}: {problem}"
+    total = 0 if wrong else sum(weight or 0 for weight in weights.values())
+    if not wrong and total != 100:
+        yield ("versions",), f"the weights make up {total}: 100 is expected"
+
+
+def _problem_of(condition: Condition) -> str:
+    given = [name for name in _SUBJECTS if getattr(condition, name)]
+    if given not in [["header", "claim"], *([name] for name in _SUBJECTS)]:
+        return f"one of {', '.join(_SUBJECTS)} is expected, or header and claim"
+    valued = condition.exact is not None, condition.prefix is not None
+    if condition.path:
+        try:
+            PathTemplate.parse(condition.path)
+        except ConfigError as error:
+            return str(error)
+    if condition.method or condition.path:
+        return "exact and prefix are for values" if any(valued) else ""
+    if valued[0] == valued[1]:
+        return "one of exact and prefix is expected"
+    return _problem_of_header(condition.header)
+
+
+def _problem_of_sticky(by: Sticky) -> str:
+    given = [name for name in ("header", "claim", "cookie") if getattr(by, name)]
+    if given not in [["header"], ["claim"], ["cookie"], ["header", "claim"]]:
+        return "one of header, claim and cookie is expected"
+    return _problem_of_header(by.header)
+
+
+def _problem_of_header(name: str) -> str:
+    if not name or is_key(name.lower()):
+        return ""
+    return f"header {name!r}: a-z, 0-9, _, - and . are expected"

@@ -34,12 +34,13 @@ class Version:
     Args:
         name: for matches and metrics.
         upstream: who answers.
-        weight: of a hundred calls that no match decides, how many are its own.
+        weight: of a hundred calls that no match decides, how many are its own; None for a version
+            that has calls by matches alone.
     """
 
     name: str
     upstream: Remote
-    weight: int = 0
+    weight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class Split:
             is nothing.
 
     Raises:
-        ConfigError: a weight is none or they do not make up 100, two versions have one name, or
-            a match names no version, or not what it is to fit.
+        ConfigError: a weight is not from 1 to 100 or they do not make up 100, two versions have one
+            name, or a match names no version, or not what it is to fit.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class _Weighs(Protocol):
     def name(self) -> str: ...
 
     @property
-    def weight(self) -> int: ...
+    def weight(self) -> int | None: ...
 
 
 def choice_of(

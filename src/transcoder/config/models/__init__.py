@@ -11,8 +11,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from transcoder.config.models.listeners import Listen, Listener, ServerTls, clashes
-from transcoder.config.models.model import Model, Texts
+from transcoder.config.models.listeners import (
+    Listen,
+    Listener,
+    ServerTls,
+    clashes,
+    not_over_grpc,
+)
+from transcoder.config.models.model import HeaderPattern, Model, Texts
 from transcoder.config.models.observers import Observers
 from transcoder.config.models.policies import Overrides, Policies
 from transcoder.config.models.requests import Events, Forms, Health, OpenApi, Pace, Streams, Token
@@ -20,6 +26,7 @@ from transcoder.config.models.routes import Route, problem_of
 from transcoder.config.models.server import Server
 from transcoder.config.models.services import Service
 from transcoder.config.models.upstreams import Upstream
+from transcoder.hosts import Host, unserved
 
 
 class Timeout(Model):
@@ -63,7 +70,10 @@ class Config(Model):
     trusted_peers: Texts = []
     role: Literal["edge", "internal"] | None = None
     internal: Annotated[Texts, Field(description="methods and services")] = []
-    strip: Annotated[Texts | None, Field(description="headers of trusted peers alone")] = None
+    strip: Annotated[
+        list[HeaderPattern] | None,
+        Field(description="headers of trusted peers alone, as x-user-id or x-user-*"),
+    ] = None
     skip_for_trusted: Annotated[Texts | None, Field(description="names of policies")] = None
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
@@ -114,6 +124,8 @@ class Config(Model):
     def unknown(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield where a name is that nothing has, and what it should name."""
         yield from clashes(self.listen, self.listeners)
+        yield from not_over_grpc(self.tls)
+        yield from self._unserved()
         for index, service in enumerate(self.services):
             at = ("services", index)
             named: list[tuple[tuple[str | int, ...], str | None]] = [
@@ -126,8 +138,16 @@ class Config(Model):
                 problem = "" if name is None else problem_of(name, self.upstreams, "target")
                 if problem:
                     yield keys, problem
-            for keys, problem in service.unmatched():
-                yield (*at, *keys), problem
         for index, route in enumerate(self.routes):
             for keys, problem in route.unknown(self.upstreams):
                 yield ("routes", index, *keys), problem
+
+    def _unserved(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the hosts to which something is bound, and that no listener serves."""
+        served = [Host.parse(text) for text in self.listen.hosts]
+        bound = [(("services", index), each.hosts) for index, each in enumerate(self.services)]
+        bound += [(("routes", index), each.hosts) for index, each in enumerate(self.routes)]
+        for keys, hosts in bound:
+            for place, text in enumerate(hosts):
+                if problem := unserved(Host.parse(text), served):
+                    yield (*keys, "hosts", place), problem

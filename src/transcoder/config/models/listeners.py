@@ -71,6 +71,15 @@ class Listener(Model):
     ] = None
 
 
+def not_over_grpc(tls: ServerTls | None) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what the port for gRPC cannot have, which has the same TLS as the one for HTTP."""
+    advice = "listeners may have it in a tls of their own"
+    if tls is not None and tls.client_certificates == "optional":
+        yield ("tls", "client_certificates"), f"the gRPC port knows 'required' only: {advice}"
+    if tls is not None and tls.min_version != "1.2":
+        yield ("tls", "min_version"), f"the gRPC port knows '1.2' only: {advice}"
+
+
 def clashes(
     listen: Listen, listeners: Sequence[Listener]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from transcoder.header_names import problem_of_name
 
 Texts = list[str]
+
+
+def _pattern(given: str) -> str:
+    if problem := problem_of_name(given):
+        raise ValueError(problem)
+    return given
+
+
+HeaderPattern = Annotated[str, AfterValidator(_pattern)]
+"""The name of a header, or of several by how they begin, as `x-user-*`."""
 
 
 class Model(BaseModel):

@@ -76,7 +76,6 @@ class Route(Versioned):
             problem = "" if name is None else problem_of(name, upstreams, kind)
             if problem:
                 yield keys, problem
-        yield from self.unmatched()
 
 
 def problem_of(name: str, upstreams: Mapping[str, Upstream], kind: str) -> str:

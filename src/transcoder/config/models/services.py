@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from transcoder.config.models.listeners import Host
 from transcoder.config.models.model import Model, Texts
-from transcoder.values import suggestion
+from transcoder.upstream.choice import problem_of_weight
+
+
+def _weight(given: int) -> int:
+    if problem := problem_of_weight(given):
+        raise ValueError(problem)
+    return given
+
+
+Weight = Annotated[
+    int, AfterValidator(_weight), Field(json_schema_extra={"minimum": 1, "maximum": 100})
+]
 
 
 class Version(Model):
@@ -17,7 +27,7 @@ class Version(Model):
 
     name: str
     upstream: str
-    weight: int = Field(0, ge=0, le=100)
+    weight: Weight | None = None
 
 
 class Condition(Model):
@@ -84,14 +94,6 @@ class Versioned(Model):
         if (self.matches or self.sticky) and not self.versions:
             raise ValueError("matches and sticky choose among versions")
         return self
-
-    def unmatched(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """Yield where a match names no version, and what it should name."""
-        versions = [version.name for version in self.versions]
-        for number, match in enumerate(self.matches):
-            if match.to not in versions:
-                near = suggestion(match.to, versions)
-                yield ("matches", number, "to"), f"no version is named {match.to!r}{near}"
 
 
 class Service(Versioned):
