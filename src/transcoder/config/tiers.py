@@ -10,7 +10,7 @@ from transcoder.config.build import Built
 from transcoder.config.file import Keys, Mistake, noted
 from transcoder.config.models import Config
 from transcoder.policies import ApiKeys, Authorization, ConcurrencyLimit, MutualTls, RequestId
-from transcoder.policies.jwt import AUTHORIZATION
+from transcoder.policies.bearer import AUTHORIZATION
 from transcoder.policies.policy import Policy, Writer
 
 _OF_EACH: Final[tuple[Any, ...]] = (Authorization, ConcurrencyLimit, MutualTls, RequestId)

@@ -8,6 +8,9 @@ from transcoder.call_details import CallDetails
 from transcoder.policies.policy import Denied
 from transcoder.status import Code
 
+AUTHORIZATION: Final = "authorization"
+"""The metadata key that they stand under."""
+
 TOKEN_LIMIT: Final = 8192
 """Bytes of a token; a longer one is refused before anything of it is read."""
 

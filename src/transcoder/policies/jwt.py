@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from transcoder.call_details import CallDetails, Principal
 from transcoder.errors import BEARER, ConfigError
-from transcoder.policies.bearer import BadToken, bearer, refusal
+from transcoder.policies.bearer import AUTHORIZATION, BadToken, bearer, refusal
 from transcoder.policies.issuer import Issuer, Trusted
 from transcoder.policies.json_web_token import Token, read
 from transcoder.policies.key_set import KeySet, Verifier
@@ -24,8 +24,6 @@ from transcoder.policies.selectors import Choices
 from transcoder.policies.told_claims import Forward, ToldClaims
 from transcoder.policies.verified import Passport, Verified, fingerprint
 from transcoder.status import Code
-
-AUTHORIZATION: Final = "authorization"
 
 _BEARER_SCHEME: Final = MappingProxyType(
     {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
