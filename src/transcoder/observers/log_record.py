@@ -74,8 +74,9 @@ def ended(call: CallDetails, headers: Collection[str] = ()) -> dict[str, Any]:
         record["http_status"] = call.http_status
     if call.code is not None:
         record["code"] = _CODES[call.code]
-    record["duration_ms"] = round(seconds * 1000, 3)
-    record["upstream_ms"] = round(call.upstream_seconds * 1000, 3)
+    # To whole microseconds, by what takes a third of the time that `round` does.
+    record["duration_ms"] = int(seconds * 1e6 + 0.5) / 1000
+    record["upstream_ms"] = int(call.upstream_seconds * 1e6 + 0.5) / 1000
     record["received_bytes"] = call.received
     record["sent_bytes"] = call.sent
     if call.streams:
