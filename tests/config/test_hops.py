@@ -267,6 +267,7 @@ def test_prefix(tmp_path: Path) -> None:
         ("https://api.example/v1/none", "GET", "404 NOT_FOUND: no route matches this path"),
         (URL, "PUT", "405 UNIMPLEMENTED"),
         ("https://api.example/healthz", "GET", "this gateway answers it itself"),
+        (f"{URL}?nam=a", "GET", "400 INVALID_ARGUMENT: nam: no such field"),
     ],
 )
 def test_refused(url: str, verb: str, why: str, tmp_path: Path) -> None:
@@ -310,15 +311,15 @@ def test_conditions(tmp_path: Path) -> None:
     """A claim, a method and a query decide as they do when a call is served."""
     matches = [
         {"claim": "tenant", "exact": "acme", "to": "v2"},
-        {"all": [{"method": "GET"}, {"query": "a", "prefix": "b"}], "to": "v2"},
+        {"all": [{"method": "GET"}, {"query": "fields", "prefix": "na"}], "to": "v2"},
     ]
     service = {"module": USERS, **VERSIONS, "matches": matches}
     direct = {**INNER, "services": [service]}
     (by_claim,) = asked(tmp_path, direct, claims={"tenant": "acme"})
-    (by_query,) = asked(tmp_path, direct, url=f"{URL}?a=bc")
+    (by_query,) = asked(tmp_path, direct, url=f"{URL}?fields=name")
 
     assert told(by_claim, "version") == ["v2: claim tenant is acme"]
-    assert told(by_query, "version") == ["v2: method GET and query a begins with b"]
+    assert told(by_query, "version") == ["v2: method GET and query fields begins with na"]
 
 
 def test_missing_behind(tmp_path: Path) -> None:

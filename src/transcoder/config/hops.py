@@ -235,8 +235,12 @@ def _by_path(here: Described, call: _Call, request: Request, port: Listener | No
                 return _Routed(call, tuple(told), given)
     if route is not None and route.name in _methods(here):
         told.append(("method", route.name))
+        call = replace(call, method=route.name)
+        if found.error is not None and not route.endpoint.binding.body:
+            # With a body, of which nothing is known here, it might be another error.
+            return _Routed(call, tuple(told), refused=_refusal(found.error))
         service = here.services[route.name.rpartition(".")[0]]
-        return _Routed(replace(call, method=route.name), tuple(told), service)
+        return _Routed(call, tuple(told), service)
     why = "this gateway answers it itself"
     if found.error is not None:
         why = _refusal(found.error)
