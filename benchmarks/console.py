@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
 import socket
 import statistics
 import sys
@@ -31,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 
 from one_user import TICK, Users
+from served import started
 
 from services.user.v1 import user_service_pb2_grpc
 from transcoder import Gateway, Listening, Server
@@ -78,11 +78,8 @@ class Driven:
     """A server, and connections to it."""
 
     def __init__(self) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        receiver, sender = spawn.Pipe(duplex=False)
-        self.process = spawn.Process(target=serve, args=(sender,), daemon=True)
-        self.process.start()
-        port, self.admin = receiver.recv()
+        self.process, pipe = started(serve)
+        port, self.admin = pipe.recv()
         self._sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(AT_ONCE)]
         for each in self._sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

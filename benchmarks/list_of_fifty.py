@@ -24,13 +24,14 @@ import grpc.aio
 import uvicorn
 from google.protobuf import json_format
 from one_user import Driver, sample
+from served import run_gateway
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
-from transcoder import Gateway, Listening, Server
+from transcoder import Gateway
 
 GATE = 4.0
 ROUNDS = 7
@@ -52,13 +53,9 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
 
 def serve_gateway(ready: Connection) -> None:
     """Run the whole stack in one process."""
-
-    def tell(listening: Listening) -> None:
-        ready.send((listening.http.port, listening.grpc.port))
-
     gateway = Gateway()
     user_service_pb2_grpc.add_UserServiceServicer_to_server(Users(), gateway)  # type: ignore[arg-type]
-    Server(gateway, on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+    run_gateway(gateway, ready)
 
 
 def serve_by_hand(ready: Connection, target: str) -> None:

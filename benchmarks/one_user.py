@@ -15,21 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import socket
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvicorn
 from google.protobuf import json_format
+from served import run_constant, run_gateway, started
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
-from transcoder import Gateway, Listening, Server
+from transcoder import Gateway
 
 GATE = 2.0
 CONNECTIONS = 8
@@ -56,6 +55,11 @@ def sample() -> user_service_pb2.User:
     )
 
 
+def sample_json() -> bytes:
+    """Return it as the gateway answers it."""
+    return json.dumps(json_format.MessageToDict(sample()), separators=(",", ":")).encode()
+
+
 class Users(user_service_pb2_grpc.UserServiceServicer):
     """The user service's GetUser over a dict."""
 
@@ -71,54 +75,15 @@ class Users(user_service_pb2_grpc.UserServiceServicer):
 
 
 def serve_gateway(ready: Connection) -> None:
-    """Run the whole stack, telling the port through the pipe."""
-
-    def tell(listening: Listening) -> None:
-        ready.send((listening.http.port, listening.grpc.port))
-
+    """Run the whole stack."""
     gateway = Gateway()
     user_service_pb2_grpc.add_UserServiceServicer_to_server(Users(), gateway)  # type: ignore[arg-type]
-    Server(gateway, on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+    run_gateway(gateway, ready)
 
 
 def serve_floor(ready: Connection) -> None:
     """Run a constant of the same size on uvicorn alone."""
-    body = json.dumps(json_format.MessageToDict(sample()), separators=(",", ":")).encode()
-    start = {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-        ],
-    }
-    end = {"type": "http.response.body", "body": body}
-
-    async def app(
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        await send(start)
-        await send(end)
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready.send((listener.getsockname()[1], 0))
-    run_uvicorn(app, listener)
-
-
-def run_uvicorn(app: Any, listener: socket.socket) -> None:
-    """Serve an application as uvicorn alone does it fastest, while others are measured too."""
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=600,
-        lifespan="off",
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    run_constant(sample_json(), ready)
 
 
 class Driver:
@@ -131,11 +96,8 @@ class Driver:
         path: str = "/v1/users/u-1815",
         body: bytes = b"",
     ) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        receiver, sender = spawn.Pipe(duplex=False)
-        self.process = spawn.Process(target=serve, args=(sender, *arguments), daemon=True)
-        self.process.start()
-        port, self.grpc_port = receiver.recv()
+        self.process, pipe = started(serve, *arguments)
+        port, self.grpc_port = pipe.recv()
         method, length = ("POST", f"content-length: {len(body)}\r\n") if body else ("GET", "")
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: */*\r\n"

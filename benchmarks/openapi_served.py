@@ -10,17 +10,15 @@ Left out: to make the document, which happens once, see `openapi.py`; the client
 
 from __future__ import annotations
 
-import socket
 import statistics
 import sys
-from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from typing import Any
 
-from one_user import Driver, Users, run_uvicorn
+from one_user import Driver, Users
+from served import run_constant, run_gateway
 
 from services.user.v1 import user_service_pb2_grpc
-from transcoder import Gateway, Listening, Server
+from transcoder import Gateway
 from transcoder.openapi import document, to_json
 
 GATE = 1.3
@@ -36,32 +34,13 @@ def gateway() -> Gateway:
 
 
 def serve_gateway(ready: Connection) -> None:
-    """Run the whole stack, telling the port through the pipe."""
-
-    def tell(listening: Listening) -> None:
-        ready.send((listening.http.port, listening.grpc.port))
-
-    Server(gateway(), on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+    """Run the whole stack."""
+    run_gateway(gateway(), ready)
 
 
 def serve_floor(ready: Connection) -> None:
     """Run a constant of about the same size on uvicorn alone."""
-    body = to_json(document(gateway().transcoder))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    start = {"type": "http.response.start", "status": 200, "headers": headers}
-    end = {"type": "http.response.body", "body": body}
-
-    async def app(
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
-    ) -> None:
-        await send(start)
-        await send(end)
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready.send((listener.getsockname()[1], 0))
-    run_uvicorn(app, listener)
+    run_constant(to_json(document(gateway().transcoder)), ready)
 
 
 class DocumentDriver(Driver):

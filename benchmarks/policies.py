@@ -36,6 +36,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from in_process import receive, request, send
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -205,39 +206,13 @@ def tokens(key: RSAKey) -> list[str]:
 def requests(told: Sequence[str], api_key: str) -> Iterator[dict[str, Any]]:
     """Return scopes of requests, with one token after another."""
     for token in itertools.cycle(told):
-        yield {
-            "type": "http",
-            "method": "GET",
-            "path": "/v1/users/1",
-            "raw_path": b"/v1/users/1",
-            "query_string": b"",
-            "root_path": "",
-            "scheme": "http",
-            "http_version": "1.1",
-            "client": ("192.0.2.1", 4711),
-            "server": ("192.0.2.2", 8080),
-            IDENTITY: {"x509_subject_alternative_name": [b"edge.example"]},
-            "headers": [
-                (b"host", b"api.example.com"),
-                (b"user-agent", b"curl/8.15"),
-                (b"accept", b"application/json"),
-                (b"authorization", b"Bearer " + token.encode()),
-                (b"x-request-id", b"0b9f9f5c2f7b4f0a8d3e6a1c5e7d9b21"),
-                (b"x-api-key", api_key.encode()),
-                (b"origin", b"https://app.example"),
-            ],
-        }
-
-
-async def receive() -> dict[str, Any]:
-    """Return an empty body."""
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def send(message: dict[str, Any]) -> None:
-    """Check that the request was answered."""
-    if message["type"] == "http.response.start":
-        assert message["status"] == 200, message
+        yield request(
+            (b"authorization", b"Bearer " + token.encode()),
+            (b"x-api-key", api_key.encode()),
+            (b"origin", b"https://app.example"),
+            host=b"api.example.com",
+            **{IDENTITY: {"x509_subject_alternative_name": [b"edge.example"]}},
+        )
 
 
 async def cost(measured: Measured, calls: int) -> float:

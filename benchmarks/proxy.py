@@ -22,9 +22,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import multiprocessing
-import socket
 import statistics
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,10 +29,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import httpx2
-from google.protobuf import json_format
-from one_user import Driver, run_uvicorn, sample, serve_floor
+from one_user import Driver, sample_json, serve_floor
+from served import run_gateway, run_uvicorn, started
 
-from transcoder import Gateway, HttpUpstream, Listening, Server
+from transcoder import Gateway, HttpUpstream
 
 GATE = 1.3
 BODY = b"x" * 1024
@@ -65,7 +62,7 @@ class Backend(asyncio.Protocol):
 
 def serve_backend(ready: Connection) -> None:
     """Run the backend."""
-    body = json.dumps(json_format.MessageToDict(sample()), separators=(",", ":")).encode()
+    body = sample_json()
     head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
     answer = f"{head}{len(body)}\r\n\r\n".encode() + body
 
@@ -80,13 +77,9 @@ def serve_backend(ready: Connection) -> None:
 
 def serve_gateway(ready: Connection, backend: str) -> None:
     """Run the gateway before the backend."""
-
-    def tell(listening: Listening) -> None:
-        ready.send((listening.http.port, listening.grpc.port))
-
     gateway = Gateway()
     gateway.forward("/v1/**", HttpUpstream(backend))
-    Server(gateway, on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+    run_gateway(gateway, ready)
 
 
 def serve_plain(ready: Connection, backend: str) -> None:
@@ -121,9 +114,7 @@ def serve_plain(ready: Connection, backend: str) -> None:
         await send({"type": "http.response.body", "body": b""})
         await response.aclose()
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready.send((listener.getsockname()[1], 0))
-    run_uvicorn(app, listener)
+    run_uvicorn(app, ready)
 
 
 def measure(target: str, body: bytes, rounds: int, requests: int) -> float:
@@ -154,11 +145,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--requests", type=int, default=1_600, help="in each round")
     options = parser.parse_args()
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
-    backend = spawn.Process(target=serve_backend, args=(sender,), daemon=True)
-    backend.start()
-    target = f"http://127.0.0.1:{receiver.recv()}"
+    backend, pipe = started(serve_backend)
+    target = f"http://127.0.0.1:{pipe.recv()}"
     print("CPU of the process before the backend, median of", end=" ")
     print(f"{options.rounds} rounds of {options.requests} requests")
     ratios = [measure(target, body, options.rounds, options.requests) for body in (b"", BODY)]

@@ -20,7 +20,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,11 +28,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
+from served import started
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Listening, Server
@@ -222,15 +221,6 @@ class Gateway:
         with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False) as file:
             file.write(text)
         Path(file.name).replace(self._path)
-
-
-def started(target: Any, *arguments: Any) -> tuple[BaseProcess, Connection]:
-    """Start a process, and return it with a pipe to it."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=target, args=(theirs, *arguments), daemon=True)
-    process.start()
-    return process, ours
 
 
 def main() -> int:

@@ -20,9 +20,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import multiprocessing
-import socket
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
@@ -30,11 +27,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import grpc.aio
-from google.protobuf import json_format
-from one_user import Driver, Users, run_uvicorn, sample, serve_floor
+from one_user import Driver, Users, sample_json, serve_floor
+from served import answer_of, run_gateway, run_uvicorn, started
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
-from transcoder import Channel, Gateway, Listening, Server
+from transcoder import Channel, Gateway
 
 GATE = 1.15
 TIMEOUT = 30
@@ -55,29 +52,16 @@ def serve_backend(ready: Connection) -> None:
 
 def serve_gateway(ready: Connection, backend: str) -> None:
     """Run the gateway before the backend."""
-
-    def tell(listening: Listening) -> None:
-        ready.send((listening.http.port, listening.grpc.port))
-
     gateway = Gateway()
     service = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
     config = {"methodConfig": [{"name": [{}], "timeout": f"{TIMEOUT}s"}]}
     gateway.route(service, Channel(backend, service_config=config))
-    Server(gateway, on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+    run_gateway(gateway, ready)
 
 
 def serve_hop(ready: Connection, backend: str) -> None:
     """Run a bare hop: uvicorn, one call through a stub, and a constant."""
-    body = json.dumps(json_format.MessageToDict(sample()), separators=(",", ":")).encode()
-    start = {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-        ],
-    }
-    end = {"type": "http.response.body", "body": body}
+    start, end = answer_of(sample_json())
     stubs: list[Any] = []
 
     async def app(
@@ -94,9 +78,7 @@ def serve_hop(ready: Connection, backend: str) -> None:
         await send(start)
         await send(end)
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready.send((listener.getsockname()[1], 0))
-    run_uvicorn(app, listener)
+    run_uvicorn(app, ready)
 
 
 def main() -> int:
@@ -105,11 +87,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=2_000, help="in each round")
     options = parser.parse_args()
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
-    backend = spawn.Process(target=serve_backend, args=(sender,), daemon=True)
-    backend.start()
-    target = f"127.0.0.1:{receiver.recv()}"
+    backend, pipe = started(serve_backend)
+    target = f"127.0.0.1:{pipe.recv()}"
     drivers = [Driver(serve_floor), Driver(serve_hop, target), Driver(serve_gateway, target)]
     for driver in drivers:
         driver.round(options.requests // 4)

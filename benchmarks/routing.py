@@ -25,6 +25,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from in_process import receive, request, send
 from yardstick import Yardstick
 
 from services.user.v1 import user_service_pb2
@@ -84,43 +85,10 @@ def gateways() -> dict[str, Gateway]:
     return made
 
 
-def request() -> dict[str, Any]:
-    """Return the scope of a request."""
-    return {
-        "type": "http",
-        "method": "GET",
-        "path": "/v1/users/1",
-        "raw_path": b"/v1/users/1",
-        "query_string": b"",
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-        "client": ("192.0.2.1", 4711),
-        "server": ("192.0.2.2", 8080),
-        "headers": [
-            (b"host", b"users.example.com"),
-            (b"user-agent", b"curl/8.15"),
-            (b"accept", b"application/json"),
-            (b"authorization", b"Bearer abc"),
-            (b"x-request-id", b"0b9f9f5c2f7b4f0a8d3e6a1c5e7d9b21"),
-        ],
-    }
-
-
-async def receive() -> dict[str, Any]:
-    """Return an empty body."""
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def send(message: dict[str, Any]) -> None:
-    """Check that the request was answered."""
-    if message["type"] == "http.response.start":
-        assert message["status"] == 200, message
-
-
 async def cost(app: Any) -> float:
     """Return the microseconds that one request takes."""
-    scopes = [request() for _ in range(CALLS)]
+    headers = [(b"authorization", b"Bearer abc")]
+    scopes = [request(*headers, host=b"users.example.com") for _ in range(CALLS)]
     begin = time.process_time()
     while scopes:
         await app(scopes.pop(), receive, send)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -133,3 +133,18 @@ def test_unprintable(name: str, told: str, *, print_defaults: bool, indent: int 
     assert str(caught.value) == f"unprintable.v1.Reply has no JSON form: {told}"
     assert caught.value.__cause__ is None
     assert SECRET not in str(caught.value)
+
+
+def test_too_deep() -> None:
+    """Where a reply is too deep to look into, what ended the look is told in the place's stead."""
+    reply: Any = type(reply_of("nan"))()
+    deepest = reply
+    for _ in range(2000):
+        deepest = deepest.replies.add()
+    deepest.CopyFrom(reply_of("nan"))
+
+    with pytest.raises(Unprintable) as caught:
+        to_json(reply, pool=pool())
+
+    problem = "cannot be printed: RecursionError"
+    assert str(caught.value) == f"unprintable.v1.Reply has no JSON form: {problem}"

@@ -18,16 +18,14 @@ from starlette.websockets import WebSocket
 
 import streams
 from over_tls import HERE, write
-from sockets import Door, Ended, Telling, rest, run, texts
+from sockets import Door, Ended, Hold, Telling, rest, run, texts
 from streams import POOL, Ask, Streams, Told
 from transcoder import Gateway, ServerTls
 from transcoder.asgi import CONNECTION
-from transcoder.errors import StatusError
 from transcoder.handshake import Token
 from transcoder.profile import STRICT
 from transcoder.status import Code
 from transcoder.stream_limits import StreamLimits
-from transcoder.websocket import SocketAnswer
 
 FIRST = '{"text":"a"}'
 SECOND = '{"number":"1","text":"a"}'
@@ -252,56 +250,6 @@ def test_errors(path: str, sent: list[str | bytes], code: int, status: tuple[int
     assert (first, ended.code) == (FIRST, code)
     assert (told["code"], told["message"]) == status
     assert ended.reason == f"{Code(status[0]).name}: {status[1]}"
-
-
-def test_a_long_reason() -> None:
-    """The reason of a close is cut to what its frame holds, between two letters."""
-    sent: list[Any] = []
-
-    async def send(event: Any) -> None:
-        sent.append(event)
-
-    async def fact() -> None:
-        answer = SocketAnswer({"type": "websocket"}, send, binary=False)
-        await answer.fail(StatusError(Code.NOT_FOUND, "ü" * 200), 1)
-
-    asyncio.run(fact())
-    reason = sent[-1]["reason"]
-
-    assert 120 <= len(reason.encode()) <= 123
-    assert reason == f"NOT_FOUND: {'ü' * ((123 - 11 - 3) // 2)}…"
-
-
-class Hold:
-    """Notes whether a connection was cut, and how."""
-
-    def __init__(self) -> None:
-        self.cuts: list[bool] = []
-
-    def begin_stream(self) -> None:
-        pass
-
-    def end_stream(self) -> None:
-        pass
-
-    def cut(self, *, at_once: bool = False) -> None:
-        self.cuts.append(at_once)
-
-
-def test_a_close_that_nobody_reads() -> None:
-    """A client that does not take the close of its stream is cut off."""
-    hold = Hold()
-
-    async def send(event: Any) -> None:
-        await asyncio.get_running_loop().create_future()
-
-    async def fact() -> None:
-        scope = {"type": "websocket", "extensions": {CONNECTION: hold}}
-        await SocketAnswer(scope, send, binary=False).close(1000, "", 0.01)
-
-    asyncio.run(fact())
-
-    assert hold.cuts == [True]
 
 
 def test_a_server_that_cancels() -> None:

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from transcoder.upstream.circuit_breaker import CircuitBreaker
     from transcoder.upstream.limited import Limited
     from transcoder.upstream.outliers import OutlierDetection
-    from transcoder.upstream.split import HeaderMatch, Split, Version
+    from transcoder.upstream.split import Split, Version
     from transcoder.upstream.tls import Tls
+    from transcoder.upstream.versions import HeaderMatch
     from transcoder.validation import Validation
 
 _HOME = {
@@ -70,7 +71,7 @@ _HOME = {
     "GRPC_GATEWAY": "profile",
     "Gateway": "gateway",
     "GraphQl": "graphql_upstream",
-    "HeaderMatch": "upstream.split",
+    "HeaderMatch": "upstream.versions",
     "Health": "health",
     "HttpPort": "http_port",
     "HttpRoute": "http_route",

@@ -22,7 +22,7 @@ from transcoder.response import Payload
 from transcoder.route import Match
 from transcoder.status import Code
 from transcoder.upstream.choice import Asked, Sticky, VersionMatch
-from transcoder.upstream.split import CALLS, HeaderMatch, choice_of, unreachable
+from transcoder.upstream.versions import CALLS, HeaderMatch, Versions, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class ForwardVersion:
     weight: int | None = None
 
 
-class ForwardSplit:
+class ForwardSplit(Versions[ForwardVersion]):
     """Passes requests on to one of several versions.
 
     Args:
-        versions: with weights that make up 100.
-        matches: in the order in which they are asked.
-        sticky: what requests stick by; a text is the name of a header, an empty one is nothing.
+        versions: as `Versions` has it, and so on.
+        matches: likewise.
+        sticky: likewise.
         name: for metrics, as the paths.
 
     Raises:
-        ConfigError: as `Split` does.
+        ConfigError: as `Versions` does.
     """
 
     def __init__(
@@ -62,21 +62,9 @@ class ForwardSplit:
         sticky: str | Sticky = "",
         name: str = "",
     ) -> None:
-        self._versions = {version.name: version for version in versions}
-        self._choice = choice_of(versions, matches, sticky)
-        self._counts = dict.fromkeys(self._versions, 0)
+        super().__init__(versions, matches=matches, sticky=sticky)
         self._name = name
         self._asked: Callable[[Scope], Asked] | None = None
-
-    @property
-    def needs_details(self) -> bool:
-        """Whether requests are looked at beyond their headers and claims."""
-        return self._choice.needs_details
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many requests each version has got, by its name."""
-        return dict(self._counts)
 
     def read_by(self, asked: Callable[[Scope], Asked]) -> None:
         """Learn how the gateway reads requests, of which clients may not say everything.
@@ -90,7 +78,7 @@ class ForwardSplit:
         self, match: Match[Any], scope: Scope, receive: Receive, send: Send
     ) -> Payload | None:
         """Answer one request by a version; see `Forwarder`."""
-        return await self._chosen(scope).forward(match, scope, receive, send)
+        return await self._answering(scope).forward(match, scope, receive, send)
 
     async def forward_socket(
         self, match: Match[Any], scope: Scope, receive: Receive, send: Send
@@ -100,7 +88,7 @@ class ForwardSplit:
         Raises:
             StatusError: the version takes none.
         """
-        forward = getattr(self._chosen(scope), "forward_socket", None)
+        forward = getattr(self._answering(scope), "forward_socket", None)
         if forward is None:
             raise StatusError(Code.UNIMPLEMENTED, "this path takes no WebSockets", http=400)
         answered: Payload | None = await forward(match, scope, receive, send)
@@ -116,9 +104,7 @@ class ForwardSplit:
 
     async def check(self) -> str:
         """Return why none of the versions that weigh can be reached; see `Reachable`."""
-        return await unreachable(
-            [each.forwarder for each in self._versions.values() if each.weight]
-        )
+        return await unreachable([each.forwarder for each in self._weighing])
 
     async def close(self) -> None:
         """Let go of all versions."""
@@ -130,9 +116,7 @@ class ForwardSplit:
         known = {id(each.forwarder): each.forwarder for each in self._versions.values()}
         return list(known.values())
 
-    def _chosen(self, scope: Scope) -> Forwarder:
+    def _answering(self, scope: Scope) -> Forwarder:
         if self._asked is None:
             raise RuntimeError("a split answers behind a gateway: pass it to Gateway.forward")
-        name = self._choice(self._asked(scope))
-        self._counts[name] += 1
-        return self._versions[name].forwarder
+        return self._chosen(self._asked(scope)).forwarder

@@ -88,7 +88,7 @@ class Generations:
 
     @property
     def draining(self) -> bool:
-        """Whether the server is about to end."""
+        """Whether the server is about to end; it is told to every gateway that still has calls."""
         return self._draining
 
     @draining.setter

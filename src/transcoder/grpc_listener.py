@@ -18,7 +18,7 @@ from transcoder.generations import Generations
 from transcoder.handlers import GuardedHandlers, missing
 from transcoder.health_service import HealthService
 from transcoder.listeners import Claim
-from transcoder.upstream.behaviours import Handler
+from transcoder.upstream.behaviours import Handler, answered_by, function_of
 from transcoder.upstream.channel_options import FLOW, Options
 
 _TICK = 0.01
@@ -316,37 +316,24 @@ class _Calls(grpc.aio.ServerInterceptor):
         return missing(path, door, gateway.executor) if door else None
 
     def _withheld(self, handler: Handler) -> Handler:
-        make: Any
-        behaviour: Any
-        make, behaviour = (
-            (grpc.stream_unary_rpc_method_handler, handler.stream_unary)
-            if handler.request_streaming
-            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
-        )
+        function = function_of(handler)
 
         async def withheld(request: Any, context: Any) -> Any:
-            reply = await behaviour(request, context)
+            reply = await function(request, context)
             await self._passing.wait()
             return reply
 
-        made: Handler = make(withheld, handler.request_deserializer, handler.response_serializer)
-        return made
+        return answered_by(handler, withheld)
 
     def _followed(self, handler: Handler) -> Handler:
         # A guarded one, and so a coroutine function: a cancellation arrives even in mid-write.
-        make: Any
-        behaviour: Any
-        make, behaviour = (
-            (grpc.stream_stream_rpc_method_handler, handler.stream_stream)
-            if handler.request_streaming
-            else (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
-        )
+        function = function_of(handler)
 
         async def followed(request: Any, context: Any) -> None:
             task: Any = asyncio.current_task()
             self._streams.add(task)
             try:
-                await behaviour(request, context)
+                await function(request, context)
             except asyncio.CancelledError:
                 if task not in self._ending or context.cancelled():
                     raise
@@ -356,8 +343,7 @@ class _Calls(grpc.aio.ServerInterceptor):
                 self._streams.discard(task)
                 self._ending.discard(task)
 
-        made: Handler = make(followed, handler.request_deserializer, handler.response_serializer)
-        return made
+        return answered_by(handler, followed)
 
 
 def _credentials(certificates: Certificates) -> grpc.ServerCredentials:

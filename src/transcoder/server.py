@@ -16,7 +16,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
@@ -186,14 +186,7 @@ class Server:
         options = self._options
         shared, for_grpc = open_certificates(options.tls, options.http_tls, options.grpc_tls)
         for_http = [_certificates(each.port, shared) for each in http]
-        app = self._app
-        file = app if isinstance(app, GatewayFile) else None
-        generations = Generations(
-            load(app) if not isinstance(app, GatewayFile) else app.load(),
-            stop_grace=options.grace,
-            grace=self._reload_grace,
-            changing=file is not None,
-        )
+        generations = self._generations()
         aside = self._aside(generations, admin, line)
         alive = True
         try:
@@ -207,16 +200,8 @@ class Server:
                     aside=aside,
                     one_of_several=one_of_several,
                 )
-                fresh = [keep_fresh([*for_http, for_grpc], self._reloading)]
-                if file is not None:
-                    fresh.append(file.keep_fresh(generations, self._rereading))
-                tasks = [asyncio.create_task(each) for each in fresh]
-                try:
-                    with watched(generations):
-                        alive = await self._keep_open(doors, generations)
-                finally:
-                    for task in tasks:
-                        task.cancel()
+                with self._fresh([*for_http, for_grpc], generations), watched(generations):
+                    alive = await self._keep_open(doors, generations)
         finally:
             stopped = await generations.stop()
         code = 0 if alive and stopped else 1
@@ -311,6 +296,30 @@ class Server:
             nullcontext() if self._admin is None else self._admin.claim() as admin_claim,
         ):
             return await self.serve_claimed(http_claims, grpc_claim, admin_claim)
+
+    def _generations(self) -> Generations:
+        app = self._app
+        return Generations(
+            app.load() if isinstance(app, GatewayFile) else load(app),
+            stop_grace=self._options.grace,
+            grace=self._reload_grace,
+            changing=isinstance(app, GatewayFile),
+        )
+
+    @contextlib.contextmanager
+    def _fresh(
+        self, certificates: Iterable[Certificates | None], generations: Generations
+    ) -> Iterator[None]:
+        """Have files that change read again meanwhile."""
+        reading = [keep_fresh(certificates, self._reloading)]
+        if isinstance(self._app, GatewayFile):
+            reading.append(self._app.keep_fresh(generations, self._rereading))
+        tasks = [asyncio.create_task(each) for each in reading]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _aside(
         self, generations: Generations, claim: Claim | None, line: Line | None

@@ -157,3 +157,20 @@ def texts(messages: Sequence[str | bytes]) -> list[str]:
     """Return messages that are all text."""
     assert all(isinstance(message, str) for message in messages)
     return [str(message) for message in messages]
+
+
+class Hold:
+    """Notes whether a connection was cut, and how."""
+
+    def __init__(self) -> None:
+        self.cuts: list[bool] = []
+
+    def begin_stream(self) -> None:
+        """Do nothing."""
+
+    def end_stream(self) -> None:
+        """Do nothing."""
+
+    def cut(self, *, at_once: bool = False) -> None:
+        """Take note."""
+        self.cuts.append(at_once)

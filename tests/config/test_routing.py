@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from transcoder.call_details import CallDetails
 from transcoder.config import build, read_models
 from transcoder.config.build import Built
-from transcoder.config.models import Config
+from transcoder.config.models import Config, services
+from transcoder.config.models.model import Model
 from transcoder.errors import NotFound
 from transcoder.upstream import Call
+from transcoder.upstream.choice import Condition, Sticky
 
 SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
 GOOD: dict[str, Any] = {
@@ -163,3 +166,11 @@ def test_wrong(told: dict[str, Any], problem: str) -> None:
 
     assert config is None
     assert [each.message for each in found] == [f"services[0].{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_library"), [(services.Condition, Condition), (services.Sticky, Sticky)]
+)
+def test_words(of_file: type[Model], of_library: type[Any]) -> None:
+    """A file says what a call is looked at by in the words of the library, and in all of them."""
+    assert list(of_file.model_fields) == [field.name for field in dataclasses.fields(of_library)]

@@ -30,7 +30,7 @@ from transcoder.metadata import Metadatum
 from transcoder.policies.policy import Limiting
 from transcoder.upstream import Call
 from transcoder.upstream.passing import passes
-from transcoder.upstream.split import choice_of
+from transcoder.upstream.versions import choice_of
 
 if TYPE_CHECKING:
     from transcoder.http_upstream.address import Address

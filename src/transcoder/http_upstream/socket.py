@@ -23,6 +23,7 @@ from transcoder.http_upstream.answer import headers_of
 from transcoder.http_upstream.client import Client, Headers
 from transcoder.refusal import refuse
 from transcoder.response import Payload
+from transcoder.socket_answer import REASON_LIMIT, RESTART, STATUS, WELL
 from transcoder.status import Code, shortened
 from transcoder.upstream import Call
 from transcoder.upstream.failures import UNAVAILABLE, UNREADABLE, Unreached
@@ -39,16 +40,11 @@ try:
 except ImportError as missing:
     raise ImportError(f"{missing.name} is missing: install transcoder[http]") from missing
 
-REASON_LIMIT: Final = 123
-"""Bytes of the reason in a close frame (RFC 6455, section 5.5)."""
-
 PATIENCE: Final = 10.0
 """Seconds that a side has to take a close."""
 
-WELL: Final = 1000
 FAILED: Final = 1011
-RESTART: Final = 1012
-LATE: Final = 4000 + Code.DEADLINE_EXCEEDED
+LATE: Final = STATUS + Code.DEADLINE_EXCEEDED
 _UNTOLD: Final = 1005
 _CUT: Final = 1006
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from google.protobuf.descriptor import FieldDescriptor, FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, FileDescriptor, MethodDescriptor
 
 from transcoder.comments import Comments, kept_comments
 from transcoder.fields import FieldPath
@@ -18,6 +18,7 @@ from transcoder.openapi.options import Options
 from transcoder.openapi.paths import PathParameter, Paths
 from transcoder.openapi.scalars import Schema
 from transcoder.openapi.schemas import Schemas
+from transcoder.profile import Profile
 from transcoder.route import Route
 from transcoder.security import NO_SECURITY, Security
 from transcoder.transcoder import Endpoint, Transcoder
@@ -74,23 +75,14 @@ def document(
         comments = kept_comments(_files(told))
     options = Options(comments, labels)
     profile = transcoder.profile
-    schemas = Schemas(
-        options,
-        closed=profile.unknown_body == "reject",
-        # With the parameter `$fields`, a client chooses what is printed.
-        prints_defaults=profile.print_defaults and not profile.system_parameters,
-        proto_names=profile.proto_names,
-        enum_numbers=profile.enum_numbers,
-    )
+    schemas = _schemas(profile, options)
     endpoints = list(_endpoints(transcoder, told, options))
     methods = [endpoint.binding.rpc for endpoint in endpoints]
     operations = Operations(schemas, profile, serving, security, methods)
     paths = _Places(schemas, operations)
     for endpoint in endpoints:
         paths.add(endpoint)
-    services = list(dict.fromkeys(rpc.containing_service for rpc in methods))
-    files = list(dict.fromkeys(service.file for service in services))
-    head = _Head(schemas, services, files)
+    head = _Head(schemas, methods)
     given = {"title": title, "version": version, "description": description}
     made: Document = {
         "openapi": VERSION,
@@ -98,18 +90,19 @@ def document(
         "servers": [{"url": url} for url in servers] or head.servers(),
         "tags": head.tags(operations),
         "paths": paths.items,
-        "components": {
-            "schemas": {**schemas.components.finish(), **ERRORS},
-            **{kind: _sorted(parts) for kind, parts in operations.components.items()},
-            "securitySchemes": {
-                **head.security_schemes(),
-                **{name: dict(scheme) for name, scheme in security.schemes.items()},
-            },
-        },
+        "components": _filled(
+            {
+                "schemas": {**schemas.components.finish(), **ERRORS},
+                **{kind: _sorted(parts) for kind, parts in operations.components.items()},
+                "securitySchemes": {
+                    **head.security_schemes(),
+                    **{name: dict(scheme) for name, scheme in security.schemes.items()},
+                },
+            }
+        ),
         **head.whole(),
     }
     schemas.components.rename(paths.items)
-    made["components"] = {name: part for name, part in made["components"].items() if part}
     return {name: part for name, part in made.items() if part or name == "paths"}
 
 
@@ -143,6 +136,21 @@ def _represented(dumper: Any, text: str) -> Any:
     """Write texts of several lines as such."""
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _schemas(profile: Profile, options: Options) -> Schemas:
+    return Schemas(
+        options,
+        closed=profile.unknown_body == "reject",
+        # With the parameter `$fields`, a client chooses what is printed.
+        prints_defaults=profile.print_defaults and not profile.system_parameters,
+        proto_names=profile.proto_names,
+        enum_numbers=profile.enum_numbers,
+    )
+
+
+def _filled(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in parts.items() if part}
 
 
 def _sorted(parts: Mapping[str, Schema]) -> Schema:
@@ -212,15 +220,10 @@ class _Places:
 class _Head:
     """What stands around the paths."""
 
-    def __init__(
-        self,
-        schemas: Schemas,
-        services: Sequence[ServiceDescriptor],
-        files: Sequence[FileDescriptor],
-    ) -> None:
+    def __init__(self, schemas: Schemas, methods: Iterable[MethodDescriptor]) -> None:
         self._schemas = schemas
-        self._services = services
-        self._files = files
+        self._services = list(dict.fromkeys(rpc.containing_service for rpc in methods))
+        self._files = list(dict.fromkeys(service.file for service in self._services))
 
     def info(self, given: Mapping[str, str]) -> Schema:
         annotated: Schema = {}

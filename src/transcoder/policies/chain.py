@@ -17,6 +17,7 @@ from transcoder.errors import ConfigError, StatusError
 from transcoder.events import Auditor, Observer
 from transcoder.measured import Measured, Readings, labelled
 from transcoder.path_template import PathTemplate
+from transcoder.policies.any_of import AnyOf
 from transcoder.policies.mutual_tls import MutualTls
 from transcoder.policies.policy import (
     Answered,
@@ -321,7 +322,7 @@ class Chain:
         knowing = [each for each in kept if each.stage is Stage.AUTHENTICATION]
         if knowing:
             kept = [each for each in kept if each.stage is not Stage.AUTHENTICATION]
-            kept.append(_AnyOf(knowing))
+            kept.append(AnyOf(knowing))
         return tuple(sorted(kept, key=lambda each: each.stage))
 
     def _chosen(
@@ -409,40 +410,3 @@ def _required(policies: Iterable[Policy]) -> tuple[Requirement, ...]:
     """Return the schemes of some policies, of which one is enough."""
     knowing = [each for each in policies if isinstance(each, Authenticator)]
     return tuple({name: ()} for each in knowing for name in each.security)
-
-
-class _AnyOf:
-    """Several ways to be known, of which one is enough."""
-
-    stage: Final = Stage.AUTHENTICATION
-
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        self.name = policies[0].name if len(policies) == 1 else "authentication"
-        self._policies = policies
-        challenges = [each.challenge for each in policies if isinstance(each, Authenticator)]
-        self._headers = [("www-authenticate", each) for each in dict.fromkeys(challenges)]
-
-    def decide(self, call: CallDetails, now: Now) -> Any:
-        """Let a call pass whose caller is known."""
-        for index, policy in enumerate(self._policies):
-            waiting = policy.decide(call, now)
-            if waiting is not None:
-                return self._rest(waiting, index, call, now)
-            if call.principal is not None:
-                return None
-        raise self._unknown()
-
-    async def _rest(self, waiting: Any, index: int, call: CallDetails, now: Now) -> None:
-        await waiting
-        for policy in self._policies[index + 1 :]:
-            if call.principal is not None:
-                return
-            further = policy.decide(call, now)
-            if further is not None:
-                await further
-        if call.principal is None:
-            raise self._unknown()
-
-    def _unknown(self) -> Denied:
-        message = "this needs credentials"
-        return Denied(Code.UNAUTHENTICATED, message, reason="missing", headers=self._headers)

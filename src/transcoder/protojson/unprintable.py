@@ -39,8 +39,8 @@ def unprintable(message: Message, options: EncodeOptions) -> Unprintable:
         _check(message, options)
     except Problem as found:
         problem, path = found.text, found.path
-    except Exception:  # noqa: BLE001, S110  whatever keeps us from looking is no better told
-        pass
+    except Exception as error:  # noqa: BLE001  to look does what to print did, and may fail as it
+        problem = f"{_OTHER}: {type(error).__name__}"
     # Names may come from strangers' descriptors, and end up in terminals.
     path = ascii(path)[1:-1]
     shown = path if len(path) <= _PATH else f"{path[:_PATH]}…"

@@ -147,15 +147,30 @@ def offered(handler: Handler, threads: Threads) -> Handler:
     behaviour = behaviour_of(handler)
     if behaviour.style is not Style.PLAIN:
         return handler
+    return answered_by(handler, _Plain(behaviour, threads))
+
+
+def answered_by(handler: Handler, function: Callable[[Any, Any], Any]) -> Handler:
+    """Return a handler that differs from one in what answers.
+
+    Args:
+        handler: the one.
+        function: that answers, of the same kind as its own.
+    """
     make = getattr(grpc, f"{_kind(handler)}_rpc_method_handler")
-    plain = _Plain(behaviour, threads)
-    made: Handler = make(plain, handler.request_deserializer, handler.response_serializer)
+    made: Handler = make(function, handler.request_deserializer, handler.response_serializer)
     return made
+
+
+def function_of(handler: Handler) -> Callable[[Any, Any], Any]:
+    """Return the function that answers."""
+    function: Callable[[Any, Any], Any] = getattr(handler, _kind(handler))
+    return function
 
 
 def behaviour_of(handler: Handler) -> Behaviour:
     """Return what a handler does."""
-    function = getattr(handler, _kind(handler))
+    function = function_of(handler)
     takes, returns = bool(handler.request_streaming), bool(handler.response_streaming)
     return Behaviour(function, style_of(function), takes, returns)
 

@@ -11,20 +11,16 @@ names decides, where a policy forwards that claim, or a condition asks for the c
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from transcoder.errors import ConfigError
-from transcoder.measured import Measured, Metric, Reading, Readings, labelled
+from transcoder.measured import Measured, Reading, Readings, labelled
 from transcoder.upstream import Call, Request
-from transcoder.upstream.choice import Choice, Condition, Sticky, VersionMatch
-from transcoder.upstream.proxy import Reachable, Remote
-
-CALLS: Final = Metric("transcoder_split_calls", "Calls that a version got.", rises=True)
+from transcoder.upstream.proxy import Remote
+from transcoder.upstream.versions import CALLS, Versions, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +39,8 @@ class Version:
     weight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderMatch:
-    """Calls with this header, or metadata of this key, get that version.
-
-    A `VersionMatch` of one condition, which is the most usual one.
-
-    Args:
-        name: of the header, as `user-agent`.
-        to: the name of a version.
-        exact: the whole of a value.
-        prefix: how a value begins; one of the two is expected.
-    """
-
-    name: str
-    to: str
-    exact: str | None = None
-    prefix: str | None = None
-
-
-class Split:
-    """Passes calls on to one of several versions; `choice` tells which.
-
-    Args:
-        versions: with weights that make up 100.
-        matches: in the order in which they are asked.
-        sticky: what calls stick by; a text is the key of metadata, as `x-user-id`, and an empty one
-            is nothing.
-
-    Raises:
-        ConfigError: a weight is not from 1 to 100 or they do not make up 100, two versions have one
-            name, or a match names no version, or not what it is to fit.
-    """
-
-    def __init__(
-        self,
-        versions: Sequence[Version],
-        *,
-        matches: Sequence[HeaderMatch | VersionMatch] = (),
-        sticky: str | Sticky = "",
-    ) -> None:
-        self._versions = {version.name: version for version in versions}
-        self._choice = choice_of(versions, matches, sticky)
-        self._counts = dict.fromkeys(self._versions, 0)
-
-    @property
-    def needs_details(self) -> bool:
-        """Whether calls are looked at beyond their metadata."""
-        return self._choice.needs_details
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many calls each version has got, by its name."""
-        return dict(self._counts)
+class Split(Versions[Version]):
+    """Passes calls on to one of several versions; `Versions` has the arguments."""
 
     def readings(self) -> Readings:
         """Tell how many calls each version has got, and what it counts itself; see `Measured`."""
@@ -112,7 +57,7 @@ class Split:
 
     async def check(self) -> str:
         """Return why none of the versions that weigh can be reached; see `Reachable`."""
-        return await unreachable([each.upstream for each in self._versions.values() if each.weight])
+        return await unreachable([each.upstream for each in self._weighing])
 
     async def close(self) -> None:
         """Let go of all versions."""
@@ -121,59 +66,8 @@ class Split:
 
     async def unary(self, call: Call, request: Request) -> Any:
         """Return the one reply of a version; see `Upstream`."""
-        return await self._chosen(call).unary(call, request)
+        return await self._chosen(call).upstream.unary(call, request)
 
     def stream(self, call: Call, request: Request) -> AsyncGenerator[Any, None]:
         """Return the replies of a version; see `Upstream`."""
-        return self._chosen(call).stream(call, request)
-
-    def _chosen(self, call: Call) -> Remote:
-        name = self._choice(call)
-        self._counts[name] += 1
-        return self._versions[name].upstream
-
-
-class _Weighs(Protocol):
-    """A version of whatever kind."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def weight(self) -> int | None: ...
-
-
-def choice_of(
-    versions: Sequence[_Weighs],
-    matches: Sequence[HeaderMatch | VersionMatch],
-    sticky: str | Sticky,
-) -> Choice:
-    """Return what chooses among versions; see `Split`.
-
-    Raises:
-        ConfigError: as there.
-    """
-    names = [version.name for version in versions]
-    if len(set(names)) != len(names):
-        raise ConfigError(f"split: versions: {', '.join(names)}: each needs a name of its own")
-    by = Sticky(header=sticky) if isinstance(sticky, str) and sticky else sticky or None
-    weights = {version.name: version.weight for version in versions}
-    return Choice(weights, [_general(match) for match in matches], by)
-
-
-def _general(match: HeaderMatch | VersionMatch) -> VersionMatch:
-    if isinstance(match, VersionMatch):
-        return match
-    condition = Condition(header=match.name, exact=match.exact, prefix=match.prefix)
-    return VersionMatch(match.to, [condition])
-
-
-async def unreachable(weighing: Sequence[Any]) -> str:
-    """Return why none of the upstreams of those versions that weigh can be reached.
-
-    Args:
-        weighing: the upstreams.
-    """
-    checks = [each.check() for each in weighing if isinstance(each, Reachable)]
-    reasons = await asyncio.gather(*checks)
-    return "; ".join(reasons) if len(reasons) == len(weighing) and all(reasons) else ""
+        return self._chosen(call).upstream.stream(call, request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -155,38 +155,34 @@ class SecurityHeaders(Model):
     subdomains: bool = False
 
 
-class Overrides(Model):
+class Kinds(Model):
+    """What may stand before calls, in the order in which a file's are told."""
+
+    request_id: Nothing | None = None
+    internal: Nothing | None = None
+    ip_filter: IpFilter | None = None
+    concurrency: ConcurrencyLimit | None = None
+    rate_limits: Any
+    """The one kind of which there may be several."""
+    cors: Cors | None = None
+    jwt: Jwt | None = None
+    api_keys: ApiKeys | None = None
+    mutual_tls: MutualTls | None = None
+    authorization: Authorization | None = None
+    compression: Compression | None = None
+    security_headers: SecurityHeaders | None = None
+
+
+class Overrides(Kinds):
     """What stands before some calls in another's place; null for nothing.
 
     Rate limits are by their names.
     """
 
-    request_id: Nothing | None = None
-    internal: Nothing | None = None
-    ip_filter: IpFilter | None = None
-    concurrency: ConcurrencyLimit | None = None
     rate_limits: dict[str, RateLimit | None] = {}
-    cors: Cors | None = None
-    jwt: Jwt | None = None
-    api_keys: ApiKeys | None = None
-    mutual_tls: MutualTls | None = None
-    authorization: Authorization | None = None
-    compression: Compression | None = None
-    security_headers: SecurityHeaders | None = None
 
 
-class Policies(Model):
+class Policies(Kinds):
     """What stands before every call."""
 
-    request_id: Nothing | None = None
-    internal: Nothing | None = None
-    ip_filter: IpFilter | None = None
-    concurrency: ConcurrencyLimit | None = None
     rate_limits: list[RateLimit] = []
-    cors: Cors | None = None
-    jwt: Jwt | None = None
-    api_keys: ApiKeys | None = None
-    mutual_tls: MutualTls | None = None
-    authorization: Authorization | None = None
-    compression: Compression | None = None
-    security_headers: SecurityHeaders | None = None
