@@ -58,6 +58,9 @@ def _shown(step: Step, world: World, screen: Screen) -> Transcript:
     screen.begin(step)
     told = Transcript(world, screen.tell)
     step.run(told)
+    if not told.holds:
+        for name, words in world.last_words.items():
+            screen.say(f"-- {name}:\n{words}")
     return told
 
 

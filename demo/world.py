@@ -69,6 +69,7 @@ PORTS = (
 
 EVERYTHING = tuple(COMMANDS)
 
+_LAST = 5
 _STOCK = 1_000_000
 _SEEDS = {
     "inventory": (
@@ -154,6 +155,12 @@ class World:
     def process(self, name: str) -> Process:
         """Return a process that was started."""
         return self._processes[name]
+
+    @property
+    def last_words(self) -> dict[str, str]:
+        """The last lines that processes have written, those that have ended too."""
+        said = {name: process.said.splitlines() for name, process in self._processes.items()}
+        return {name: "\n".join(lines[-_LAST:]) for name, lines in said.items()}
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of a file in the folder; none if it is not there."""

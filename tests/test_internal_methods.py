@@ -20,7 +20,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
-from entrances import open_doors
+from entrances import open_doors, over_sse, over_websocket, serving
+from streams import POOL
 from transcoder import Channel, Gateway, Listening
 from transcoder.errors import ConfigError
 from transcoder.explain import explain
@@ -142,6 +143,26 @@ def test_rest() -> None:
     assert run(gateway("edge"), fact) == [200, 404, 404, 404, 404]
     assert run(gateway("internal"), fact) == [200, 200, 200, 200, 404]
     assert run(gateway(None), fact) == [200, 200, 200, 200, 404]
+
+
+@pytest.mark.parametrize("role", ["edge", "internal"])
+def test_streams(role: Any) -> None:
+    """A stream that is internal is not found at an edge by WebSocket or SSE, as any other path."""
+    made = Gateway(pool=POOL, role=role, internal=["streams.v1.Streams.Tell"])
+
+    async def ask() -> list[tuple[Code, str, bool]]:
+        async with asyncio.timeout(60), serving(made) as running:
+            outcomes = [
+                await over_websocket(running, {}),
+                await over_websocket(running, {}, "/v1/a/none"),
+                await over_sse(running, {}),
+            ]
+            return [(each.code, each.message, bool(each.seen)) for each in outcomes]
+
+    *asked, none, by_sse = asyncio.run(ask())
+    hidden, found = none, (Code.OK, "", True)
+    assert none[::2] == (Code.NOT_FOUND, False)
+    assert [*asked, by_sse] == 2 * [hidden if role == "edge" else found]
 
 
 @pytest.mark.parametrize("policies", [(), ("with",)], ids=["no policies", "policies"])

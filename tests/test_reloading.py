@@ -130,7 +130,7 @@ def _service(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ("a: b: c", "1:5: no YAML: mapping values are not allowed here"),
+        ("a: b: c", "1:5: no YAML: mapping values are not allowed "),
         ({"polices": {}}, ": polices: no such key; did you mean policies?"),
         (_service(upstream="red"), ": services[0].upstream: no upstream is named 'red'"),
         (_service(descriptor_set="none.binpb"), "none.binpb: No such file or directory"),

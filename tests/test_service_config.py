@@ -276,7 +276,7 @@ def test_refuses_file(text: str, told: str) -> None:
 
 def test_control_characters() -> None:
     """Text that YAML does not allow at all is refused without a traceback."""
-    with pytest.raises(ConfigError, match=r"^api\.yaml.*: not YAML: .*control characters"):
+    with pytest.raises(ConfigError, match=r"^api\.yaml.*: not YAML: .*special characters"):
         read_service_config("type: \0", "api.yaml")
 
 

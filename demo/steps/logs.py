@@ -11,10 +11,11 @@ _PATH = ("edge.log", "business-a.log", "order-v", "inventory.log", "payment.log"
 
 
 def _run(told: Transcript) -> None:
-    told.command(order(more=f"-H 'x-request-id: {_ID}'"))
+    output = told.command(order(more=f"-H 'x-request-id: {_ID}'"))
+    told.check("an order is paid: 200", "下单成功：200", output.endswith("\n200"))
     files = [f"{name}.log" for name in _LOGS]
     until(lambda: sum(f'"{_ID}"' in line for name in files for line in told.world.lines(name)) == 5)
-    output = told.command(f"transcoder logs --table --request-id {_ID} {' '.join(files)}")
+    output = told.command(f"transcoder logs --table --request-id {_ID} *.log")
     lines = output.splitlines()[1:]
     told.check(
         "edge, gateway A, order, inventory, payment: each behind what caused it",

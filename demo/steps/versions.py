@@ -43,6 +43,16 @@ def _plain(calls: int, more: str = "") -> str:
     return f"curl -K outside.curl{more} {_KNOWN} {told} {url} | sort | uniq -c"
 
 
+def _under_traffic(change: str) -> str:
+    """Return a command that makes a hundred calls, then a change, and calls until it is read.
+
+    A hundred more are behind it.
+    """
+    calls = _plain(100).removesuffix(" | sort | uniq -c")
+    again = f"for n in $(seq 30); do {calls}; grep -q '{_READ}' business-a.out && break; done"
+    return f"{{ {calls}; ({change}) & {again}; {calls}; }} | sort | uniq -c"
+
+
 def _reload(change: str) -> str:
     return f"sed -i '{change}' business-a.yaml && kill -HUP $(cat business-a.pid)"
 
@@ -63,13 +73,16 @@ def _run(told: Transcript) -> None:
         "1000 个不含路由请求头的调用：v1 正好 950 个，v2 正好 50 个",
         _counts(told.command(_plain(1000, _PARALLEL))) == {"200 v1": 950, "200 v2": 50},
     )
-    counts = _counts(told.command(f"(sleep 1; {_reload(_HALVES)}) & {_plain(300)}; wait"))
+    counts = _counts(told.command(_under_traffic(_reload(_HALVES))))
+    calls, canary = sum(counts.values()), counts.get("200 v2", 0)
     told.check(
-        "weights of 50 and 50 are read anew under traffic: 300 calls, none fails",
-        "在流量中重新加载为 50 与 50：300 个调用，无一失败",
-        counts.keys() == {"200 v1", "200 v2"} and sum(counts.values()) == 300,
+        f"weights of 50 and 50 are read anew under traffic: {calls} calls, none fails",
+        f"在流量中重新加载为 50 与 50：{calls} 个调用，无一失败",
+        counts.keys() == {"200 v1", "200 v2"}
+        and _read(told, _READ) == 1
+        # Both weights had their part of them.
+        and 0.05 * calls < canary < 0.5 * calls,
     )
-    until(lambda: _read(told, _READ))
     told.check(
         "from then on: exactly 50 of 100 to each",
         "此后每 100 个调用各得 50 个",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -44,13 +45,16 @@ def handlers(
 
     pools = (pool, Default())
 
-    redaction = None
-    if withholds is not None:
-        redaction = Redaction((*listed, *unlisted), pools, withholds)
+    # Few ask, and a new gateway is not to wait for what nobody may ask for.
+    @functools.cache
+    def redaction() -> Redaction | None:
+        served = (*listed, *unlisted)
+        return None if withholds is None else Redaction(served, pools, withholds)
 
     async def _answer(request: Any, context: Any) -> Any:
         answer = await _first_found(servicers, _of_service(request, pools), context)
-        return answer if redaction is None else _redacted(request, answer, redaction)
+        made = redaction()
+        return answer if made is None else _redacted(request, answer, made)
 
     async def answers(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:

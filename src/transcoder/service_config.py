@@ -21,7 +21,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -33,6 +33,8 @@ from transcoder.values import suggestion
 
 try:
     import yaml
+
+    from transcoder.yaml_nodes import compose
 except ImportError as missing:
     raise ImportError("service configurations need PyYAML: install transcoder[cli]") from missing
 
@@ -46,9 +48,6 @@ _JSON_NAMES = {
     "responseBody": "response_body",
 }
 _SELECTOR = re.compile(r"\*|\w+(\.\w+)*(\.\*)?", re.ASCII)
-_DEPTH = 64
-# The C parser is ten times as fast, and left out of some builds of PyYAML.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +242,7 @@ def check_service_config(text: str, name: str) -> tuple[ServiceConfig, tuple[Mis
 
 def _composed(text: str, name: str) -> yaml.Node:
     try:
-        _check_depth(text)
-        node: yaml.Node | None = yaml.compose(text, _LOADER)
+        node = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
@@ -256,16 +254,6 @@ def _composed(text: str, name: str) -> yaml.Node:
     if node is None:
         raise ConfigError(f"{name}: expected type: {_TYPE}, found nothing")
     return node
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what is nested so deeply that the C parser's recursion would end the process."""
-    depth = 0
-    for event in yaml.parse(text, _LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEPTH:
-            raise yaml.YAMLError("it is nested too deeply")
 
 
 class _Reader:

@@ -55,13 +55,12 @@ def test_defaults() -> None:
     [
         ("", "1:1: the file is empty"),
         ("- a", "1:1: a mapping is expected"),
-        ("a: b: c", "1:5: no YAML: mapping values are not allowed here"),
-        ("a: &x 1\nb: *y", "2:4: no YAML: found undefined alias 'y'"),
         ("a: 1\na: 2", "2:1: a: is there twice"),
         ("? [a]\n: 1", "1:3: a key is a text"),
         ("a: !!python/object:os.system {}", "1:1: a: no such key"),
-        ("a: " + "[" * 60 + "]" * 60, "1:1: it is nested too deep"),
-        ("a: " + "[" * 3000, "1:1: it is nested too deep"),
+        ("a: " + "[" * 1_000_000, "1:67: it is nested too deep"),
+        ("- 1\n" * 200_000, "32768:3: over 32768 values"),
+        ("a: &a [*a]", "1:1: it is nested too deep, each alias counted as what it is"),
         (
             GOOD.replace("localhost:1", "localhost:grpc"),
             f"2:7: upstreams.a.target: 'localhost:grpc' is no target: {TARGET}",
@@ -79,7 +78,7 @@ def test_defaults() -> None:
         ("a: 1\nb: x\0", "2:5: no YAML: special characters are not allowed"),
         (
             "a0: [1, 2]\n" + "".join(f"a{n}: &a{n} [{ten(n)}]\n" for n in range(1, 9)),
-            "7:1: over 131072 values, each alias counted as what it is",
+            "6:1: over 32768 values, each alias counted as what it is",
         ),
         (
             GOOD.replace('target: "localhost:1"', ""),
@@ -345,6 +344,21 @@ def test_load(tmp_path: Path) -> None:
 
     assert str(raised.value) == f"{path}:6:1: a: no such key (and 1 more)"
     assert mistakes(path)[1] == Mistake(str(path), 7, 1, "b: no such key")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: b: c", "1:5: no YAML: mapping values are not allowed "),
+        ("a: &x 1\nb: *y", "2:4: no YAML: found undefined alias"),
+        ("a: 1\n---\nb: 2", "2:1: no YAML: but found another document"),
+    ],
+)
+def test_no_yaml(text: str, told: str) -> None:
+    """What is no YAML is told with its place, in the words of the parser that there is."""
+    (line,) = wrong(text)
+
+    assert line.startswith(f"g.yaml:{told}")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import SafeConstructor
 
 from transcoder.config.models import Config
 from transcoder.config.versions import wrong_choices
 from transcoder.errors import ConfigError
 from transcoder.values import suggestion
+from transcoder.yaml_nodes import DEPTH, VALUES, Excess, compose
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 """The way to a value: keys of mappings, and places in lists."""
@@ -21,9 +23,6 @@ Placing: TypeAlias = "Callable[[Keys, str], Mistake]"
 """Returns something that is wrong with a value, given the way to it and what it is."""
 
 _LIMIT = 1 << 20
-_DEPTH = 50
-_VALUES = 1 << 17
-_TOO_DEEP = "it is nested too deep"
 
 
 class Mistake(NamedTuple):
@@ -108,26 +107,19 @@ class _Document:
     def read(self, text: str) -> Any:
         """Return what it says, in Python's own types."""
         try:
-            loader = yaml.SafeLoader(text)
+            node = compose(text)
+            if node is None:
+                raise self._wrong((), "the file is empty")
+            return self._value(SafeConstructor(), node, ())
         except yaml.reader.ReaderError as error:
             place = _place(text[: error.position])
             raise _Wrong(Mistake(self._name, *place, f"no YAML: {error.reason}")) from None
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                raise self._wrong((), "the file is empty")
-            return self._value(loader, node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            problem = f"no YAML: {error.problem or error.context}"
-            raise _Wrong(Mistake(self._name, line, column, problem)) from None
-        except yaml.YAMLError as error:
-            raise self._wrong((), f"no YAML: {str(error).splitlines()[0]}") from None
-        except RecursionError:
-            raise self._wrong((), _TOO_DEEP) from None
-        finally:
-            loader.dispose()
+            problem = error.problem or error.context
+            told = problem if isinstance(error, Excess) else f"no YAML: {problem}"
+            raise _Wrong(Mistake(self._name, line, column, str(told))) from None
 
     def mistake(self, error: Mapping[str, Any]) -> Mistake:
         """Return what pydantic found wrong, with its place."""
@@ -142,24 +134,23 @@ class _Document:
             keys = keys[:-1]
         return Mistake(self._name, *self._places[keys], message)
 
-    def _value(self, loader: Any, node: Any, keys: Keys) -> Any:
-        if len(keys) > _DEPTH:
-            raise self._wrong(keys[:1], _TOO_DEEP)
+    def _value(self, scalars: SafeConstructor, node: Any, keys: Keys) -> Any:
         # Aliases of aliases are few bytes, and more values than there is memory for.
-        if len(self._places) > _VALUES:
-            raise self._wrong(keys[:1], f"over {_VALUES} values, each alias counted as what it is")
+        if len(keys) > DEPTH or len(self._places) > VALUES:
+            problem = f"over {VALUES} values" if len(keys) <= DEPTH else "it is nested too deep"
+            raise self._wrong(keys[:1], f"{problem}, each alias counted as what it is")
         if isinstance(node, yaml.MappingNode):
-            return dict(self._pairs(loader, node, keys))
+            return dict(self._pairs(scalars, node, keys))
         if isinstance(node, yaml.SequenceNode):
             items = []
             for index, item in enumerate(node.value):
                 below = (*keys, index)
                 self._places[below] = item.start_mark.line + 1, item.start_mark.column + 1
-                items.append(self._value(loader, item, below))
+                items.append(self._value(scalars, item, below))
             return items
-        return loader.construct_object(node)
+        return scalars.construct_object(node)
 
-    def _pairs(self, loader: Any, node: Any, keys: Keys) -> Iterator[tuple[str, Any]]:
+    def _pairs(self, scalars: SafeConstructor, node: Any, keys: Keys) -> Iterator[tuple[str, Any]]:
         seen = set()
         for key_node, item in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
@@ -171,7 +162,7 @@ class _Document:
             if key in seen:
                 raise self._wrong(below, f"{path_of(below)}: is there twice")
             seen.add(key)
-            yield key, self._value(loader, item, below)
+            yield key, self._value(scalars, item, below)
 
     def _wrong(self, keys: Keys, message: str) -> _Wrong:
         return _Wrong(Mistake(self._name, *self._places[keys], message))

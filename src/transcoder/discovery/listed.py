@@ -67,12 +67,15 @@ def _lines(text: str) -> Iterator[tuple[str, Any]]:
 def _items(text: str) -> Iterator[tuple[str, Any]]:
     try:
         import yaml  # noqa: PLC0415  who lists endpoints elsewhere does without
+
+        from transcoder.yaml_nodes import LOADER, check_extent  # noqa: PLC0415  as yaml
     except ImportError:
         problem = "YAML needs pyyaml: install transcoder[gateway], or name the file .jsonl"
         raise ConfigError(problem) from None
     try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        check_extent(text)
+        found = yaml.load(text, LOADER)  # noqa: S506  it is a safe one
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{place}no YAML: {getattr(error, 'problem', None) or error}") from None
