@@ -8,7 +8,8 @@ whatever becomes of them; the time of each counts from when it was due.
   the backend is back.
 - `slow`: the backend answers later than the deadline; calls to the other backend go on as before,
   in rounds with the fault and without it by turns.
-- `flapping`: one of two replicas, and an only one, is gone for a second and there for a second.
+- `flapping`: a backend is gone for a second and there for a second: one of two replicas, and an
+  only one, with their connections; and one whose process stands still, under deadlines of 0.2 s.
 - `half-open`: the backend vanishes, and its connection stays; with the keepalive that a channel has
   by default. A call ends by its deadline, and one without a deadline when the ping has failed.
 - `certificate`: the file of a server's certificate changes.
@@ -18,9 +19,10 @@ network of its own is needed.
 
 Gates: a breaker opens within 1 s and 20 calls, and answers 99 of 100 calls within 5 ms while it is.
 2 s after the backend's return calls are answered. A deadline is kept to 100 ms; the others' 99th
-percentile grows by a fifth or 2 ms. Of calls to a replica that flaps 5 of 100 fail, beside the half
-for which an only one is gone; it is tried once a second, and backends run 1.2 times as many calls
-as there are. A half-open connection is given up within 20 s, a new certificate shown within 10 s.
+percentile grows by a fifth or 2 ms. Of calls to a backend that flaps 5 of 100 fail, beside those
+for which an only one is gone, and a quarter until one with a new connection is found; for it is
+tried once a second, and backends run 1.2 times as many calls as there are. A half-open connection
+is given up within 20 s, a new certificate shown within 10 s.
 Times are those of a machine that does nothing else.
 """
 
@@ -33,6 +35,7 @@ import gc
 import itertools
 import logging
 import os
+import signal
 import ssl
 import statistics
 import sys
@@ -47,7 +50,7 @@ from typing import Any, Final
 
 import trustme
 from proxy import Backend
-from reload import started
+from reload import serve_backends, started
 
 from services.user.v1 import user_service_pb2
 from transcoder import (
@@ -78,8 +81,9 @@ RECOVERED: Final = 2.0
 KEPT: Final = 0.100
 DETECTED: Final = 20.0
 GONE: Final = 0.5
-SPARED: Final = 0.05
-"""Calls that may fail beside those for which the backend is gone."""
+MISSED: Final = 0.05
+FOUND: Final = 0.25
+"""Of the time: with one attempt a second, give or take, it may be there half a second unnoticed."""
 RENEWED: Final = 10.0
 _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -173,6 +177,21 @@ class Client:
         return head
 
 
+@asynccontextmanager
+async def before(rest: list[str], passed: str, *, breaker: bool = False) -> AsyncIterator[Client]:
+    """Run a gateway before backends; see `serve_gateway`."""
+    process, pipe = started(serve_gateway, rest, passed, breaker)
+    client = Client(await asyncio.to_thread(pipe.recv))
+    try:
+        await client.at_rate(PATHS["rest"], 1, 50)
+        # A search for garbage here would look like a slow answer.
+        gc.freeze()
+        yield client
+    finally:
+        client.close()
+        process.terminate()
+
+
 @dataclass
 class Running:
     """A gateway, its backends, and who calls."""
@@ -199,14 +218,8 @@ async def running(replicas: int = 1, *, breaker: bool = False) -> AsyncIterator[
         targets.append(f"127.0.0.1:{http.sockets[0].getsockname()[1]}")
         proxies = [await stack.enter_async_context(toxic(each)) for each in targets]
         *rest, passed = (each.target for each in proxies)
-        process, pipe = started(serve_gateway, rest, passed, breaker)
-        stack.callback(process.terminate)
-        client = Client(await asyncio.to_thread(pipe.recv))
-        stack.callback(client.close)
-        for path in PATHS.values():
-            await client.at_rate(path, 1, 50)
-        # A search for garbage here would look like a slow answer.
-        gc.freeze()
+        client = await stack.enter_async_context(before(rest, passed, breaker=breaker))
+        await client.at_rate(PATHS["passed"], 1, 50)
         yield Running(client, users, proxies)
 
 
@@ -282,13 +295,14 @@ async def slow(rounds: int) -> bool:
 
 
 async def flapping(seconds: float) -> bool:
-    """Let a replica come and go, one of two and at the same time an only one."""
+    """Let one of two replicas come and go, an only one, and one that stands still, all at once."""
     print(f"flapping: gone for a second and there for a second, for {seconds:g} s")
-    return all(await asyncio.gather(*(flap(replicas, seconds) for replicas in (2, 1))))
+    kinds = flap(2, seconds, MISSED), flap(1, seconds, GONE + FOUND), stand_still(seconds)
+    return all(await asyncio.gather(*kinds))
 
 
-async def flap(replicas: int, seconds: float) -> bool:
-    """Let one of so many replicas come and go."""
+async def flap(replicas: int, seconds: float, at_most: float) -> bool:
+    """Let one of so many replicas come and go, with its connections."""
     async with running(replicas) as made:
         proxy, before = made.proxies[0], sum(each.calls for each in made.users)
         proxy.accepted.clear()
@@ -297,12 +311,32 @@ async def flap(replicas: int, seconds: float) -> bool:
         told = await calling
     failed = sum(each.status != 200 for each in told) / len(told)
     ran = (sum(each.calls for each in made.users) - before) / len(told)
-    tries, at_most = len(proxy.accepted), SPARED if replicas > 1 else GONE + SPARED
+    tries = len(proxy.accepted)
     print(f"  one of {replicas}: {len(told)} calls, {losses} losses of the connection")
     print(f"    failed           {100 * failed:7.1f} %   (gate {100 * at_most:.0f})")
     print(f"    run by backends  {ran:7.2f} of calls (gate 1.2)")
     print(f"    connected        {tries / seconds:7.2f} a second (gate 1)")
     return failed <= at_most and ran <= 1.2 and tries <= seconds + 1
+
+
+async def stand_still(seconds: float) -> bool:
+    """Let a backend stand still and go on; its connection stays."""
+    process, pipe = started(serve_backends)
+    target = f"127.0.0.1:{pipe.recv()}"
+    async with toxic(target) as proxy, before([proxy.target], target) as client:
+        calling = asyncio.create_task(client.at_rate(PATHS["rest"], seconds, 50, 0.2))
+        while not calling.done():
+            os.kill(process.pid or 0, signal.SIGSTOP)
+            await asyncio.sleep(1)
+            os.kill(process.pid or 0, signal.SIGCONT)
+            await asyncio.wait([calling], timeout=1)
+        told = await calling
+    process.terminate()
+    failed, at_most = sum(each.status != 200 for each in told) / len(told), GONE + MISSED
+    print(f"  one that stands still: {len(told)} calls")
+    print(f"    failed           {100 * failed:7.1f} %   (gate {100 * at_most:.0f})")
+    print(f"    connected        {len(proxy.accepted):7d} times (gate 1)")
+    return failed <= at_most and len(proxy.accepted) == 1
 
 
 async def come_and_go(proxy: ToxicProxy, until: asyncio.Task[Any]) -> int:
@@ -391,7 +425,7 @@ async def measure(options: argparse.Namespace) -> bool:
     """Run each part; say whether all gates are kept."""
     seconds = 10.0 if options.short else options.seconds
     parts: dict[str, Callable[[], Awaitable[bool]]] = {
-        "down": lambda: down(1 if options.short else 5, options.rate),
+        "down": lambda: down(1 if options.short else 3, options.rate),
         "slow": lambda: slow(2 if options.short else 5),
         "flapping": lambda: flapping(seconds),
         "half-open": half_open,
