@@ -163,7 +163,7 @@ class Load:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.in_flight: Counter[str] = Counter()
-        """Calls that wait, by the process that answered the one before on their connection."""
+        """Calls that wait, by the process that answered the one before on their connection, if any."""
         self.over = False
         self.seen: dict[str, float] = {}
         """When each process answered first."""
@@ -245,6 +245,7 @@ class Load:
                         self.outcomes["grpc refused"] += 1
                         return
                     self.outcomes[f"grpc {error.code().name}"] += 1
+                    process = ""
                     # gRPC may not know yet that the connection is gone.
                     await asyncio.sleep(_AFTER_A_FAILURE)
                 else:
@@ -384,7 +385,7 @@ async def killed() -> bool:
             await asyncio.sleep(QUICK)
             for worker in first:
                 before = made.workers()
-                gone += load.in_flight[str(worker)]
+                gone += load.in_flight[str(worker)] + load.in_flight[""]
                 start = time.monotonic()
                 os.kill(worker, signal.SIGKILL)
                 await until(lambda: made.workers() - before)  # noqa: B023  awaited at once
