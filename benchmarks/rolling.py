@@ -163,7 +163,7 @@ class Load:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.in_flight: Counter[str] = Counter()
-        """Calls that wait, by the process that answered the last one on their connection, if any."""
+        """Calls that wait, by the process that answered the last one on their connection."""
         self.over = False
         self.seen: dict[str, float] = {}
         """When each process answered first."""
