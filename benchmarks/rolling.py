@@ -489,7 +489,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help="all of them by default")
     parser.add_argument("--calls", type=int, default=ROLLED, help="at least; half of it in drain")
     parser.add_argument("--restarts", type=int, default=12, help="at least")
-    parser.add_argument("--settle", type=float, default=1.0, help="seconds, in drain")
+    parser.add_argument("--settle", type=float, default=5.0, help="seconds, in drain")
     return 0 if asyncio.run(measure(parser.parse_args())) else 1
 
 
