@@ -190,13 +190,13 @@ class Served:
         self.process.send_signal(number)
         return time.monotonic()
 
-    def ended(self, timeout: float = 20) -> int:
+    def ended(self, timeout: float = 60) -> int:
         """Wait for the process's end; return the exit code."""
         return self.process.wait(timeout)
 
     def errors(self) -> str:
         """Wait for the process's end; return what it wrote to stderr."""
-        return self.process.communicate(timeout=20)[1]
+        return self.process.communicate(timeout=60)[1]
 
     def noted(self) -> list[str]:
         """Return what the application noted so far."""

@@ -14,11 +14,12 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from backend import GET, Users
+from backend import GET, SERVICE, Users
 from entrances import open_doors
 from nameserver import name_server
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
-from transcoder import ConfigError, Gateway, Server
+from transcoder import Balanced, ConfigError, Gateway, HttpUpstream, Server
+from transcoder.discovery import Endpoint, Listed
 
 PATIENCE = 60.0
 HOSTS = "127.0.0.2", "127.0.0.3"
@@ -86,6 +87,57 @@ def test_a_replica_that_comes_later(tmp_path: Path) -> None:
                         await get(b"\n\x017", timeout=PATIENCE)
                     await channel.close()
         assert first.calls >= 5
+
+    asyncio.run(running())
+
+
+async def status(target: str, path: str) -> int:
+    """Return the status of the answer to a GET, on a connection of its own."""
+    host, _, port = target.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1])
+
+
+def test_a_replica_that_drains() -> None:
+    """A replica that drains fails no call of a gateway before it, whatever door it came by."""
+
+    async def running() -> None:
+        users = [Users(), Users()]
+        ready = [asyncio.get_running_loop().create_future() for _ in users]
+        servers = [
+            Server(gateway(each), settle=0.2, on_ready=told.set_result)
+            for each, told in zip(users, ready, strict=True)
+        ]
+        tasks = [asyncio.create_task(each.serve("127.0.0.1:0", "127.0.0.1:0")) for each in servers]
+        listening = [await told for told in ready]
+        front, seen, over = Gateway(), set[int](), asyncio.Event()
+        front.route(SERVICE, Balanced(Listed([Endpoint(each.grpc.target) for each in listening])))
+        source = Listed([Endpoint(each.http.target) for each in listening])
+        passed = HttpUpstream("http://users", source=source)
+        front.forward("/passed/**", passed, strip_prefix="/passed")
+
+        async def call(target: str, path: str) -> None:
+            while not over.is_set():
+                seen.add(await status(target, path))
+
+        async with asyncio.timeout(PATIENCE), open_doors(front) as door:
+            paths = ["/v1/users/wait-5", "/passed/v1/users/wait-5"] * 3
+            calling = asyncio.gather(*(call(door.http.target, path) for path in paths))
+            while not all(each.calls > 20 for each in users):  # noqa: ASYNC110  it has no event
+                await asyncio.sleep(0.01)
+            servers[0].stop()
+            await tasks[0]
+            before = users[1].calls
+            while users[1].calls < before + 20:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.01)
+            over.set()
+            await calling
+        servers[1].stop()
+        await tasks[1]
+        assert seen == {200}
 
     asyncio.run(running())
 

@@ -522,6 +522,7 @@ import asyncio, gc, grpc, uvicorn
 def kill():
     {}
 def one(kind):
+    gc.unfreeze()
     return next(found for found in gc.get_objects() if isinstance(found, kind))
 asyncio.get_running_loop().call_later(0.2, kill)
 globals().update(one=one, asyncio=asyncio, grpc=grpc, uvicorn=uvicorn, gc=gc, print=print)
@@ -575,6 +576,19 @@ def test_connections_are_served_throughout_the_settle_window(start: Start) -> No
     assert time.monotonic() - began > 0.6
     assert set(ledger.outcomes) == {"rest answered", "rest refused"}
     assert ledger.outcomes["rest answered"] > 5
+
+
+def test_what_is_there_at_start_is_no_garbage(start: Start) -> None:
+    """A process of its own is not held up by searches of all its modules for garbage."""
+    served = start(
+        settle=0,
+        then="import gc, os; open(os.environ['LEDGER'], 'a').write(str(gc.get_freeze_count()))",
+    )
+    served.signal()
+
+    assert served.ended() == 0
+    frozen = int(served.noted()[1].removesuffix("stopped"))
+    assert frozen > 10_000
 
 
 def test_methods_that_never_arrive_are_told(start: Start) -> None:

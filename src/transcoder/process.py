@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging.config
 import os
 import signal
@@ -55,6 +56,15 @@ def configure_logging(config: Mapping[str, Any]) -> None:
     except (ValueError, TypeError, AttributeError, ImportError) as error:
         why = f": {error.__cause__}" if error.__cause__ else ""
         raise ConfigError(f"log_config: {error}{why}") from error
+
+
+def keep_all() -> None:
+    """Take what there is for what stays: no search for garbage walks over it from now on.
+
+    A search of all modules and the configuration, which comes every few thousand calls, was seen to
+    hold the event loop for 100 ms.
+    """
+    gc.freeze()
 
 
 def end_within(seconds: float, code: int) -> None:

@@ -346,6 +346,8 @@ class Server:
 
     async def _keep_open(self, doors: Doors, generations: Generations) -> bool:
         listening = await doors.open()
+        if self._owns_process:
+            process.keep_all()
         try:
             _log.info("%s", listening)
             _log.info(

@@ -70,7 +70,7 @@ class ToxicProxy:
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(self._pass(reader, far_writer, back=False))
                 ways.create_task(self._pass(far_reader, writer, back=True))
-        except* ConnectionError:
+        except* OSError:
             pass
         finally:
             self._pairs.discard(pair)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Callable
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import uvloop
 
 from behind import (
     OK,
@@ -42,6 +47,27 @@ def closing(raw: bytes) -> Answer:
         writer.close()
 
     return answer
+
+
+@contextlib.contextmanager
+def resetting() -> Iterator[str]:
+    """Reset connections in a thread of its own, which is as quick as another process."""
+
+    def reset() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                peer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=reset)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 async def never(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -80,6 +106,21 @@ def test_down() -> None:
             return await front.get()
 
     check_refusal(asyncio.run(running()), 503, 14)
+
+
+def test_reset_at_once() -> None:
+    """A backend that resets each connection as soon as it is made is 503, whenever that is seen."""
+
+    async def running() -> set[int]:
+        with resetting() as target:
+            async with before(Backend(), at=target) as front:
+                rounds = [
+                    await asyncio.gather(*(front.get() for _ in range(32))) for _ in range(10)
+                ]
+        return {answer.status for answers in rounds for answer in answers}
+
+    # Its connections lose their socket sooner than those of asyncio.
+    assert uvloop.run(running()) == {503}
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200", HEAD + b"content-type: a\r\n"])

@@ -21,7 +21,7 @@ def fail(breaker: Breaker, times: int, now: float) -> None:
 
 def opened(probes: int = 1) -> Breaker:
     """Return a breaker that opened at 0 and may try probes from 1 on."""
-    breaker = Breaker(Thresholds(probes=probes))
+    breaker = Breaker(Thresholds(pause=1.0, probes=probes))
     fail(breaker, 5, 0.0)
     assert state(breaker) == "open"
     return breaker

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import datetime as dt
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -572,6 +573,11 @@ def test_state() -> None:
 CA = trustme.CA()
 HERE = CA.issue_cert("127.0.0.1")
 ELSEWHERE = CA.issue_cert("users.internal")
+EXPIRED = CA.issue_cert(
+    "127.0.0.1",
+    not_before=dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+    not_after=dt.datetime(2021, 1, 1, tzinfo=dt.UTC),
+)
 CLIENT = CA.issue_cert("gateway@example.com")
 TRUST = CA.cert_pem.bytes()
 
@@ -636,6 +642,15 @@ def test_untrusted(tls: Tls, certificate: trustme.LeafCert, *, mutual: bool) -> 
 
     assert (caught.value.http, str(caught.value)) == (503, "the backend is unavailable")
     assert "127.0.0.1" in caught.value.log
+
+
+def test_expired() -> None:
+    """A certificate that has expired is named in the log alone."""
+    with pytest.raises(StatusError) as caught:
+        over_tls(Tls(ca=TRUST), EXPIRED)
+
+    assert (caught.value.http, str(caught.value)) == (503, "the backend is unavailable")
+    assert "certificate has expired" in caught.value.log
 
 
 @pytest.mark.parametrize(

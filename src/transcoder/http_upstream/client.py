@@ -188,6 +188,12 @@ class Client:
             else:
                 told = Unanswered() if _is_unanswered(error) else _told(error)
             raise self._logged(told, error) from None
+        except AttributeError as error:
+            if error.name != "setsockopt":
+                raise
+            # It was reset as soon as it was made: httpx2 finds no socket to set the option of.
+            self.standing = Standing.LOST
+            raise self._logged(Unreached(), httpx2.ConnectError("reset at once")) from None
         self.standing = Standing.CONNECTED
         return response
 

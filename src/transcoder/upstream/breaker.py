@@ -50,7 +50,7 @@ class Thresholds:
     ratio: float = 0.5
     least: int = 20
     window: float = 10.0
-    pause: float = 1.0
+    pause: float = 0.5
     probes: int = 1
 
     def __post_init__(self) -> None:

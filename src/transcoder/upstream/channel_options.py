@@ -52,9 +52,10 @@ class Backoff:
         timeout: seconds that an attempt may take.
     """
 
-    # Less a fifth that is one attempt a second, and plus a fifth a backend is found in two.
+    # Less a fifth that is one attempt a second; plus a fifth, and the pause of a breaker before it,
+    # a backend is found in two.
     first: float = 1.25
-    longest: float = 1.6
+    longest: float = 1.25
     timeout: float = 5
 
     def options(self) -> Options:

@@ -41,7 +41,7 @@ class Breaker(Model):
     ratio: float = 0.5
     least: int = 20
     window: float = 10.0
-    pause: float = 1.0
+    pause: float = 0.5
     probes: int = 1
     by: Literal["backend", "method"] = "backend"
     slow: float = 1.0
