@@ -50,7 +50,8 @@ from typing import Any, Final
 
 import trustme
 from proxy import Backend
-from reload import serve_backends, started
+from reload import serve_backends
+from served import started
 
 from services.user.v1 import user_service_pb2
 from transcoder import (

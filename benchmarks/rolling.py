@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
-from reload import started
+from served import started
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Balanced, Gateway, HttpUpstream, Listening, Server
