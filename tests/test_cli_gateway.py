@@ -197,6 +197,19 @@ def test_wrong_serving(
     assert served.stderr == f"Error: {checked.stdout}"
 
 
+def test_wrong_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a part says of one of its options is told at that option."""
+    monkeypatch.chdir(tmp_path)
+    Path("g.yaml").write_text(
+        "upstreams:\n  a:\n    target: localhost:1\n    tls:\n      ca: none.pem\n"
+        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
+    )
+    checked = CliRunner().invoke(main, ["check", "g.yaml"])
+
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith("g.yaml:5:7: upstreams.a: tls: ca: none.pem cannot be read")
+
+
 def test_schema() -> None:
     """The schema takes a file that the command takes, and refuses what it refuses."""
     schema = json.loads(CliRunner().invoke(main, ["gateway", "--schema"]).stdout)

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from transcoder.config.file import Keys, path_of
@@ -43,7 +44,9 @@ class WrongPart(ConfigError):
     def __init__(self, keys: Keys, problem: object) -> None:
         path = path_of(keys)
         super().__init__(f"{path}: {problem}" if path else str(problem))
-        self.keys = keys
+        named = takewhile(str.isidentifier, str(problem).split(": ")[:-1])
+        self.keys: Keys = (*keys, *named)
+        """The way to it, and to the option that the problem begins with."""
 
 
 @runtime_checkable
