@@ -101,9 +101,10 @@ class Gateway(Starlette):
             place; see `transcoder.inbound`.
         outgoing: names the header that metadata become, or None, likewise; see
             `transcoder.outbound`.
-        role: what the gateway is to others, see `transcoder.roles`: at the `edge` it marks all calls
-            with `X-Internal: true` and serves no internal methods; an `internal` one keeps what the
-            edge says of a call, and does not ask again what the edge has asked. None for neither.
+        role: what the gateway is to others, see `transcoder.roles`: at the `edge` it marks all
+            calls with `X-Internal: true` and serves no internal methods; an `internal` one keeps
+            what the edge says of a call, and does not ask again what the edge has asked. None for
+            neither.
         skip_for_trusted: names of policies that calls of trusted peers pass over; None for what the
             role says: at an internal gateway all that find out who calls, from where and how often,
             but by certificate.
