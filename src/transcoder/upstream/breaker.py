@@ -72,7 +72,7 @@ class Breaker:
     >>> breaker = Breaker(Thresholds(consecutive=1))
     >>> breaker.failed(breaker.admit(0.0), 0.1)
     >>> breaker.state, breaker.admit(0.2), breaker.retry_after(0.2)
-    (<State.OPEN: 'open'>, None, 0.9)
+    (<State.OPEN: 'open'>, None, 0.4)
     """
 
     __slots__ = (
