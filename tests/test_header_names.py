@@ -40,6 +40,15 @@ def test_contains(name: str, *, listed: bool) -> None:
     assert (name in NAMES) is listed
 
 
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [("x-user-agent", False), ("X_User_Agent-bin", False), ("x-user-id", True), ("x-user-*", True)],
+)
+def test_but(name: str, *, listed: bool) -> None:
+    """What is said to be none of the list is none, in any spelling."""
+    assert (name in HeaderNames(["x-user-*"], but=["x-user-agent"])) is listed
+
+
 @pytest.mark.parametrize("name", ["", "*", "x a", "x*y", "x-ä", "x:a", "x-a**", "x-a\n"])
 def test_wrong(name: str) -> None:
     """What no header can be called is refused."""

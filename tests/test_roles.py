@@ -272,6 +272,35 @@ def test_edge(tmp_path: Path) -> None:
     through(tmp_path, fact, role="edge", trusted_peers=())
 
 
+def test_identity_at_an_edge(tmp_path: Path) -> None:
+    """What tells an identity is nothing that an edge's clients may say, but what it keeps."""
+    sent = {**SPELLINGS, **ORDINARY}
+    del sent["x-request-id-bin"]
+    kept = ORDINARY.keys() | {"x-tenant-id", "x-shop-plan", "x_shop_plan-bin", "x-internal"}
+
+    async def fact(asking: Asking) -> None:
+        for ask in (asking.http, asking.grpc, asking.websocket):
+            for client in (EDGE, OTHER):
+                seen = await ask(client, sent)
+                assert {key.lower() for key in sent} & seen.keys() == kept
+                assert seen["x-internal"] == ["true"]
+                assert seen["x-tenant-id"] == ["acme"]
+
+    through(tmp_path, fact, role="edge", trusted_peers=(), keep=["x-tenant-*"])
+
+
+def test_kept_of_everybody(tmp_path: Path) -> None:
+    """An internal gateway that keeps a header lets everybody say it, but not what policies say."""
+
+    async def fact(asking: Asking) -> None:
+        for ask in (asking.http, asking.grpc):
+            seen = await ask(OTHER, {"x-tenant-id": "acme", "x-user-id": "root"})
+            assert seen.get("x-tenant-id") == ["acme"]
+            assert seen.get("x-user-id") != ["root"]
+
+    through(tmp_path, fact, Optional(Keys()), role="internal", keep=["x-tenant-id", "x-user-id"])
+
+
 def test_no_role(tmp_path: Path) -> None:
     """Without a role a trusted peer may not say what policies of the gateway may."""
 

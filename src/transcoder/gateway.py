@@ -112,8 +112,9 @@ class Gateway(Starlette):
             services alone, beside those that their protos restrict to INTERNAL by `google.api`
             visibility: to clients of an edge gateway they are not there.
         strip: headers that only trusted peers may send, by name or by how their names begin, as
-            `x-acme-*`; at an edge `x-internal` too, and at an internal gateway all of
-            `trusted_peers.IDENTITY_HEADERS`.
+            `x-acme-*`; at a gateway with a role all of `trusted_peers.IDENTITY_HEADERS` too, but at
+            an edge `x-request-id`.
+        keep: those of them that anybody may send nevertheless, likewise.
         trusted_proxies: whose `X-Forwarded-*` are believed, as networks; see
             `transcoder.forwarded`.
         trusted_peers: names in the certificates of clients that may send what is stripped.
@@ -170,6 +171,7 @@ class Gateway(Starlette):
         skip_for_trusted: Iterable[str] | None = None,
         internal: Iterable[str] = (),
         strip: Iterable[str] = STRIPPED,
+        keep: Iterable[str] = (),
         trusted_proxies: Iterable[str] | TrustedProxies = NO_PROXIES,
         trusted_peers: Iterable[str] = (),
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
@@ -208,6 +210,7 @@ class Gateway(Starlette):
             policies=policies,
             skip_for_trusted=skip_for_trusted,
             strip=strip,
+            keep=keep,
             trusted_proxies=trusted_proxies,
             trusted_peers=trusted_peers,
             internal=internal,
@@ -233,9 +236,9 @@ class Gateway(Starlette):
             own=options.paths,
             skip_for_trusted=standing.skipped,
         )
-        self._stripped = HeaderNames((*standing.strip, *self.chain.writes))
         self.grpc_door = GrpcDoor(self.chain, standing.proxies, standing.peers)
         inbound = standing.inbound(self.transcoder.profile, incoming, self.chain.writes)
+        self._stripped = inbound.stripped
         self._calls = Calls(inbound, timeouts, standing.peers)
         self._validation = _validation() if validate else None
         offload = Offload()

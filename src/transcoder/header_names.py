@@ -20,6 +20,7 @@ class HeaderNames:
 
     Args:
         names: of headers; one that ends in `*`, as `x-user-*`, is of all that begin so.
+        but: those that are none of them nevertheless, likewise.
 
     Raises:
         ConfigError: one of them no header can have.
@@ -31,10 +32,11 @@ class HeaderNames:
     True
     """
 
-    __slots__ = ("_exact", "_prefixes")
+    __slots__ = ("_but", "_exact", "_prefixes")
 
-    def __init__(self, names: Iterable[str]) -> None:
-        given = tuple(names)
+    def __init__(self, names: Iterable[str], but: Iterable[str] = ()) -> None:
+        given, others = tuple(names), tuple(but)
+        self._but = HeaderNames(others) if others else None
         for problem in filter(None, map(problem_of_name, given)):
             raise ConfigError(f"strip: {problem}")
         self._exact = frozenset(spelt(name) for name in given if not name.endswith("*"))
@@ -43,6 +45,8 @@ class HeaderNames:
 
     def __contains__(self, name: str) -> bool:
         """Say whether a header is one of them, or all that begin so are."""
+        if self._but is not None and name in self._but:
+            return False
         if name.endswith("*"):
             return folded(name[:-1]).startswith(self._prefixes)
         text = spelt(name)

@@ -110,6 +110,7 @@ class Inbound:
         matcher: says it in the profile's place; it is asked once for a name, in lower case.
         strip: names of headers, or how they begin, that only a trusted peer may send, and metadata
             keys that no other header becomes for others; see `HeaderNames`.
+        keep: those of them that anybody may send nevertheless.
         proxies: who is believed about the client's address.
         owned: metadata keys that are the gateway's own to say, whoever the peer is.
 
@@ -117,7 +118,7 @@ class Inbound:
     (Metadatum(key='x-tenant', value='a'), Metadatum(key='trace-bin', value=b'\x00\x01'))
     """
 
-    __slots__ = ("_admits", "_keys", "_match", "_owned", "_passes", "_strip", "is_own", "proxies")
+    __slots__ = ("_admits", "_keys", "_match", "_owned", "_passes", "is_own", "proxies", "stripped")
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class Inbound:
         *,
         matcher: Matcher | None = None,
         strip: Iterable[str] = STRIPPED,
+        keep: Iterable[str] = (),
         proxies: TrustedProxies = NO_PROXIES,
         owned: Iterable[str] = (),
     ) -> None:
@@ -133,7 +135,10 @@ class Inbound:
         """Whether the keys are a matcher's, so that any header may become any metadata."""
         owned = tuple(owned)
         self._owned = HeaderNames(owned)
-        self._strip = HeaderNames((*strip, *owned))
+        self.stripped = HeaderNames(
+            (*strip, *owned), [name for name in keep if name not in self._owned]
+        )
+        """What clients that are no trusted peers cannot say."""
         self.proxies = proxies
         """Who is believed about the client's address."""
         self._keys = functools.lru_cache(_REMEMBERED)(self._keys_of)
@@ -182,7 +187,7 @@ class Inbound:
         Raises:
             InvalidRequest: a binary header is not base64.
         """
-        strip = self._denied(said) if trusted else self._strip
+        strip = self._denied(said) if trusted else self.stripped
         named = _named_by_connection(headers)
         pairs = []
         for raw_name, raw_value in headers:
@@ -220,7 +225,7 @@ class Inbound:
             trusted: whether the peer may send what is on the strip list.
             said: as `of` has it.
         """
-        strip = self._denied(said) if trusted else self._strip
+        strip = self._denied(said) if trusted else self.stripped
         named = _named_by_connection(headers)
         passes = self._passes
         kept = []
@@ -253,7 +258,7 @@ class Inbound:
             trusted: whether the peer may send what is on the strip list.
             said: as `of` has it.
         """
-        denied = self._denied(said) if trusted else self._strip
+        denied = self._denied(said) if trusted else self.stripped
         proxied = self.proxies.trusts(peer)
         kept = []
         for key, value in metadata:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from transcoder.errors import ConfigError
 from transcoder.forwarded import TrustedProxies
-from transcoder.inbound import STRIPPED, Inbound
+from transcoder.inbound import Inbound
 from transcoder.internal_methods import InternalMethods
 from transcoder.metadata import Matcher
 from transcoder.policies.chain import done_before
@@ -17,6 +17,9 @@ from transcoder.profile import Profile
 from transcoder.trusted_peers import IDENTITY_HEADERS, TrustedPeers
 
 Role: TypeAlias = Literal["edge", "internal"]
+
+# A client may name its request, where nobody has named it before.
+_OF_AN_EDGE: Final = tuple(name for name in IDENTITY_HEADERS if name != "x-request-id")
 
 
 class Standing:
@@ -33,6 +36,7 @@ class Standing:
         policies: Iterable[Policy | str],
         skip_for_trusted: Iterable[str] | None,
         strip: Iterable[str],
+        keep: Iterable[str],
         trusted_proxies: Iterable[str] | TrustedProxies,
         trusted_peers: Iterable[str],
         internal: Iterable[str],
@@ -51,11 +55,18 @@ class Standing:
         """Who is believed about the client's address."""
         self.strip: Final = _stripped(role, strip)
         """Headers that only trusted peers may send."""
+        self.keep: Final = _names("keep", keep)
+        """Those of them that anybody may send nevertheless."""
 
     def inbound(self, profile: Profile, matcher: Matcher | None, owned: Iterable[str]) -> Inbound:
         """Return how the headers of requests become metadata; see `Inbound`."""
         return Inbound(
-            profile, matcher=matcher, strip=self.strip, proxies=self.proxies, owned=owned
+            profile,
+            matcher=matcher,
+            strip=self.strip,
+            keep=self.keep,
+            proxies=self.proxies,
+            owned=owned,
         )
 
 
@@ -82,10 +93,14 @@ def _skipped(
 
 def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:
     """Return what only trusted peers may send, with what a role adds."""
+    ours = {"edge": _OF_AN_EDGE, "internal": IDENTITY_HEADERS}
+    return (*_names("strip", names), *(ours[role] if role else ()))
+
+
+def _names(option: str, names: Iterable[str]) -> tuple[str, ...]:
     given = names if isinstance(names, str) else tuple(names)
-    check_texts("strip", given)
-    ours = {"edge": STRIPPED, "internal": IDENTITY_HEADERS}
-    return (*given, *(ours[role] if role else ()))
+    check_texts(option, given)
+    return tuple(given)
 
 
 def _proxies(trusted: Iterable[str] | TrustedProxies) -> TrustedProxies:

@@ -124,13 +124,42 @@ def test_unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         main, ["check", "edge.yaml", "safe.yaml", "inner.yaml", "alone.yaml"]
     )
 
-    column = listed(behind).splitlines()[4].index('{"header": "x-tenant-id"') + 1
     told = "believed of edge.yaml, whose clients may say it: name it in strip there"
     assert checked.exit_code == 0
     assert checked.stdout.splitlines() == [
         f"inner.yaml:3:9: note: x-shop-*: {told}",
-        f"inner.yaml:5:{column}: note: x-tenant-id: {told}",
     ]
+
+
+def test_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an edge lets clients say, and an internal gateway believes of it, is noted."""
+    monkeypatch.chdir(tmp_path)
+    Path("edge.yaml").write_text(
+        listed({"role": "edge", "keep": ["x-plan", "x-tenant-id"], **GOOD})
+    )
+    Path("inner.yaml").write_text(listed({**PEERS, "role": "internal", **GOOD}))
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml"])
+
+    told = "clients may say it, and inner.yaml believes it of this gateway"
+    assert checked.exit_code == 0
+    assert checked.stdout == f"edge.yaml:2:18: note: x-tenant-id: {told}\n"
+
+
+def test_unheard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A match by a header that an edge takes away is noted, unless it is kept."""
+    monkeypatch.chdir(tmp_path)
+    both = [{"name": "v1", "upstream": "a", "weight": 100}]
+    matches = [{"header": "x-tenant-id", "exact": "a", "to": "v1"}]
+    service = {"module": SERVICE["module"], "versions": both, "matches": matches}
+    edge = {"role": "edge", **GOOD, "services": [service]}
+    Path("edge.yaml").write_text(listed(edge))
+    Path("kept.yaml").write_text(listed({"keep": ["x-tenant-*"], **edge}))
+    checked = CliRunner().invoke(main, ["check", "edge.yaml", "kept.yaml"])
+
+    told = "taken away of what clients say: match a claim, or name it in keep"
+    [line] = checked.stdout.splitlines()
+    assert line.startswith("edge.yaml:")
+    assert line.endswith(f": note: x-tenant-id: {told}")
 
 
 def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

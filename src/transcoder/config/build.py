@@ -189,6 +189,7 @@ def _build(config: Config, at: Folder, parts: Parts) -> Built:
         role=config.role,
         internal=config.internal,
         strip=STRIPPED if config.strip is None else config.strip,
+        keep=config.keep,
         skip_for_trusted=config.skip_for_trusted,
         timeouts=_timeouts(config.timeouts),
         policies=standing.values(),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from transcoder.config.build import Built
 from transcoder.config.file import Keys, Mistake, noted
 from transcoder.config.models import Config
+from transcoder.header_names import HeaderNames
 from transcoder.policies import ApiKeys, Authorization, ConcurrencyLimit, MutualTls, RequestId
 from transcoder.policies.bearer import AUTHORIZATION
 from transcoder.policies.policy import Policy, Writer
@@ -41,6 +42,8 @@ def notes(tiers: Sequence[Tier]) -> Iterator[Mistake]:
         tiers: of which none need have a role; only edges and internal ones are compared.
     """
     edges = [tier for tier in tiers if tier.config.role == "edge"]
+    for edge in edges:
+        yield from _unheard(edge)
     for tier in tiers:
         if tier.config.role == "internal":
             for edge in edges:
@@ -57,6 +60,15 @@ def _repeated(tier: Tier, edge: Tier) -> Iterator[Mistake]:
         if any(type(policy) is type(each) for each in edge.built.policies.values()):
             told = f"{policy.name} runs for the same calls as at {edge.name}"
             yield noted(tier.text, tier.name, keys, f"{told}: {_advice(tier)}")
+
+
+def _unheard(edge: Tier) -> Iterator[Mistake]:
+    """Yield the headers that an edge chooses by, and takes away before."""
+    gateway = edge.built.gateway
+    for keys, name in _chosen_by(edge.config):
+        if name in gateway.stripped and name not in gateway.chain.writes:
+            told = f"{name}: taken away of what clients say: match a claim, or name it in keep"
+            yield noted(edge.text, edge.name, keys, told)
 
 
 def _believed(tier: Tier, edge: Tier) -> Iterator[Mistake]:
@@ -80,8 +92,14 @@ def _unsaid(tier: Tier, edge: Tier) -> Iterator[Mistake]:
     """Yield what the internal gateway believes of the edge, whose clients may say it."""
     if not tier.config.trusted_peers:
         return
+    for index, name in enumerate(edge.config.keep):
+        if name in tier.built.gateway.stripped:
+            told = f"{name}: clients may say it, and {tier.name} believes it of this gateway"
+            yield noted(edge.text, edge.name, ("keep", index), told)
+    kept = HeaderNames(edge.config.keep)
     for keys, name in _named(tier.config):
-        if name in tier.built.gateway.stripped and name not in edge.built.gateway.stripped:
+        said = name not in edge.built.gateway.stripped and name not in kept
+        if said and name in tier.built.gateway.stripped:
             told = (
                 f"{name}: believed of {edge.name}, whose clients may say it: name it in strip there"
             )
@@ -92,6 +110,11 @@ def _named(config: Config) -> Iterator[tuple[Keys, str]]:
     """Yield the headers that a file names to strip them or to choose by them."""
     for index, name in enumerate(config.strip or ()):
         yield ("strip", index), name
+    yield from _chosen_by(config)
+
+
+def _chosen_by(config: Config) -> Iterator[tuple[Keys, str]]:
+    """Yield the headers that a file names to choose by them."""
     for section, versioned in (("services", config.services), ("routes", config.routes)):
         for index, each in enumerate(versioned):
             at = (section, index)

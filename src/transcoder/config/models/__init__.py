@@ -74,6 +74,10 @@ class Config(Model):
         list[HeaderPattern] | None,
         Field(description="headers of trusted peers alone, as x-user-id or x-user-*"),
     ] = None
+    keep: Annotated[
+        list[HeaderPattern],
+        Field(description="headers that anybody may send, of those that a role strips"),
+    ] = []
     skip_for_trusted: Annotated[Texts | None, Field(description="names of policies")] = None
     timeouts: Timeouts = Timeouts()
     upstreams: dict[str, Upstream]
