@@ -254,3 +254,14 @@ def test_origin() -> None:
 def test_origin_of_a_unix_socket() -> None:
     """The peer of a Unix socket has no address to tell of."""
     assert Inbound().of([], None, "http") == (("x-forwarded-proto", "http"),)
+
+
+@pytest.mark.parametrize(
+    "key", ["x-forwarded-for", "x-forwarded-user", "X_Forwarded_Client_Cert", "forwarded"]
+)
+def test_origin_over_grpc(key: str) -> None:
+    """What names a client in metadata is taken of a trusted proxy only, as it is over HTTP."""
+    inbound = Inbound(proxies=TrustedProxies(["10.0.0.1"]))
+
+    assert inbound.admitted([(key, "ann")], "10.0.0.2") == ()
+    assert inbound.admitted([(key, "ann")], "10.0.0.1") == ((key, "ann"),)

@@ -288,7 +288,7 @@ class Inbound:
 
 
 def _is_admitted(key: str, strip: _Names, proxied: bool) -> bool:  # noqa: FBT001  is cached
-    return spelt(key) not in strip and (proxied or folded(key) not in _OURS)
+    return spelt(key) not in strip and (proxied or not _names_the_client(folded(key)))
 
 
 def _is_passed_on(raw_name: bytes, strip: _Names) -> bool:

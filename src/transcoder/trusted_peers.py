@@ -12,14 +12,18 @@ from transcoder.peer_certificate import NAMES
 IDENTITY_HEADERS: Final = (
     "x-internal",
     "x-request-id",
+    "remote-user",
+    "x-amzn-oidc-*",
     "x-auth-request-*",
+    "x-authenticated-*",
     "x-caller*",
     "x-claim*",
-    "x-forwarded-client-cert",
-    "x-forwarded-user",
+    "x-consumer*",
+    "x-goog-authenticated-user-*",
     "x-group*",
     "x-peer*",
     "x-principal*",
+    "x-remote-*",
     "x-role*",
     "x-scope*",
     "x-subject*",
@@ -29,7 +33,8 @@ IDENTITY_HEADERS: Final = (
 """In which gateways tell those behind them what they know of a call and its caller.
 
 `HeaderNames` has the grammar. Those of the gateway's own policies and the names that its pages use
-are here, beside what Envoy and oauth2-proxy write.
+are here, beside what proxies and load balancers that authenticate write. `X-Forwarded-…` is never
+taken from clients, see `transcoder.forwarded`.
 """
 
 
