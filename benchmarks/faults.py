@@ -153,11 +153,12 @@ class Client:
         return await asyncio.gather(*asked)
 
     async def recovered(self, path: str) -> float:
-        """Return the seconds until a call is answered with 200."""
+        """Return the seconds until a call is answered with 200; infinite after PATIENCE."""
         start = time.monotonic()
-        async with asyncio.timeout(PATIENCE):
-            while (await self.ask(path)).status != 200:  # noqa: ASYNC110  nobody tells
-                await asyncio.sleep(0.02)
+        while (await self.ask(path)).status != 200:
+            if time.monotonic() - start > PATIENCE:
+                return float("inf")
+            await asyncio.sleep(0.02)
         return time.monotonic() - start
 
     def close(self) -> None:
@@ -225,7 +226,9 @@ async def running(replicas: int = 1, *, breaker: bool = False) -> AsyncIterator[
 
 
 def percentile(told: Sequence[Told], share: float) -> float:
-    """Return the seconds within which a share of calls was answered."""
+    """Return the seconds within which a share of calls was answered; infinite for no calls."""
+    if not told:
+        return float("inf")
     return sorted(each.seconds for each in told)[int(share * (len(told) - 1))]
 
 
@@ -247,7 +250,7 @@ async def lost(made: Running, door: str, rounds: int, rate: int) -> bool:
         proxy.kill()
         start = time.monotonic()
         found = await client.at_rate(path, 3, rate)
-        first = next(each.due for each in found if each.refused)
+        first = min((each.due for each in found if each.refused), default=float("inf"))
         opened = max(opened, first - start)
         failures = max(failures, sum(each.due < first for each in found))
         told += found
@@ -432,6 +435,8 @@ async def measure(options: argparse.Namespace) -> bool:
         "half-open": half_open,
         "certificate": certificate,
     }
+    for name in set(options.parts) - parts.keys():
+        raise SystemExit(f"{name}: one of {', '.join(parts)} is expected")
     kept = [await parts[name]() for name in options.parts or parts]
     return all(kept)
 
@@ -439,7 +444,7 @@ async def measure(options: argparse.Namespace) -> bool:
 def main() -> int:
     """Measure and print; 1 when a gate is missed."""
     parser = argparse.ArgumentParser(description="backends that fail")
-    parser.add_argument("parts", nargs="*", help="all of them by default")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all of them by default")
     parser.add_argument("--rate", type=int, default=200, help="calls a second to what is down")
     parser.add_argument("--seconds", type=float, default=60, help="of flapping, for each")
     parser.add_argument("--short", action="store_true", help="less of all")

@@ -135,9 +135,9 @@ class Served:
         return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
     async def ended(self) -> int:
-        """Wait for its end; return its exit code."""
+        """Wait for its end; return its exit code, -1 where it runs on."""
         await asyncio.to_thread(self.process.join, PATIENCE)
-        return int(self.process.exitcode)
+        return -1 if self.process.exitcode is None else int(self.process.exitcode)
 
 
 def served(target: Any, *arguments: Any) -> Served:
@@ -479,6 +479,8 @@ async def measure(options: argparse.Namespace) -> bool:
         "workers": lambda: workers(restarts, calls),
         "replicas": lambda: replicas(restarts, calls),
     }
+    for name in set(options.parts) - parts.keys():
+        raise SystemExit(f"{name}: one of {', '.join(parts)} is expected")
     kept = [await parts[name]() for name in options.parts or parts]
     return all(kept)
 
@@ -486,7 +488,7 @@ async def measure(options: argparse.Namespace) -> bool:
 def main() -> int:
     """Measure and print; 1 when a gate is missed."""
     parser = argparse.ArgumentParser(description="servers that end under load")
-    parser.add_argument("parts", nargs="*", help="all of them by default")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all of them by default")
     parser.add_argument("--calls", type=int, default=ROLLED, help="at least; half of it in drain")
     parser.add_argument("--restarts", type=int, default=12, help="at least")
     parser.add_argument("--settle", type=float, default=5.0, help="seconds, in drain")
