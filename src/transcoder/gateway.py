@@ -61,7 +61,7 @@ from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.registry import Calling, Registry
 from transcoder.response import JSON, ErrorShape
-from transcoder.roles import Role, Standing
+from transcoder.roles import Role, Trust
 from transcoder.route import Miss, Route
 from transcoder.running import Own, Running, live
 from transcoder.security import Security
@@ -205,7 +205,7 @@ class Gateway(Starlette):
             streams=streams,
             threads=threads,
         )
-        self._standing = standing = Standing(
+        self._trust = trust = Trust(
             role,
             policies=policies,
             skip_for_trusted=skip_for_trusted,
@@ -215,7 +215,7 @@ class Gateway(Starlette):
             trusted_peers=trusted_peers,
             internal=internal,
         )
-        self.withholds = standing.withholds
+        self.withholds = trust.withholds
         """Says which methods are not there for clients; None for none."""
         self.transcoder = Transcoder(
             profile=profile,
@@ -229,17 +229,17 @@ class Gateway(Starlette):
         )
         options = Health.of(health)
         self.chain = Chain(
-            standing.policies,
+            trust.policies,
             public=public,
             overrides=overrides,
             observers=observers,
             own=options.paths,
-            skip_for_trusted=standing.skipped,
+            skip_for_trusted=trust.skipped,
         )
-        self.grpc_door = GrpcDoor(self.chain, standing.proxies, standing.peers)
-        inbound = standing.inbound(self.transcoder.profile, incoming, self.chain.writes)
+        self.grpc_door = GrpcDoor(self.chain, trust.proxies, trust.peers)
+        inbound = trust.inbound(self.transcoder.profile, incoming, self.chain.writes)
         self._stripped = inbound.stripped
-        self._calls = Calls(inbound, timeouts, standing.peers)
+        self._calls = Calls(inbound, timeouts, trust.peers)
         self._validation = _validation() if validate else None
         offload = Offload()
         self._registry = self._services_of(pool or DEFAULT_POOL, tuple(interceptors), offload)
@@ -474,9 +474,7 @@ class Gateway(Starlette):
     def _stand_at_the_door(self) -> None:
         """Have the details of requests noted, whether there are policies or not."""
         if self._door is None:
-            self._door = HttpDoor(
-                self.chain, self._standing.proxies, self._enter, self._standing.peers
-            )
+            self._door = HttpDoor(self.chain, self._trust.proxies, self._enter, self._trust.peers)
 
     def measure(self, measured: Measured) -> None:
         """Tell what somebody counts, beside what the gateway does."""
@@ -526,7 +524,7 @@ class Gateway(Starlette):
         self.transcoder.check_names("timeouts", self._limits.timeouts.methods)
         self.transcoder.compile()
         methods = self.methods()
-        self._standing.internal.check(methods)
+        self._trust.internal.check(methods)
         self.chain.compile(methods)
         self.readiness.compile()
         self.transcoder.precompile()

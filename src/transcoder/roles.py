@@ -22,7 +22,7 @@ Role: TypeAlias = Literal["edge", "internal"]
 _OF_AN_EDGE: Final = tuple(name for name in IDENTITY_HEADERS if name != "x-request-id")
 
 
-class Standing:
+class Trust:
     """What follows from a role, and from what is said beside it; a `Gateway` describes all that.
 
     Raises:
