@@ -62,8 +62,8 @@ def keep_all() -> None:
     """Take what there is for what stays: no search for garbage walks over it from now on.
 
     A search of all modules and the configuration, which comes every few thousand calls, was seen to
-    hold the event loop for 100 ms. Cycles among what there is are never freed, so that a configuration
-    that is reloaded leaves those of the first one behind, once.
+    hold the event loop for 100 ms. Cycles among what there is are never freed: a configuration that
+    is reloaded leaves those of the first one behind, once.
     """
     gc.freeze()
 
