@@ -73,7 +73,13 @@ def serve_hop(ready: Connection, backend: str) -> None:
             channel = grpc.aio.insecure_channel(backend)
             stubs.append(user_service_pb2_grpc.UserServiceStub(channel))
         request = user_service_pb2.GetUserRequest(id="u-1815")
-        metadata = (("accept", "*/*"), ("x-forwarded-for", "127.0.0.1"))
+        # What a gateway tells its backend of the client, whoever writes it.
+        metadata = (
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-host", "127.0.0.1:8080"),
+            ("x-forwarded-proto", "http"),
+            ("accept", "*/*"),
+        )
         await stubs[0].GetUser(request, timeout=TIMEOUT, metadata=metadata)
         await send(start)
         await send(end)
