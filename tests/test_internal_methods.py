@@ -461,6 +461,22 @@ def of_indirect() -> Gateway:
     return made
 
 
+def test_reflection_of_public_imports() -> None:
+    """A file stays for what it imports in public, without what is hidden of that."""
+
+    async def fact(listening: Listening) -> list[Any]:
+        answered = await reflect(listening, file_containing_symbol="way.v1.Way")
+        listed = answered.file_descriptor_response.file_descriptor_proto
+        return [descriptor_pb2.FileDescriptorProto.FromString(data) for data in listed]
+
+    way, both, told = run(of_indirect(), fact)
+
+    assert (way.name, list(way.dependency)) == ("way.proto", ["both.proto"])
+    assert (both.name, list(both.dependency)) == ("both.proto", ["told.proto"])
+    assert list(both.public_dependency) == [0]
+    assert told.name == "told.proto"
+
+
 def test_reflection_of_extensions() -> None:
     """An extension that holds a hidden message is told of neither by number nor by file."""
     options = "google.protobuf.FieldOptions"
@@ -510,6 +526,10 @@ def test_grpcurl() -> None:
         names = ("Wide", "Told", "KeptAnswer", "KeptShell")
         return [await ask(listening, f"describe wide.v1.{name}") for name in names]
 
+    async def describes_way(listening: Listening) -> str:
+        return await ask(listening, "describe way.v1.Way")
+
+    assert "rpc Get ( .way.v1.Told ) returns ( .way.v1.Told );" in run(of_indirect(), describes_way)
     answered, refused = run(gateway("edge"), calls)
     assert json.loads(answered) == {"id": "7"}
     assert 'service "stock.v1.Stock" does not include a method named "Audit"' in refused

@@ -138,7 +138,14 @@ class Redaction:
         imports = {each.name: each for each in file.dependencies if self.of(each) is not None}
         _keep_imports(told, imports)
         if told != whole:
-            if not (told.message_type or told.enum_type or told.service or told.extension):
+            # Who imports it may use what it imports in public.
+            if not (
+                told.message_type
+                or told.enum_type
+                or told.service
+                or told.extension
+                or told.public_dependency
+            ):
                 return None
             # It tells of places by their numbers.
             told.ClearField("source_code_info")
