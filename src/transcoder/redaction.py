@@ -79,8 +79,15 @@ class Redaction:
 
     def of(self, file: FileDescriptor) -> Told | None:
         """Return what is told of a file; None for nothing, which is as if there were none."""
-        if file not in self._told:
-            self._told[file] = self._redacted(file)
+        waiting = [file]
+        while waiting:
+            each = waiting[-1]
+            if each in self._told:
+                waiting.pop()
+            elif below := [found for found in each.dependencies if found not in self._told]:
+                waiting += below
+            else:
+                self._told[each] = self._redacted(each)
         return self._told[file]
 
     def files(self, file: FileDescriptor) -> list[bytes]:
@@ -123,10 +130,11 @@ class Redaction:
                     users[used.full_name] = name
                     waiting.append(used)
         # None of them needs a hidden one.
-        self._shown |= users.keys()
+        self._shown.update(users)
         return False
 
     def _redacted(self, file: FileDescriptor) -> Told | None:
+        """Return what is told of a file, given that of its imports."""
         whole, told = FileDescriptorProto(), FileDescriptorProto()
         file.CopyToProto(whole)
         told.CopyFrom(whole)
@@ -135,7 +143,7 @@ class Redaction:
         self._redact_enums(told.enum_type, package)
         self._redact_extensions(told.extension)
         self._redact_services(told, package)
-        imports = {each.name: each for each in file.dependencies if self.of(each) is not None}
+        imports = {each.name: each for each in file.dependencies if self._told[each]}
         _keep_imports(told, imports)
         if told != whole:
             # Who imports it may use what it imports in public.
