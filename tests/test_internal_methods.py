@@ -356,6 +356,147 @@ def test_reflection_of_messages() -> None:
     ]
 
 
+def diamond(layers: int) -> DescriptorPool:
+    """Return a pool of layers of two files, of which each imports both of the layer below."""
+    found = DescriptorPool()
+    below: list[str] = []
+    for layer in range(layers):
+        names = [f"{layer}{side}" for side in "ab"]
+        for name in names:
+            file = descriptor_pb2.FileDescriptorProto(
+                name=f"m{name}.proto",
+                package="dia.v1",
+                syntax="proto3",
+                dependency=[f"m{each}.proto" for each in below],
+            )
+            made = file.message_type.add(name=f"M{name}")
+            for number, each in enumerate(below, 1):
+                made.field.add(
+                    name=f"f{number}", number=number, type=11, label=1, type_name=f".dia.v1.M{each}"
+                )
+            found.Add(file)
+        below = names
+    file = descriptor_pb2.FileDescriptorProto(
+        name="dia.proto",
+        package="dia.v1",
+        syntax="proto3",
+        dependency=[f"m{each}.proto" for each in below],
+    )
+    file.message_type.add(name="Kept")
+    service = file.service.add(name="Dia")
+    told = f".dia.v1.M{below[0]}"
+    service.method.add(name="Get", input_type=told, output_type=told)
+    service.method.add(name="Audit", input_type=told, output_type=".dia.v1.Kept")
+    found.Add(file)
+    return found
+
+
+def test_reflection_of_many_ways() -> None:
+    """A file that is imported in 2 ** 40 ways is told of once."""
+    found = diamond(40)
+    made = Gateway(pool=found, role="edge", internal=["dia.v1.Dia.Audit"], unbound=True)
+    made.route(found.FindServiceByName("dia.v1.Dia"), Channel("127.0.0.1:1"))
+
+    async def fact(listening: Listening) -> list[str]:
+        answered = await reflect(listening, file_containing_symbol="dia.v1.Dia")
+        listed = answered.file_descriptor_response.file_descriptor_proto
+        return [descriptor_pb2.FileDescriptorProto.FromString(data).name for data in listed]
+
+    names = run(made, fact)
+    assert names[0] == "dia.proto"
+    assert sorted(names[1:]) == sorted(
+        f"m{layer}{side}.proto" for layer in range(40) for side in "ab"
+    )
+
+
+def indirect() -> DescriptorPool:
+    """Return a pool where a file imports in public one of a hidden message, and one of a told one.
+
+    The hidden one is what an option of fields holds, too; another option holds a number.
+    """
+    found = DescriptorPool()
+    descriptor_pb2.DESCRIPTOR.CopyToProto(options := descriptor_pb2.FileDescriptorProto())
+    told = descriptor_pb2.FileDescriptorProto(name="told.proto", package="way.v1", syntax="proto3")
+    told.message_type.add(name="Told").field.add(name="id", number=1, type=9, label=1)
+    kept = descriptor_pb2.FileDescriptorProto(
+        name="kept.proto", package="way.v1", dependency=[options.name]
+    )
+    kept.message_type.add(name="Kept").field.add(name="id", number=1, type=9, label=1)
+    kept.extension.add(
+        name="kept",
+        number=50001,
+        type=11,
+        label=1,
+        type_name=".way.v1.Kept",
+        extendee=".google.protobuf.FieldOptions",
+    )
+    open_option = descriptor_pb2.FileDescriptorProto(
+        name="option.proto", package="way.v1", dependency=[options.name]
+    )
+    open_option.extension.add(
+        name="told", number=50002, type=5, label=1, extendee=".google.protobuf.FieldOptions"
+    )
+    both = descriptor_pb2.FileDescriptorProto(
+        name="both.proto",
+        package="way.v1",
+        syntax="proto3",
+        dependency=["kept.proto", "told.proto"],
+        public_dependency=[0, 1],
+    )
+    file = descriptor_pb2.FileDescriptorProto(
+        name="way.proto", package="way.v1", syntax="proto3", dependency=["both.proto"]
+    )
+    service = file.service.add(name="Way")
+    service.method.add(name="Get", input_type=".way.v1.Told", output_type=".way.v1.Told")
+    service.method.add(name="Audit", input_type=".way.v1.Kept", output_type=".way.v1.Told")
+    for each in (options, told, kept, open_option, both, file):
+        found.Add(each)
+    return found
+
+
+def of_indirect() -> Gateway:
+    found = indirect()
+    made = Gateway(pool=found, role="edge", internal=["way.v1.Way.Audit"], unbound=True)
+    made.route(found.FindServiceByName("way.v1.Way"), Channel("127.0.0.1:1"))
+    return made
+
+
+def test_reflection_of_public_imports() -> None:
+    """A file stays for what it imports in public, without what is hidden of that."""
+
+    async def fact(listening: Listening) -> list[Any]:
+        answered = await reflect(listening, file_containing_symbol="way.v1.Way")
+        listed = answered.file_descriptor_response.file_descriptor_proto
+        return [descriptor_pb2.FileDescriptorProto.FromString(data) for data in listed]
+
+    way, both, told = run(of_indirect(), fact)
+
+    assert (way.name, list(way.dependency)) == ("way.proto", ["both.proto"])
+    assert (both.name, list(both.dependency)) == ("both.proto", ["told.proto"])
+    assert list(both.public_dependency) == [0]
+    assert told.name == "told.proto"
+
+
+def test_reflection_of_extensions() -> None:
+    """An extension that holds a hidden message is told of neither by number nor by file."""
+    options = "google.protobuf.FieldOptions"
+
+    async def fact(listening: Listening) -> list[Any]:
+        numbers = await reflect(listening, all_extension_numbers_of_type=options)
+        found: list[Any] = [list(numbers.all_extension_numbers_response.extension_number)]
+        for number in (50001, 50002):
+            asked = reflection_pb2.ExtensionRequest(
+                containing_type=options, extension_number=number
+            )
+            answered = await reflect(listening, file_containing_extension=asked)
+            listed = answered.file_descriptor_response.file_descriptor_proto
+            files = [descriptor_pb2.FileDescriptorProto.FromString(data) for data in listed]
+            found.append(answered.error_response.error_code or files[0].name)
+        return found
+
+    assert run(of_indirect(), fact) == [[50002], Code.NOT_FOUND, "option.proto"]
+
+
 def test_grpcurl() -> None:
     """What is public at an edge is found, described and called by grpcurl, and nothing else is."""
 
@@ -385,6 +526,10 @@ def test_grpcurl() -> None:
         names = ("Wide", "Told", "KeptAnswer", "KeptShell")
         return [await ask(listening, f"describe wide.v1.{name}") for name in names]
 
+    async def describes_way(listening: Listening) -> str:
+        return await ask(listening, "describe way.v1.Way")
+
+    assert "rpc Get ( .way.v1.Told ) returns ( .way.v1.Told );" in run(of_indirect(), describes_way)
     answered, refused = run(gateway("edge"), calls)
     assert json.loads(answered) == {"id": "7"}
     assert 'service "stock.v1.Stock" does not include a method named "Audit"' in refused

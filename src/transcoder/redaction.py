@@ -7,10 +7,16 @@ messages and enums that only they use. What stays is whole: no file names what i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, MethodDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    FileDescriptor,
+    MethodDescriptor,
+)
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
@@ -33,8 +39,23 @@ class Withholds(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a file.
+
+    Args:
+        data: the file, serialized.
+        symbols: full names of what it declares.
+        imports: the files that it imports.
+    """
+
+    data: bytes
+    symbols: frozenset[str]
+    imports: tuple[FileDescriptor, ...]
+
+
 class Redaction:
-    """Redacts files.
+    """Redacts files, each of them once.
 
     Args:
         services: full names of all that are served, to whomever.
@@ -53,24 +74,33 @@ class Redaction:
                 methods[bool(withholds(rpc))].append(rpc)
         self._shown = _reached(methods[False])
         self._hidden = _reached(methods[True]) - self._shown
+        self._scopes = _scopes(self._shown)
+        self._told: dict[FileDescriptor, Told | None] = {}
 
-    def of(self, file: FileDescriptorProto) -> FileDescriptorProto | None:
+    def of(self, file: FileDescriptor) -> Told | None:
         """Return what is told of a file; None for nothing, which is as if there were none."""
-        told = FileDescriptorProto()
-        told.CopyFrom(file)
-        package = f"{file.package}." if file.package else ""
-        self._redact_messages(told.message_type, package)
-        self._redact_enums(told.enum_type, package)
-        self._redact_extensions(told.extension)
-        self._redact_services(told, package)
-        self._redact_imports(told)
-        if told == file:
-            return file
-        if not (told.message_type or told.enum_type or told.service or told.extension):
-            return None
-        # It tells of places by their numbers.
-        told.ClearField("source_code_info")
-        return told
+        waiting = [file]
+        while waiting:
+            each = waiting[-1]
+            if each in self._told:
+                waiting.pop()
+            elif below := [found for found in each.dependencies if found not in self._told]:
+                waiting += below
+            else:
+                self._told[each] = self._redacted(each)
+        return self._told[file]
+
+    def files(self, file: FileDescriptor) -> list[bytes]:
+        """Return what is told of a file and all that it then imports, serialized, it first."""
+        found: dict[FileDescriptor, bytes] = {}
+        waiting = [file]
+        while waiting:
+            each = waiting.pop()
+            told = None if each in found else self.of(each)
+            if told is not None:
+                found[each] = told.data
+                waiting += reversed(told.imports)
+        return list(found.values())
 
     def hides(self, name: str) -> bool:
         """Say whether a message or an enum is not told of.
@@ -79,24 +109,61 @@ class Redaction:
         without them.
         """
         found = self._type(name)
-        waiting = [] if found is None else [found]
-        seen: set[str] = set()
+        return found is not None and self._is_hidden(found)
+
+    def _is_hidden(self, asked: _Type) -> bool:
+        users: dict[str, str] = {asked.full_name: ""}
+        waiting = [asked]
         while waiting:
             each = waiting.pop()
-            if each.full_name in self._hidden:
+            name = each.full_name
+            if name in self._hidden:
+                while name:
+                    self._hidden.add(name)
+                    name = users[name]
                 return True
-            if each.full_name not in self._shown and each.full_name not in seen:
-                seen.add(each.full_name)
-                waiting += _used_by(each)
-                if each.containing_type is not None:
-                    waiting.append(each.containing_type)
+            if name in self._shown:
+                continue
+            outer = each.containing_type
+            for used in (*_used_by(each), *(() if outer is None else (outer,))):
+                if used.full_name not in users:
+                    users[used.full_name] = name
+                    waiting.append(used)
+        # None of them needs a hidden one.
+        self._shown.update(users)
         return False
+
+    def _redacted(self, file: FileDescriptor) -> Told | None:
+        """Return what is told of a file, given that of its imports."""
+        whole, told = FileDescriptorProto(), FileDescriptorProto()
+        file.CopyToProto(whole)
+        told.CopyFrom(whole)
+        package = f"{file.package}." if file.package else ""
+        self._redact_messages(told.message_type, package)
+        self._redact_enums(told.enum_type, package)
+        self._redact_extensions(told.extension)
+        self._redact_services(told, package)
+        imports = {each.name: each for each in file.dependencies if self._told[each]}
+        _keep_imports(told, imports)
+        if told != whole:
+            # Who imports it may use what it imports in public.
+            if not (
+                told.message_type
+                or told.enum_type
+                or told.service
+                or told.extension
+                or told.public_dependency
+            ):
+                return None
+            # It tells of places by their numbers.
+            told.ClearField("source_code_info")
+        return Told(told.SerializeToString(), frozenset(declared(told)), tuple(imports.values()))
 
     def _redact_messages(self, messages: Any, scope: str) -> None:
         for message in reversed(messages):
             inner = f"{scope}{message.name}."
             if self.hides(inner[:-1]):
-                if not any(name.startswith(inner) for name in self._shown):
+                if inner[:-1] not in self._scopes:
                     messages.remove(message)
                     continue
                 # It is no more than the scope of others.
@@ -135,24 +202,6 @@ class Redaction:
             else:
                 file.service.remove(service)
 
-    def _redact_imports(self, file: FileDescriptorProto) -> None:
-        kept = [index for index, name in enumerate(file.dependency) if self._is_told(name)]
-        if len(kept) == len(file.dependency):
-            return
-        names = [file.dependency[index] for index in kept]
-        for numbers in (file.public_dependency, file.weak_dependency):
-            numbers[:] = [kept.index(index) for index in numbers if index in kept]
-        file.dependency[:] = names
-
-    def _is_told(self, name: str) -> bool:
-        file = FileDescriptorProto()
-        for pool in self._pools:
-            with contextlib.suppress(KeyError):
-                pool.FindFileByName(name).CopyToProto(file)
-                # What it imports in public is told in its place.
-                return bool(file.public_dependency) or self.of(file) is not None
-        return True
-
     def _methods(self, service: str) -> Iterable[MethodDescriptor]:
         for pool in self._pools:
             with contextlib.suppress(KeyError):
@@ -167,6 +216,14 @@ class Redaction:
                     found: _Type = find(name)
                     return found
         return None
+
+
+def _keep_imports(file: FileDescriptorProto, names: Container[str]) -> None:
+    kept = [index for index, name in enumerate(file.dependency) if name in names]
+    dependencies = [file.dependency[index] for index in kept]
+    for numbers in (file.public_dependency, file.weak_dependency):
+        numbers[:] = [kept.index(index) for index in numbers if index in kept]
+    file.dependency[:] = dependencies
 
 
 def declared(file: FileDescriptorProto) -> Iterator[str]:
@@ -194,7 +251,7 @@ def _declared(scope: Any, prefix: str) -> Iterator[str]:
     yield from (f"{prefix}{extension.name}" for extension in scope.extension)
 
 
-def _reached(methods: Iterable[MethodDescriptor]) -> frozenset[str]:
+def _reached(methods: Iterable[MethodDescriptor]) -> set[str]:
     """Return the names of all types that methods use, and these in their turn."""
     waiting: list[_Type] = [each for rpc in methods for each in (rpc.input_type, rpc.output_type)]
     seen: set[str] = set()
@@ -203,7 +260,18 @@ def _reached(methods: Iterable[MethodDescriptor]) -> frozenset[str]:
         if each.full_name not in seen and not each.file.name.startswith(_EVERYBODYS):
             seen.add(each.full_name)
             waiting += _used_by(each)
-    return frozenset(seen)
+    return seen
+
+
+def _scopes(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of all that names are within."""
+    found: set[str] = set()
+    for name in names:
+        scope = name.rpartition(".")[0]
+        while scope and scope not in found:
+            found.add(scope)
+            scope = scope.rpartition(".")[0]
+    return frozenset(found)
 
 
 def _used_by(each: _Type) -> list[_Type]:

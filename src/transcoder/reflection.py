@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from transcoder.redaction import Redaction, Withholds, declared
+from transcoder.redaction import Redaction, Withholds
 
 NAME = reflection.SERVICE_NAME
 NAMES = ("grpc.reflection.v1.ServerReflection", NAME)
@@ -52,9 +52,10 @@ def handlers(
         return None if withholds is None else Redaction(served, pools, withholds)
 
     async def _answer(request: Any, context: Any) -> Any:
-        answer = await _first_found(servicers, _of_service(request, pools), context)
         made = redaction()
-        return answer if made is None else _redacted(request, answer, made)
+        if made is None or request.WhichOneof("message_request") in (None, "list_services"):
+            return await _first_found(servicers, _of_service(request, pools), context)
+        return _told(request, pools, made)
 
     async def answers(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
@@ -86,22 +87,48 @@ def _of_service(request: Any, pools: Iterable[DescriptorPool]) -> Any:
     return request
 
 
-def _redacted(request: Any, answer: Any, redaction: Redaction) -> Any:
-    """Return an answer as if there were not what nobody is told of."""
-    extended = request.file_containing_extension.containing_type
-    if redaction.hides(request.all_extension_numbers_of_type) or redaction.hides(extended):
+def _told(request: Any, pools: Iterable[DescriptorPool], redaction: Redaction) -> Any:
+    """Return the answer as if there were not what nobody is told of."""
+    for pool in pools:
+        with contextlib.suppress(KeyError):
+            if request.HasField("all_extension_numbers_of_type"):
+                return _extensions_told(request.all_extension_numbers_of_type, pool, redaction)
+            file, symbol = _asked(_of_service(request, pools), pool)
+            told = redaction.of(file)
+            symbol = request.file_containing_symbol or symbol
+            if told is None or (symbol and symbol not in told.symbols):
+                break
+            answer = reflection_pb2.ServerReflectionResponse()
+            answer.file_descriptor_response.file_descriptor_proto[:] = redaction.files(file)
+            return answer
+    return _unknown()
+
+
+def _asked(request: Any, pool: DescriptorPool) -> tuple[FileDescriptor, str]:
+    """Return the file that is asked for, and for which symbol in it; empty for the file alone."""
+    if request.HasField("file_by_filename"):
+        return pool.FindFileByName(request.file_by_filename), ""
+    if request.HasField("file_containing_symbol"):
+        symbol = request.file_containing_symbol
+        return pool.FindFileContainingSymbol(symbol), symbol
+    asked = request.file_containing_extension
+    extended = pool.FindMessageTypeByName(asked.containing_type)
+    extension = pool.FindExtensionByNumber(extended, asked.extension_number)
+    return pool.FindFileContainingSymbol(extension.full_name), extension.full_name
+
+
+def _extensions_told(name: str, pool: DescriptorPool, redaction: Redaction) -> Any:
+    extended = pool.FindMessageTypeByName(name)
+    if redaction.hides(extended.full_name):
         return _unknown()
-    if not answer.HasField("file_descriptor_response"):
-        return answer
-    found = answer.file_descriptor_response.file_descriptor_proto
-    files = [redaction.of(FileDescriptorProto.FromString(data)) for data in found]
-    told = [file for file in files if file is not None]
-    found[:] = [file.SerializeToString() for file in told]
-    name, symbol = request.file_by_filename, request.file_containing_symbol
-    if name and all(name != file.name for file in told):
-        return _unknown()
-    if symbol and all(symbol not in declared(file) for file in told):
-        return _unknown()
+    answer = reflection_pb2.ServerReflectionResponse()
+    found = answer.all_extension_numbers_response
+    found.base_type_name = extended.full_name
+    for extension in pool.FindAllExtensions(extended):
+        told = redaction.of(pool.FindFileContainingSymbol(extension.full_name))
+        if told is not None and extension.full_name in told.symbols:
+            found.extension_number.append(extension.number)
+    found.extension_number.sort()
     return answer
 
 

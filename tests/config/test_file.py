@@ -362,6 +362,41 @@ def test_no_yaml(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2020-01-01 25:00:00", "20: upstreams.a.target: '2020-01-01 25:00:00' is no target: "),
+        ('!!int "x"', "28: no YAML: 'x' is read as an int, and is none"),
+        ('!!int ""', "28: no YAML: '' is read as an int, and is none"),
+        ("0b_", "28: no YAML: '0b_' is read as an int, and is none"),
+        ('!!float "x"', "28: no YAML: 'x' is read as a float, and is none"),
+        ('!!bool "x"', "28: no YAML: 'x' is read as a bool, and is none"),
+        ("9" * 5000, f"28: no YAML: '{'9' * 64}' and more is read as an int, and is too long"),
+        (
+            f"1{':0' * 5000}.0",
+            f"28: no YAML: '1{':0' * 31}:' and more is read as a float, and is too long",
+        ),
+        ("!!map x", "28: no YAML: expected a mapping node, but found scalar"),
+        ("!!binary aaaa", "28: no YAML: 'tag:yaml.org,2002:binary' is no tag that is known here"),
+        ("!mine x", "28: no YAML: '!mine' is no tag that is known here"),
+    ],
+)
+def test_scalars(value: str, told: str) -> None:
+    """A scalar that is not what it says is told with its place."""
+    (line,) = wrong(f"upstreams: {{a: {{   target: {value}}}}}\nservices: []")
+
+    assert line.startswith(f"g.yaml:1:{told}")
+
+
+@pytest.mark.parametrize("value", ["2001-01-01", "2001-99-99", '!!timestamp "x"', "=", "<<"])
+def test_texts(value: str) -> None:
+    """What YAML has further kinds for is a text."""
+    config, _ = read_models(GOOD.replace('"localhost:1"', value), "g.yaml")
+
+    assert config is not None
+    assert config.upstreams["a"].target == value.rsplit(maxsplit=1)[-1].strip('"')
+
+
+@pytest.mark.parametrize(
     ("data", "told"),
     [
         (None, "No such file or directory"),

@@ -256,7 +256,8 @@ def test_versions(more: dict[str, Any], version: str, tmp_path: Path) -> None:
 
 def test_prefix(tmp_path: Path) -> None:
     """A client that reaches the gateway by itself is seen with its own headers."""
-    (inner,) = asked(tmp_path, INNER, headers={"User-Agent": "Phone/1"})
+    direct = {**INNER, "listen": EDGE["listen"]}
+    (inner,) = asked(tmp_path, direct, headers={"User-Agent": "Phone/1"})
 
     assert told(inner, "version") == ["v2: user-agent begins with Phone/"]
 
@@ -314,7 +315,7 @@ def test_conditions(tmp_path: Path) -> None:
         {"all": [{"method": "GET"}, {"query": "fields", "prefix": "na"}], "to": "v2"},
     ]
     service = {"module": USERS, **VERSIONS, "matches": matches}
-    direct = {**INNER, "services": [service]}
+    direct = {**INNER, "listen": EDGE["listen"], "services": [service]}
     (by_claim,) = asked(tmp_path, direct, claims={"tenant": "acme"})
     (by_query,) = asked(tmp_path, direct, url=f"{URL}?fields=name")
 
@@ -337,7 +338,39 @@ def test_circle(tmp_path: Path) -> None:
     assert [hop.name for hop in asked(tmp_path, EDGE, back)] == ["0.yaml", "1.yaml"]
 
 
-def test_no_host(tmp_path: Path) -> None:
-    """A path alone is not enough: hosts are what gateways tell requests apart by."""
-    with pytest.raises(ConfigError, match="a URL with a host is expected"):
-        asked(tmp_path, EDGE, url="/v1/users/7")
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("/v1/users/7", "/v1/users/7: a URL with a host is expected, as https://api.example/v1"),
+        ("http://localhost:99999/v1", "http://localhost:99999/v1 is no URL: Port out of range"),
+        ("http://localhost:abc/", "http://localhost:abc/ is no URL: Port could not be cast"),
+        ("http://[::1/v1", "http://[::1/v1 is no URL: Invalid IPv6 URL"),
+        ("ftp://localhost/v1", "ftp://localhost/v1: http or https is expected, and not 'ftp'"),
+        ("https://a:1234/v1", "https://a:1234/v1: no listener at port 1234: there are 8443, 9443"),
+        ("https://a:80/v1", "https://a:80/v1: no listener at port 80: there are 8443, 9443"),
+        ("https://a:0/v1", "https://a:0/v1: no listener at port 0: there are 8443, 9443"),
+    ],
+)
+def test_wrong_url(url: str, why: str, tmp_path: Path) -> None:
+    """A URL that no client can ask the gateway by is told in one line."""
+    with pytest.raises(ConfigError) as raised:
+        asked(tmp_path, {**EDGE, "listeners": [{"http": ":9443"}]}, url=url)
+
+    assert str(raised.value).startswith(why)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("listener", "url"),
+    [
+        (":8443", "https://api.example/v1/users/7"),  # of a load balancer
+        (":8443", "https://api.example:443/v1/users/7"),  # the same
+        ("unix:/run/edge.sock", "https://api.example:8443/v1/users/7"),  # of whoever has it
+        (":0", "https://api.example:8443/v1/users/7"),  # it may be that
+    ],
+)
+def test_other_port(listener: str, url: str, tmp_path: Path) -> None:
+    """A gateway may be asked at a port that is not its listener's, where that may be before it."""
+    (hop,) = asked(tmp_path, {**EDGE, "listen": {"http": listener}}, url=url)
+
+    assert (hop.listener, hop.refused) == (f"HTTP on {listener}", "")

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from yaml.constructor import SafeConstructor
 
 from transcoder.config.models import Config
 from transcoder.config.versions import wrong_choices
 from transcoder.errors import ConfigError
 from transcoder.values import suggestion
-from transcoder.yaml_nodes import DEPTH, VALUES, Excess, compose
+from transcoder.yaml_nodes import DEPTH, VALUES, Constructor, Excess, compose
 
 Keys: TypeAlias = "tuple[str | int, ...]"
 """The way to a value: keys of mappings, and places in lists."""
@@ -110,7 +109,7 @@ class _Document:
             node = compose(text)
             if node is None:
                 raise self._wrong((), "the file is empty")
-            return self._value(SafeConstructor(), node, ())
+            return self._value(Constructor(), node, ())
         except yaml.reader.ReaderError as error:
             place = _place(text[: error.position])
             raise _Wrong(Mistake(self._name, *place, f"no YAML: {error.reason}")) from None
@@ -134,7 +133,7 @@ class _Document:
             keys = keys[:-1]
         return Mistake(self._name, *self._places[keys], message)
 
-    def _value(self, scalars: SafeConstructor, node: Any, keys: Keys) -> Any:
+    def _value(self, scalars: Constructor, node: Any, keys: Keys) -> Any:
         # Aliases of aliases are few bytes, and more values than there is memory for.
         if len(keys) > DEPTH or len(self._places) > VALUES:
             problem = f"over {VALUES} values" if len(keys) <= DEPTH else "it is nested too deep"
@@ -148,9 +147,9 @@ class _Document:
                 self._places[below] = item.start_mark.line + 1, item.start_mark.column + 1
                 items.append(self._value(scalars, item, below))
             return items
-        return scalars.construct_object(node)
+        return scalars.construct_object(node, deep=True)
 
-    def _pairs(self, scalars: SafeConstructor, node: Any, keys: Keys) -> Iterator[tuple[str, Any]]:
+    def _pairs(self, scalars: Constructor, node: Any, keys: Keys) -> Iterator[tuple[str, Any]]:
         seen = set()
         for key_node, item in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None

@@ -35,6 +35,8 @@ from transcoder.upstream.versions import choice_of
 if TYPE_CHECKING:
     from transcoder.http_upstream.address import Address
 
+_PORTS = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -158,14 +160,40 @@ def hops(gateways: Sequence[Described], request: Request) -> list[Hop]:
         request: what a client sends.
 
     Raises:
-        ConfigError: the URL has no host, or two routes conflict.
+        ConfigError: the URL is none of HTTP with a host, or names a port at which the first of the
+            gateways has no listener; or two routes conflict.
     """
-    if not urlsplit(request.url).hostname:
-        raise ConfigError(
-            f"{request.url}: a URL with a host is expected, as https://api.example/v1"
-        )
+    _check_port(gateways[0], _parsed(request.url))
     metadata = {name.lower(): value for name, value in request.headers.items()}
     return list(_followed(gateways, _Call(metadata, request.claims, request)))
+
+
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  it is read here for its errors
+    except ValueError as error:
+        raise ConfigError(f"{url} is no URL: {error}") from None
+    if not parts.hostname:
+        raise ConfigError(f"{url}: a URL with a host is expected, as https://api.example/v1")
+    if parts.scheme not in _PORTS:
+        raise ConfigError(f"{url}: http or https is expected, and not {parts.scheme!r}")
+    return parts
+
+
+def _check_port(gateway: Described, url: SplitResult) -> None:
+    """See that a gateway may be asked at the port that a URL names.
+
+    One that names none, or its scheme's own, may be that of a load balancer before it.
+    """
+    if url.port is None or url.port == _PORTS[url.scheme]:
+        return
+    addresses = [gateway.config.listen.http, *(each.http for each in gateway.config.listeners)]
+    ports = [Listening.parse(each).port for each in addresses]
+    # At a socket of this machine, and at a port that the system chooses, it is not known.
+    if url.port not in ports and all(ports):
+        there = ", ".join(map(str, ports))
+        raise ConfigError(f"{url.geturl()}: no listener at port {url.port}: there are {there}")
 
 
 def _followed(gateways: Sequence[Described], call: _Call) -> Iterator[Hop]:
@@ -208,7 +236,7 @@ def _by_method(here: Described, call: _Call) -> _Routed:
 
 def _port(gateway: Described, url: SplitResult) -> Listener | None:
     """Return the further port that a URL is of; None if it is none of them."""
-    wanted = url.port or (443 if url.scheme == "https" else 80)
+    wanted = _PORTS[url.scheme] if url.port is None else url.port
     ports = gateway.config.listeners
     return next((each for each in ports if Listening.parse(each.http).port == wanted), None)
 

@@ -60,7 +60,7 @@ def _lines(text: str) -> Iterator[tuple[str, Any]]:
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigError(f"line {number}: no JSON: {error}") from None
 
 
@@ -68,16 +68,16 @@ def _items(text: str) -> Iterator[tuple[str, Any]]:
     try:
         import yaml  # noqa: PLC0415  who lists endpoints elsewhere does without
 
-        from transcoder.yaml_nodes import LOADER, check_extent  # noqa: PLC0415  as yaml
+        from transcoder.yaml_nodes import Constructor, compose  # noqa: PLC0415  as yaml
     except ImportError:
         problem = "YAML needs pyyaml: install transcoder[gateway], or name the file .jsonl"
         raise ConfigError(problem) from None
     try:
-        check_extent(text)
-        found = yaml.load(text, LOADER)  # noqa: S506  it is a safe one
+        node = compose(text)
+        found = None if node is None else Constructor().construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{place}no YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(found, list):
         raise ConfigError("a list of endpoints is expected")
