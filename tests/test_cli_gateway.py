@@ -176,6 +176,22 @@ def test_check_builds(tmp_path: Path) -> None:
             "tls: {certificate: good.pem, key: good.key, client_certificates: required}\n",
             "3:1: tls: client_certificates is 'required', and no client_ca says",
         ),
+        (
+            "role: internal\ntrusted_peers: [edge]\n",
+            "4:1: trusted_peers: nobody shows a certificate to be trusted by",
+        ),
+        (
+            "tls: {certificate: good.pem, key: good.key}\ntrusted_peers: [edge]\n",
+            "4:1: trusted_peers: nobody shows a certificate to be trusted by",
+        ),
+        (
+            "policies: {mutual_tls: {allow: ['*']}}\n",
+            "3:12: policies.mutual_tls: nobody shows a certificate: give tls a client_ca",
+        ),
+        (
+            "overrides: {'*': {mutual_tls: {allow: ['*']}}}\n",
+            "3:19: overrides.*.mutual_tls: nobody shows a certificate: give tls a client_ca",
+        ),
     ],
 )
 def test_wrong_serving(
@@ -195,6 +211,21 @@ def test_wrong_serving(
     assert (checked.exit_code, served.exit_code) == (1, 1)
     assert checked.stdout.startswith(f"g.yaml:{problem}")
     assert served.stderr == f"Error: {checked.stdout}"
+
+
+def test_certificates_at_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trusted peers may come by one of several ports."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "good")
+    Path("g.yaml").write_text(
+        "upstreams: {a: {target: 'localhost:1'}}\n"
+        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
+        "trusted_peers: [edge]\npolicies: {mutual_tls: {allow: ['*']}}\n"
+        f"{LISTENER}{{certificate: good.pem, key: good.key, client_ca: good.pem}}\n"
+    )
+    checked = CliRunner().invoke(main, ["check", "g.yaml"])
+
+    assert (checked.exit_code, checked.stdout) == (0, "")
 
 
 def test_wrong_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

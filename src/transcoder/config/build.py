@@ -237,6 +237,9 @@ def options(config: Config, folder: Path = Path()) -> dict[str, Any]:
         told["connections"] = ConnectionLimits(**config.server.connections.told())
     with _placed("tls"):
         told["tls"] = Folder(folder).server_tls(config.tls)
+    if config.listen.admin is not None:
+        with _placed("listen", "admin"):
+            import_module("transcoder.observers.scrape")
     return told
 
 
