@@ -228,17 +228,39 @@ def test_certificates_at_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (checked.exit_code, checked.stdout) == (0, "")
 
 
-def test_wrong_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("upstream", "problem"),
+    [
+        (
+            "target: localhost:1\n    tls:\n      ca: none.pem\n",
+            "5:7: upstreams.a: tls: ca: none.pem cannot be read",
+        ),
+        (
+            "endpoints: ['localhost:1']\n    tls:\n      ca: empty.pem\n",
+            "5:7: upstreams.a: tls: ca: empty.pem holds no certificate",
+        ),
+        (
+            "target: localhost:1\n    tls: {certificate: good.pem, key: other.key}\n",
+            "4:11: upstreams.a: tls: certificate: good.pem and its key cannot be used",
+        ),
+    ],
+)
+def test_wrong_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: str, problem: str
+) -> None:
     """What a part says of one of its options is told at that option."""
     monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "good")
+    write(tmp_path, CLIENT, "other")
+    Path("empty.pem").touch()
     Path("g.yaml").write_text(
-        "upstreams:\n  a:\n    target: localhost:1\n    tls:\n      ca: none.pem\n"
+        f"upstreams:\n  a:\n    {upstream}"
         "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
     )
     checked = CliRunner().invoke(main, ["check", "g.yaml"])
 
     assert checked.exit_code == 1
-    assert checked.stdout.startswith("g.yaml:5:7: upstreams.a: tls: ca: none.pem cannot be read")
+    assert checked.stdout.startswith(f"g.yaml:{problem}")
 
 
 def test_schema() -> None:
