@@ -316,7 +316,7 @@ def test_policies(tmp_path: Path) -> None:
         ),
         (
             {"services": [{**GOOD["services"][0], "names": ["services.user.v1.Users"]}]},
-            "services[0]: no service is named services.user.v1.Users; did you mean",
+            "services[0]: names[0]: no service is named services.user.v1.Users; did you mean",
         ),
         ({"services": [{"image": "none.binpb", "upstream": "a"}]}, "none.binpb: No such file"),
         ({"policies": {"rate_limits": [{"rate": "often"}]}}, "policies.rate_limits[0]: "),

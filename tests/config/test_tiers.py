@@ -187,4 +187,4 @@ def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked.exit_code == 1
     assert checked.stderr == "2 problems in edge.yaml, inner.yaml\n"
     assert "role: 'edge' or 'internal' is expected" in checked.stdout
-    assert "inner.yaml:1:209: skip_for_trusted: no policy is named 'jwt'" in checked.stdout
+    assert "inner.yaml:1:230: skip_for_trusted: no policy is named 'jwt'" in checked.stdout
