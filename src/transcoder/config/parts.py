@@ -84,6 +84,7 @@ class Part:
         files: that it was read of, as they were.
         owns: whether it is opened and closed; else it only consists of others.
         users: how many gateways that serve have it.
+        stale: whether it could not be made anew the last time, which is told once.
     """
 
     keys: Keys
@@ -91,6 +92,7 @@ class Part:
     files: Mapping[Any, Stamp]
     owns: bool
     users: int = 0
+    stale: bool = False
 
     def is_fresh(self) -> bool:
         """Say whether its files are as they were."""
@@ -201,13 +203,20 @@ class Parts:
     ) -> Part:
         at = self._folder.apart()
         try:
-            return Part(keys, make(given, at), at.files, owns)
+            made = Part(keys, make(given, at), at.files, owns)
         except (ConfigError, ImportError) as error:
             # Not every installation has the extra that it needs.
             if before is not None and before.is_fresh():
-                _log.warning("%s: %s; it stays as it was", path_of(keys), error)
+                if not before.stale:
+                    _log.warning("%s: %s; it stays as it was", path_of(keys), error)
+                before.stale = True
                 return before
             raise WrongPart(keys, error) from error
+        else:
+            if before is not None and before.stale:
+                _log.warning("%s: it is there again", path_of(keys))
+                before.stale = False
+            return made
         finally:
             self._folder.files.update(at.files)
 
