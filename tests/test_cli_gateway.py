@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 LISTENER = "listeners:\n- http: ':8443'\n  tls: "
 SCRIPT = str(Path(sys.executable).with_name("transcoder"))
 Gateway = Callable[..., "subprocess.Popen[str]"]
+MODULE = "services.user.v1.user_service_pb2"
+USERS = "services.user.v1.UserService"
+ROUTE = "{path: '/a/*', upstream: b}"
+
 FILE = """
 listen: {{http: "127.0.0.1:0", grpc: "127.0.0.1:0"}}
 upstreams:
@@ -176,6 +180,22 @@ def test_check_builds(tmp_path: Path) -> None:
             "tls: {certificate: good.pem, key: good.key, client_certificates: required}\n",
             "3:1: tls: client_certificates is 'required', and no client_ca says",
         ),
+        (
+            "role: internal\ntrusted_peers: [edge]\n",
+            "4:1: trusted_peers: nobody shows a certificate to be trusted by",
+        ),
+        (
+            "tls: {certificate: good.pem, key: good.key}\ntrusted_peers: [edge]\n",
+            "4:1: trusted_peers: nobody shows a certificate to be trusted by",
+        ),
+        (
+            "policies: {mutual_tls: {allow: ['*']}}\n",
+            "3:12: policies.mutual_tls: nobody shows a certificate: give tls a client_ca",
+        ),
+        (
+            "overrides: {'*': {mutual_tls: {allow: ['*']}}}\n",
+            "3:19: overrides.*.mutual_tls: nobody shows a certificate: give tls a client_ca",
+        ),
     ],
 )
 def test_wrong_serving(
@@ -197,17 +217,110 @@ def test_wrong_serving(
     assert served.stderr == f"Error: {checked.stdout}"
 
 
-def test_wrong_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificates_at_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trusted peers may come by one of several ports."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "good")
+    Path("g.yaml").write_text(
+        "upstreams: {a: {target: 'localhost:1'}}\n"
+        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
+        "trusted_peers: [edge]\npolicies: {mutual_tls: {allow: ['*']}}\n"
+        f"{LISTENER}{{certificate: good.pem, key: good.key, client_ca: good.pem}}\n"
+    )
+    checked = CliRunner().invoke(main, ["check", "g.yaml"])
+
+    assert (checked.exit_code, checked.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("upstream", "problem"),
+    [
+        (
+            "target: localhost:1\n    tls:\n      ca: none.pem\n",
+            "5:7: upstreams.a: tls: ca: none.pem cannot be read",
+        ),
+        (
+            "endpoints: ['localhost:1']\n    tls:\n      ca: empty.pem\n",
+            "5:7: upstreams.a: tls: ca: empty.pem holds no certificate",
+        ),
+        (
+            "target: localhost:1\n    tls: {certificate: good.pem, key: other.key}\n",
+            "4:11: upstreams.a: tls: certificate: good.pem and its key cannot be used",
+        ),
+    ],
+)
+def test_wrong_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: str, problem: str
+) -> None:
     """What a part says of one of its options is told at that option."""
     monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "good")
+    write(tmp_path, CLIENT, "other")
+    Path("empty.pem").touch()
     Path("g.yaml").write_text(
-        "upstreams:\n  a:\n    target: localhost:1\n    tls:\n      ca: none.pem\n"
+        f"upstreams:\n  a:\n    {upstream}"
         "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
     )
     checked = CliRunner().invoke(main, ["check", "g.yaml"])
 
     assert checked.exit_code == 1
-    assert checked.stdout.startswith("g.yaml:5:7: upstreams.a: tls: ca: none.pem cannot be read")
+    assert checked.stdout.startswith(f"g.yaml:{problem}")
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("rules: none.yaml", "3:1: rules: none.yaml: No such file or directory"),
+        ("rules: wrong.yaml", "3:1: rules: wrong.yaml"),
+        (
+            "trusted_proxies: [10.0.0.0/8, x]",
+            "3:31: trusted_proxies[1]: trusted proxy 'x': 'x' does not appear to be",
+        ),
+        ("health: {path: healthz}", "3:10: health.path: 'healthz', column 1: expected '/'"),
+        (
+            f"internal: [{USERS}.GetUser, {USERS}.Get]",
+            f"3:50: internal[1]: no method here fits {USERS}.Get",
+        ),
+        (f"internal: [{USERS}.*, /x]", "3:44: internal: '/x': a method or a service is expected"),
+        (
+            "skip_for_trusted: [cors, jwt]\npolicies: {cors: {origins: ['*']}}",
+            "3:26: skip_for_trusted: no policy is named 'jwt': there are cors",
+        ),
+        (
+            "overrides:\n  '*': {}\n  services.*: {cors: null}",
+            "5:3: overrides: services.*: no policy is named 'cors': there are none",
+        ),
+        (
+            "policies: {cors: {origins: ['*'], headers: [x y]}}",
+            "3:35: policies.cors: headers: 'x y' is no name of a header",
+        ),
+        (
+            "observers: {access_log: {headers: [cookie]}}",
+            "3:26: observers.access_log: headers: cookie holds secrets",
+        ),
+        (
+            f"routes: [{ROUTE}, {ROUTE}]",
+            "3:39: routes[1]: * /a/* and * /a/* answer the same requests: remove one of them",
+        ),
+        (
+            f"services: [{{module: {MODULE}, names: [{USERS}, no.Such], upstream: a}}]",
+            "3:94: services[0]: names[1]: no service is named no.Such",
+        ),
+    ],
+)
+def test_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, problem: str) -> None:
+    """What is wrong is told once, at its key and its place in a list."""
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("http: 1")
+    services = f"services: [{{module: {MODULE}, upstream: a}}]"
+    Path("g.yaml").write_text(
+        "upstreams: {a: {target: 'localhost:1'}, b: {url: 'http://localhost:1'}}\n"
+        f"{services if 'services: ' not in told else ''}\n{told}\n"
+    )
+    checked = CliRunner().invoke(main, ["check", "g.yaml"])
+
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith(f"g.yaml:{problem}")
 
 
 def test_schema() -> None:

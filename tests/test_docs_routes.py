@@ -28,6 +28,7 @@ INNER = """\
 role: internal
 trusted_peers: [edge.internal]
 skip_for_trusted: []
+tls: {certificate: internal.pem, key: internal.key, client_ca: ca.pem}
 upstreams:
   users: {target: "users:50051"}
 services:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
 import re
+import select
 import subprocess
 import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
+PATIENCE = 60
+
 ONLY = """
 import sys
+from importlib.machinery import PathFinder
 
 hidden = set(sys.argv.pop(1).split(","))
 
 
-class Hiding:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in hidden:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        is_hidden = name.partition(".")[0] in hidden
+        return None if is_hidden else super().find_spec(name, path, target)
 
 
-sys.meta_path.insert(0, Hiding())
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
 from transcoder.cli import main
 
 main(prog_name="transcoder")
@@ -49,13 +57,13 @@ message Hello {
 """
 
 GATEWAY = """
-listen: {http: "127.0.0.1:0", grpc: "127.0.0.1:0"}
 services: [{descriptor_set: greeter.binpb, upstream: greeter}]
 upstreams:
   greeter: {target: "127.0.0.1:9"}
 """
 
 ALONE = """
+listen: {http: "127.0.0.1:0", grpc: "127.0.0.1:0"}
 policies:
   request_id: {}
   cors: {origins: ["https://a.example"]}
@@ -70,6 +78,7 @@ MISSING = (
     ("validate_requests: true", "validate"),
     ("observers: {access_log: {}}", "log"),
     ("observers: {metrics: {}}", "metrics"),
+    ("listen: {admin: '127.0.0.1:0'}", "metrics"),
     ("observers: {traces: {}}", "traces"),
     ("policies: {jwt: {issuers: [{name: 'https://a.example', audiences: [a]}]}}", "jwt"),
     ("policies: {rate_limits: [{rate: 5/second, shared: {url: 'redis://localhost'}}]}", "redis"),
@@ -148,6 +157,35 @@ def test_a_gateway_needs_its_own_extra_only(folder: Path) -> None:
     """What needs no further package is built where only `gateway` is installed."""
     done = _run(_hidden("gateway"), folder, "check", _written(folder, ALONE))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_gateway_is_served_with_its_own_extra_only(folder: Path) -> None:
+    """Where only `gateway` is installed it starts, reaches its backend, answers, and ends."""
+    backend = grpc.server(ThreadPoolExecutor(1))
+    port = backend.add_insecure_port("127.0.0.1:0")
+    backend.start()
+    said = f"{GATEWAY}{ALONE}".replace("127.0.0.1:9", f"127.0.0.1:{port}")
+    (folder / "served.yaml").write_text(said)
+    command = [sys.executable, "-c", ONLY, _hidden("gateway"), "gateway", "served.yaml"]
+    process = subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        line = process.stdout.readline() if ready else ""
+        found = re.match(r"REST on (\S+), ", line)
+        assert found is not None, line
+        connection = http.client.HTTPConnection(found[1], timeout=PATIENCE)
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=PATIENCE)
+        backend.stop(None)
+    assert (answer.status, process.returncode) == (200, 0), told
 
 
 @pytest.mark.parametrize(("more", "extra"), MISSING, ids=[extra for _, extra in MISSING])

@@ -134,7 +134,7 @@ def _service(**more: Any) -> dict[str, Any]:
         ({"polices": {}}, ": polices: no such key; did you mean policies?"),
         (_service(upstream="red"), ": services[0].upstream: no upstream is named 'red'"),
         (_service(descriptor_set="none.binpb"), "none.binpb: No such file or directory"),
-        (_service(names=["a.B"]), ": services[0]: no service is named a.B"),
+        (_service(names=["a.B"]), ": services[0]: names[0]: no service is named a.B"),
         *(
             (
                 {

@@ -15,6 +15,11 @@ def test_route_as_text() -> None:
     assert str(route("a.B.Get", "/v1/{name=b/*}")) == "a.B.Get (GET /v1/{name=b/*})"
 
 
+def test_route_without_a_name() -> None:
+    """One that is named by its template is not told twice."""
+    assert str(route("/a/*", "/a/*")) == "GET /a/*"
+
+
 @pytest.mark.parametrize(
     ("same", "told"),
     [

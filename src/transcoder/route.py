@@ -35,7 +35,9 @@ class Route(Generic[T]):
     def __str__(self) -> str:
         name = f"the gateway's {self.name}" if self.reserved else self.name
         at = f" at {', '.join(self.hosts)}" if self.hosts else ""
-        return f"{name} ({self.method} {self.template}{at})"
+        told = f"{self.method} {self.template}{at}"
+        # What passes paths on has no other name.
+        return told if name == str(self.template) else f"{name} ({told})"
 
 
 HEALTH = "/healthz"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
@@ -13,16 +14,18 @@ from backend import Users
 from compiled import pool
 from entrances import open_doors
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
+from streams import POOL, SERVICE
 from tokens import jwks, rsa
 from transcoder import Gateway, Limited
 from transcoder.config import build, read_models
-from transcoder.config.build import Built
+from transcoder.config.build import Built, describe
 from transcoder.config.models import Config
 from transcoder.discovery import Dns, EndpointFile, Listed, Srv
 from transcoder.errors import ConfigError
 from transcoder.forward_split import ForwardSplit
 from transcoder.forwarding import Forwarding
 from transcoder.http_upstream import HttpUpstream
+from transcoder.reflection import handlers
 from transcoder.upstream.balanced import Balanced
 from transcoder.upstream.channel import Channel
 from transcoder.upstream.circuit_breaker import CircuitBreaker
@@ -116,6 +119,40 @@ def test_reflection_of_nobody(tmp_path: Path) -> None:
         built(tmp_path, upstreams=upstreams, services=[service])
 
     assert str(raised.value) == f"services[0]: {tmp_path}/e.yaml: No such file or directory"
+
+
+def test_reflection_of_a_server_that_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it does not answer is told once, however often it is asked, and that it is back."""
+
+    async def serving(address: str) -> tuple[grpc.aio.Server, str]:
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers(tuple(handlers([SERVICE.full_name], POOL).values()))
+        port = server.add_insecure_port(address)
+        await server.start()
+        return server, f"127.0.0.1:{port}"
+
+    async def running() -> list[int]:
+        server, address = await serving("127.0.0.1:0")
+        service = {"reflection": "a", "upstream": "a"}
+        upstreams = {"a": {"target": address}}
+        made = await asyncio.to_thread(built, tmp_path, upstreams=upstreams, services=[service])
+        await server.stop(0)
+        counts: list[int] = []
+        for back in (False, False, True, True):
+            if back and len(counts) == 2:
+                server, _ = await serving(address)
+            [found] = await asyncio.to_thread(describe, made, tmp_path)
+            assert found is made.descriptors[0]
+            counts.append(len(caplog.messages))
+        await server.stop(0)
+        return counts
+
+    assert asyncio.run(running()) == [1, 1, 2, 2]
+    assert caplog.messages[0].startswith("services[0]: ")
+    assert caplog.messages[0].endswith("; it stays as it was")
+    assert caplog.messages[1] == "services[0]: it is there again"
 
 
 def test_routes() -> None:
@@ -316,7 +353,7 @@ def test_policies(tmp_path: Path) -> None:
         ),
         (
             {"services": [{**GOOD["services"][0], "names": ["services.user.v1.Users"]}]},
-            "services[0]: no service is named services.user.v1.Users; did you mean",
+            "services[0]: names[0]: no service is named services.user.v1.Users; did you mean",
         ),
         ({"services": [{"image": "none.binpb", "upstream": "a"}]}, "none.binpb: No such file"),
         ({"policies": {"rate_limits": [{"rate": "often"}]}}, "policies.rate_limits[0]: "),

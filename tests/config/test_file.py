@@ -119,6 +119,32 @@ def test_defaults() -> None:
             "6:14: listeners[0].http: :8080 is the address of listen.http",
         ),
         (
+            GOOD + "listen: {http: ':6381', grpc: ':6381'}",
+            "6:25: listen.grpc: :6381 is the address of listen.http",
+        ),
+        (
+            GOOD + "listen: {http: 'localhost:6381', admin: '127.0.0.1:6381'}",
+            (
+                "6:34: listen.admin: 127.0.0.1:6381 is taken by localhost:6381, the address of "
+                "listen.http"
+            ),
+        ),
+        (
+            GOOD + "listen: {http: ':50051'}",
+            "6:1: listen.grpc: :50051 is the address of listen.http",
+        ),
+        (
+            GOOD + "listen: {http: 'unix:/run/g', grpc: 'unix:/run/g'}",
+            "6:31: listen.grpc: unix:/run/g is the address of listen.http",
+        ),
+        (
+            GOOD + "listeners: [{http: '127.0.0.1:50051'}]",
+            (
+                "6:14: listeners[0].http: 127.0.0.1:50051 is taken by :50051, the address of "
+                "listen.grpc"
+            ),
+        ),
+        (
             GOOD + 'listeners: [{http: "8443"}]',
             f"6:14: listeners[0].http: '8443' is no address: {ADDRESS}",
         ),
@@ -319,6 +345,21 @@ def test_endpoints(said: str, told: str) -> None:
 def test_targets(target: str) -> None:
     """All that gRPC may find something at is a target."""
     assert read_models(GOOD.replace("localhost:1", target), "g.yaml")[1] == []
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        "{http: ':0', grpc: ':0', admin: '127.0.0.1:0'}",  # the system chooses
+        "{http: 'unix:/run/a', grpc: 'unix:/run/b'}",
+        "{http: '127.0.0.1:80', grpc: '127.0.0.2:80', admin: '[::1]:80'}",
+        "{http: '0.0.0.0:80', grpc: '[::1]:80'}",  # the one is IPv4 alone
+    ],
+)
+def test_addresses(listen: str) -> None:
+    """Ports that differ, or that the system chooses, go together."""
+    config, found = read_models(f"{GOOD}listen: {listen}", "g.yaml")
+    assert config is not None, found
 
 
 def test_all_at_once() -> None:

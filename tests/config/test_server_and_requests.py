@@ -197,14 +197,14 @@ overrides:
             f"{USERS}.GetUsers: no service here has a method {USERS}.GetUsers; did you mean",
         ),
         ("overrides:\n  a.B.*: {}", "5:3: overrides.a.B.*: no method here fits a.B.*"),
-        ("overrides:\n  a b: {jwt: null}", "4:1: overrides: 'a b' names no method"),
+        ("overrides:\n  a b: {jwt: null}", "5:3: overrides: 'a b' names no method"),
         (
             f"overrides:\n  {USERS}.GetUser: {{ip_filter: null}}",
-            "4:1: overrides: no policy is named 'ip-filter'",
+            "5:3: overrides: services.user.v1.UserService.GetUser: no policy is named 'ip-filter'",
         ),
         (
             f"overrides:\n  {USERS}.GetUser:\n    ip_filter: {{deny: [10.0.0.0/33]}}",
-            f"6:5: overrides.{USERS}.GetUser.ip_filter: ",
+            f"6:17: overrides.{USERS}.GetUser.ip_filter: deny: ",
         ),
         (
             f"overrides:\n  {USERS}.GetUser: {{ipfilter: null}}",

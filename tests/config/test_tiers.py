@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from over_tls import HERE, write
 from tokens import jwks, rsa
 from transcoder.cli import main
 
 SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
-GOOD: dict[str, Any] = {"upstreams": {"a": {"target": "localhost:1"}}, "services": [SERVICE]}
+GOOD: dict[str, Any] = {
+    "upstreams": {"a": {"target": "localhost:1"}},
+    "services": [SERVICE],
+    "tls": {"certificate": "here.pem", "key": "here.key", "client_ca": "here.pem"},
+}
 JWT = {"issuers": [{"name": "https://a.example", "audiences": ["api"], "keys": "keys.json"}]}
 BOTH = {
     "request_id": {},
@@ -24,6 +29,14 @@ BOTH = {
     "security_headers": {},
 }
 PEERS = {"trusted_peers": ["edge.internal"]}
+NOBODY = "role: internal trusts nobody: name the edge's certificate in trusted_peers"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a certificate where the files are."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HERE, "here")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +45,7 @@ PEERS = {"trusted_peers": ["edge.internal"]}
         # What is asked of everybody else stands before trusted peers no more.
         ({**PEERS, "policies": BOTH}, ["security-headers"]),
         ({**PEERS, "policies": BOTH, "skip_for_trusted": ["jwt"]}, ["rate-limit", "security-he"]),
-        ({"policies": BOTH}, ["jwt", "rate-limit", "security-headers"]),
+        ({"policies": BOTH}, [NOBODY, "jwt", "rate-limit", "security-headers"]),
         ({**PEERS, "policies": {"ip_filter": {}}}, []),  # not at the edge
     ],
 )
@@ -55,7 +68,7 @@ def test_repeated(
     for name in noted:
         (line,) = [each for each in lines if f": note: {name}" in each]
         assert line.startswith("inner.yaml:")
-        assert "runs for the same calls as at edge.yaml: " in line
+        assert name == NOBODY or "runs for the same calls as at edge.yaml: " in line
 
 
 def test_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,9 +83,10 @@ def test_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     checked = CliRunner().invoke(main, ["check", "edge.yaml", "inner.yaml"])
 
-    assert checked.stdout == (
+    [_, told] = checked.stdout.splitlines()
+    assert told == (
         "inner.yaml:2:17: note: rate-limit runs for the same calls as at edge.yaml: "
-        "name the edge's certificate in trusted_peers\n"
+        "name the edge's certificate in trusted_peers"
     )
 
 
@@ -128,6 +142,7 @@ def test_unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked.exit_code == 0
     assert checked.stdout.splitlines() == [
         f"inner.yaml:3:9: note: x-shop-*: {told}",
+        f"alone.yaml:2:1: note: {NOBODY}",
     ]
 
 
@@ -172,4 +187,4 @@ def test_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked.exit_code == 1
     assert checked.stderr == "2 problems in edge.yaml, inner.yaml\n"
     assert "role: 'edge' or 'internal' is expected" in checked.stdout
-    assert "inner.yaml:1:129: skip_for_trusted: no policy is named 'jwt'" in checked.stdout
+    assert "inner.yaml:1:230: skip_for_trusted: no policy is named 'jwt'" in checked.stdout

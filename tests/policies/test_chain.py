@@ -331,7 +331,7 @@ def test_security() -> None:
         ),
         (
             {"policies": [Passing("a")], "overrides": {METHOD: {"b": None}}},
-            "overrides: no policy is named 'b': there are a",
+            "overrides: shop.v1.Orders.GetOrder: no policy is named 'b': there are a",
         ),
         ({"overrides": {METHOD: {"b": object()}}}, "policies: object is no policy"),
         ({"public": "all"}, "public 'all': a sequence is expected"),

@@ -660,6 +660,16 @@ def test_expired() -> None:
         ({"backoff": Backoff(longest=1e6)}, "backoff: 1000000.0 s"),
         ({"service_config": {"a": object()}}, "service_config: it has no JSON form"),
         ({"tls": Tls(ca="/no/such/file")}, "tls: ca: /no/such/file cannot be read"),
+        ({"tls": Tls(ca=b"")}, "tls: ca: what is given holds no certificate"),
+        (
+            {
+                "tls": Tls(
+                    certificate=CLIENT.cert_chain_pems[0].bytes(),
+                    key=HERE.private_key_pem.bytes(),
+                )
+            },
+            "tls: certificate: what is given and its key cannot be used",
+        ),
         ({"tls": Tls(), "credentials": grpc.ssl_channel_credentials()}, "tls, credentials: one"),
     ],
 )

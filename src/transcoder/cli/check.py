@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -124,7 +125,9 @@ def _compare(loaded: Loaded, before: BinaryIO) -> None:
 
 
 def _check_gateways(files: tuple[str, ...]) -> None:
+    from transcoder.config.file import noted
     from transcoder.config.tiers import Tier, notes
+    from transcoder.config.unmeant import unmeant
 
     look_here()
     tiers: list[Tier] = []
@@ -137,7 +140,12 @@ def _check_gateways(files: tuple[str, ...]) -> None:
             found += made
     for problem in found:
         click.echo(problem)
-    for note in notes(tiers):
+    alone = [
+        noted(tier.text, tier.name, keys, told)
+        for tier in tiers
+        for keys, told in unmeant(tier.built, Path(tier.name).parent)
+    ]
+    for note in (*alone, *notes(tiers)):
         click.echo(f"{note.name}:{note.line}:{note.column}: note: {note.message}")
     count = f"{len(found)} problem{'' if len(found) == 1 else 's'}" if found else "no problems"
     click.echo(f"{count} in {', '.join(files)}", err=True)

@@ -10,6 +10,8 @@ from transcoder.certificates import Certificates
 from transcoder.config import Config, http_ports, options
 from transcoder.config.file import Keys, load_placed
 from transcoder.config.folder import Folder
+from transcoder.config.models.listeners import asks_for_certificates
+from transcoder.config.models.policies import Overrides, Policies
 from transcoder.config.parts import WrongPart
 from transcoder.errors import ConfigError
 from transcoder.http_port import HttpPort
@@ -28,6 +30,7 @@ def serving_of(file: str) -> tuple[Config, dict[str, Any], list[HttpPort]]:
         found = options(config, folder), http_ports(config, folder)
         for keys, tls in _shown(config, Folder(folder)):
             _check(keys, tls)
+        _check_certificates(config)
     except WrongPart as error:
         raise ConfigError(str(place(error.keys, str(error)))) from error
     return config, *found
@@ -48,3 +51,19 @@ def _check(keys: Keys, tls: ServerTls) -> None:
     except ConfigError as error:
         _, key, problem = str(error).split(": ", 2)
         raise WrongPart((*keys, key), problem) from error
+
+
+def _check_certificates(config: Config) -> None:
+    """Refuse what goes by certificates of clients where no port asks for any."""
+    if asks_for_certificates(config.tls, config.listeners):
+        return
+    advice = "give tls a client_ca"
+    if config.trusted_peers:
+        raise WrongPart(
+            ("trusted_peers",), f"nobody shows a certificate to be trusted by: {advice}"
+        )
+    standing: dict[Keys, Policies | Overrides] = {("policies",): config.policies}
+    standing |= {("overrides", text): each for text, each in config.overrides.items()}
+    for keys, each in standing.items():
+        if each.mutual_tls is not None:
+            raise WrongPart((*keys, "mutual_tls"), f"nobody shows a certificate: {advice}")

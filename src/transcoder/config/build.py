@@ -28,6 +28,7 @@ from transcoder.connection_limits import ConnectionLimits
 from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
 from transcoder.errors import ConfigError
 from transcoder.event_stream import EventStream
+from transcoder.forwarded import TrustedProxies
 from transcoder.gateway import Gateway
 from transcoder.handshake import Token
 from transcoder.health import Health
@@ -108,11 +109,30 @@ def open_file(path: str | Path, folder: Folder | None = None, before: Built | No
     except WrongPart as error:
         raise ConfigError(str(place(error.keys, str(error)))) from error
     except ConfigError as error:
-        # What the gateway finds wrong with an argument begins with its name.
-        key = str(error).partition(":")[0]
-        told = place((key,), str(error)) if key in Config.model_fields else f"{path}: {error}"
+        keys = _keys_told(config, str(error))
+        told = place(keys, str(error)) if keys else f"{path}: {error}"
         raise ConfigError(str(told)) from error
     return replace(built, place=place)
+
+
+def _keys_told(config: Config, problem: str) -> Keys:
+    """Return the way to what a gateway finds wrong; none where it does not tell.
+
+    It begins with the name of the argument, and then names or quotes what of it is wrong.
+    """
+    key, _, told = problem.partition(": ")
+    if key not in Config.model_fields:
+        return ()
+    given = getattr(config, key)
+    parts: Mapping[Any, str] = {}
+    if isinstance(given, list | dict):
+        parts = (
+            dict(enumerate(given)) if isinstance(given, list) else {each: each for each in given}
+        )
+    for at, text in parts.items():
+        if told.startswith(f"{text}: ") or repr(text) in told:
+            return key, at
+    return (key,)
 
 
 def _compile(built: Built) -> None:
@@ -184,7 +204,7 @@ def _build(config: Config, at: Folder, parts: Parts) -> Built:
         hosts=config.listen.hosts,
         conflicts=config.conflicts,
         validate=_validates(config),
-        trusted_proxies=config.trusted_proxies,
+        trusted_proxies=_proxies(config),
         trusted_peers=config.trusted_peers,
         role=config.role,
         internal=config.internal,
@@ -237,6 +257,9 @@ def options(config: Config, folder: Path = Path()) -> dict[str, Any]:
         told["connections"] = ConnectionLimits(**config.server.connections.told())
     with _placed("tls"):
         told["tls"] = Folder(folder).server_tls(config.tls)
+    if config.listen.admin is not None:
+        with _placed("listen", "admin"):
+            import_module("transcoder.observers.scrape")
     return told
 
 
@@ -298,6 +321,11 @@ def _read(given: Service, at: Folder) -> Descriptors:
 
 
 def _chosen(found: Descriptors, given: Service) -> Descriptors:
+    for index, name in enumerate(given.names):
+        try:
+            found.choose([name])
+        except ConfigError as error:
+            raise ConfigError(f"names[{index}]: {error}") from None
     return found.choose(given.names) if given.names else found
 
 
@@ -337,7 +365,15 @@ def _rules(config: Config, at: Folder) -> ServiceConfig | None:
     if config.rules is None:
         return None
     path = at(config.rules)
-    return read_service_config(read_text(path), str(path))
+    with _placed("rules"):
+        return read_service_config(read_text(path), str(path))
+
+
+def _proxies(config: Config) -> TrustedProxies:
+    for index, network in enumerate(config.trusted_proxies):
+        with _placed("trusted_proxies", index):
+            TrustedProxies([network])
+    return TrustedProxies(config.trusted_proxies)
 
 
 def _answering(index: int, given: Service, upstreams: Mapping[str, Remote], parts: Parts) -> Remote:

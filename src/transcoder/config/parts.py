@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from transcoder.config.file import Keys, path_of
@@ -42,11 +42,27 @@ class WrongPart(ConfigError):
     """
 
     def __init__(self, keys: Keys, problem: object) -> None:
-        path = path_of(keys)
-        super().__init__(f"{path}: {problem}" if path else str(problem))
-        named = takewhile(str.isidentifier, str(problem).split(": ")[:-1])
-        self.keys: Keys = (*keys, *named)
+        path, told = path_of(keys), _without_name(keys, str(problem))
+        super().__init__(f"{path}: {told}" if path else told)
+        self.keys: Keys = keys
         """The way to it, and to the option that the problem begins with."""
+        for option in told.split(": ")[:-1]:
+            found = _OPTION.fullmatch(option)
+            if found is None:
+                break
+            self.keys += (found[1],) if found[2] is None else (found[1], int(found[2]))
+
+
+_OPTION: Final = re.compile(r"([A-Za-z_]\w*)(?:\[([0-9]+)\])?")
+"""An option, or one of several in it, as `path_of` has them."""
+
+
+def _without_name(keys: Keys, problem: str) -> str:
+    """Return a problem without the name of its part, with which policies and observers begin."""
+    words = str(keys[-1] if keys else "").split("_")
+    for name in ("_".join(words), "-".join(words), " ".join(words)):
+        problem = problem.removeprefix(f"{name}: ")
+    return problem
 
 
 @runtime_checkable
@@ -68,6 +84,7 @@ class Part:
         files: that it was read of, as they were.
         owns: whether it is opened and closed; else it only consists of others.
         users: how many gateways that serve have it.
+        stale: whether it could not be made anew the last time, which is told once.
     """
 
     keys: Keys
@@ -75,6 +92,7 @@ class Part:
     files: Mapping[Any, Stamp]
     owns: bool
     users: int = 0
+    stale: bool = False
 
     def is_fresh(self) -> bool:
         """Say whether its files are as they were."""
@@ -185,13 +203,20 @@ class Parts:
     ) -> Part:
         at = self._folder.apart()
         try:
-            return Part(keys, make(given, at), at.files, owns)
+            made = Part(keys, make(given, at), at.files, owns)
         except (ConfigError, ImportError) as error:
             # Not every installation has the extra that it needs.
             if before is not None and before.is_fresh():
-                _log.warning("%s: %s; it stays as it was", path_of(keys), error)
+                if not before.stale:
+                    _log.warning("%s: %s; it stays as it was", path_of(keys), error)
+                before.stale = True
                 return before
             raise WrongPart(keys, error) from error
+        else:
+            if before is not None and before.stale:
+                _log.warning("%s: it is there again", path_of(keys))
+                before.stale = False
+            return made
         finally:
             self._folder.files.update(at.files)
 

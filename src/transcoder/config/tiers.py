@@ -46,10 +46,18 @@ def notes(tiers: Sequence[Tier]) -> Iterator[Mistake]:
         yield from _unheard(edge)
     for tier in tiers:
         if tier.config.role == "internal":
+            yield from _trusting(tier)
             for edge in edges:
                 yield from _believed(tier, edge)
                 yield from _unsaid(tier, edge)
                 yield from _repeated(tier, edge)
+
+
+def _trusting(tier: Tier) -> Iterator[Mistake]:
+    """Yield that an internal gateway takes nobody's word."""
+    if not tier.config.trusted_peers:
+        told = "role: internal trusts nobody: name the edge's certificate in trusted_peers"
+        yield noted(tier.text, tier.name, ("role",), told)
 
 
 def _repeated(tier: Tier, edge: Tier) -> Iterator[Mistake]:

@@ -386,13 +386,14 @@ class Chain:
 
     def _check_overrides(self) -> None:
         names = {each.name for each in self.policies}
-        for _, by_name in self._overrides:
+        for selectors, by_name in self._overrides:
             for name, policy in by_name.items():
                 if policy is not None:
                     check_policy(policy)
                 elif name not in names:
                     known = ", ".join(sorted(names)) or "none"
-                    raise ConfigError(f"overrides: no policy is named {name!r}: there are {known}")
+                    problem = f"no policy is named {name!r}: there are {known}"
+                    raise ConfigError(f"overrides: {selectors}: {problem}")
 
 
 def done_before(policies: Iterable[Policy]) -> tuple[str, ...]:

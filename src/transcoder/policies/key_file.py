@@ -115,7 +115,8 @@ class KeyFile:
             self._seen, self.problem = seen, ""
         except (OSError, ConfigError) as error:
             # What was read last still holds: a file that is being written is no reason to lock up.
-            problem = f"api-keys: {self.path}: {error}"
+            why = error.strerror if isinstance(error, OSError) else error
+            problem = f"api-keys: {self.path}: {why}"
             if self._keys and problem != self.problem:
                 _log.warning("%s; the keys that it held before still count", problem)
             self.problem = problem

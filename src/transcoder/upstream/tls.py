@@ -47,11 +47,11 @@ class Tls:
         """Return what gRPC takes; files are read now.
 
         Raises:
-            ConfigError: a file cannot be read.
+            ConfigError: a file cannot be read, or does not hold what it should.
         """
-        return grpc.ssl_channel_credentials(
-            _read("ca", self.ca), _read("key", self.key), _read("certificate", self.certificate)
-        )
+        # gRPC would tell of it when it connects, in a line of its own log.
+        ca, certificate, key = self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        return grpc.ssl_channel_credentials(ca, key, certificate)
 
     def context(self) -> ssl.SSLContext:
         """Return what OpenSSL takes, to speak HTTP/1.1; files are read now.
@@ -59,17 +59,24 @@ class Tls:
         Raises:
             ConfigError: a file cannot be read, or does not hold what it should.
         """
+        context = (
+            ssl.create_default_context()
+            if self.ca is None
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        context.set_alpn_protocols(["http/1.1"])
+        self._load(context)
+        return context
+
+    def _load(self, context: ssl.SSLContext) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Take the files into a context; return the authorities, the certificate and its key."""
         ca = _read("ca", self.ca)
-        if ca is None:
-            context = ssl.create_default_context()
-        else:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ca is not None:
             try:
                 # Bundles of authorities have comments, with names of everywhere.
                 context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
             except (ssl.SSLError, ValueError) as error:
                 raise ConfigError(f"tls: ca: {self._told(self.ca)} holds no certificate") from error
-        context.set_alpn_protocols(["http/1.1"])
         certificate, key = _read("certificate", self.certificate), _read("key", self.key)
         if certificate is not None and key is not None:
             # OpenSSL, as Python has it, reads these from files only.
@@ -81,7 +88,7 @@ class Tls:
                 except ssl.SSLError as error:
                     problem = f"{self._told(self.certificate)} and its key cannot be used"
                     raise ConfigError(f"tls: certificate: {problem}") from error
-        return context
+        return ca, certificate, key
 
     @staticmethod
     def _told(pem: Pem | None) -> str:

@@ -102,8 +102,9 @@ class Config(Model):
 
     def selectors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Yield each selector of methods, and where it is."""
-        for index, text in enumerate(self.public):
-            yield ("public", index), text
+        for name in ("public", "internal"):
+            for index, text in enumerate(getattr(self, name)):
+                yield (name, index), text
         for text in self.overrides:
             yield ("overrides", text), text
         standing: list[tuple[tuple[str, ...], Policies | Overrides]] = [

@@ -80,24 +80,57 @@ def not_over_grpc(tls: ServerTls | None) -> Iterator[tuple[tuple[str | int, ...]
         yield ("tls", "min_version"), f"the gRPC port knows '1.2' only: {advice}"
 
 
+def asks_for_certificates(tls: ServerTls | None, listeners: Sequence[Listener]) -> bool:
+    """Say whether clients show certificates at any port."""
+    shown = (tls, *(each.tls for each in listeners))
+    return any(each is not None and each.client_ca is not None for each in shown)
+
+
 def clashes(
     listen: Listen, listeners: Sequence[Listener]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield where further ports are not to be had, and why."""
-    taken = {
-        Address.parse(text): f"listen.{name}"
-        for name, text in (("http", listen.http), ("grpc", listen.grpc), ("admin", listen.admin))
-        if text is not None
-    }
+    """Yield where ports are not to be had, and why."""
+    taken: list[tuple[Address, str]] = []
+    told = [(("listen", name), getattr(listen, name)) for name in ("http", "grpc", "admin")]
+    ports: list[tuple[tuple[str | int, ...], str, str]] = [
+        (keys, text, ".".join(keys)) for keys, text in told if text is not None
+    ]
+    ports += [
+        (("listeners", index, "http"), each.http, f"listeners[{index}]")
+        for index, each in enumerate(listeners)
+    ]
+    for keys, text, name in ports:
+        address = Address.parse(text)
+        for other, of in taken:
+            if _clash(address, other):
+                how = "is the address" if address == other else f"is taken by {other}, the address"
+                yield keys, f"{address} {how} of {of}"
+                break
+        taken.append((address, name))
     for index, each in enumerate(listeners):
-        address = Address.parse(each.http)
-        other = taken.setdefault(address, f"listeners[{index}]")
-        # The system chooses another each time.
-        chosen = not address.port and not address.path
-        if other != f"listeners[{index}]" and not chosen:
-            yield ("listeners", index, "http"), f"{address} is the address of {other}"
+        port = Address.parse(each.http).port
         for place, host in enumerate(each.hosts):
             try:
-                Served([host]).check_port(address.port)
+                Served([host]).check_port(port)
             except ConfigError as error:
                 yield ("listeners", index, "hosts", place), str(error)
+
+
+def _clash(one: Address, other: Address) -> bool:
+    """Say whether only one of two addresses is to be had."""
+    if one.path or other.path:
+        return one.path == other.path
+    # Without a port the system chooses another each time.
+    if one.port != other.port or not one.port:
+        return False
+    same = not _hosts(one).isdisjoint(_hosts(other))
+    return same or _is_every(one, other) or _is_every(other, one)
+
+
+def _hosts(address: Address) -> frozenset[str]:
+    return frozenset({"127.0.0.1", "::1"} if address.host == "localhost" else {address.host})
+
+
+def _is_every(one: Address, other: Address) -> bool:
+    """Say whether an address is all interfaces, that of another among them."""
+    return one.host in {"", "::"} or (one.host == "0.0.0.0" and ":" not in other.host)  # noqa: S104  it is looked for

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from transcoder.config.models.model import Model, Texts
+from transcoder.errors import ConfigError
+from transcoder.path_template import PathTemplate
+
+
+def _path(text: str) -> str:
+    try:
+        PathTemplate.parse(text)
+    except ConfigError as error:
+        raise ValueError(error) from None
+    return text
+
+
+OwnPath = Annotated[str, AfterValidator(_path)]
+"""A path of the gateway itself."""
 
 
 class Streams(Model):
@@ -52,9 +70,9 @@ class Token(Model):
 class Health(Model):
     """See `transcoder.Health`."""
 
-    path: str | None = "/healthz"
-    liveness: str | None = "/livez"
-    readiness: str | None = "/readyz"
+    path: OwnPath | None = "/healthz"
+    liveness: OwnPath | None = "/livez"
+    readiness: OwnPath | None = "/readyz"
     tolerates: Texts = []
     timeout: float = 1.0
 
@@ -62,8 +80,8 @@ class Health(Model):
 class OpenApi(Model):
     """See `transcoder.OpenApi`."""
 
-    path: str = "/openapi"
-    docs: str | None = "/docs"
+    path: OwnPath = "/openapi"
+    docs: OwnPath | None = "/docs"
     title: str = ""
     version: str = ""
     description: str = ""
