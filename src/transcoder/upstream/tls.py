@@ -79,6 +79,8 @@ class Tls:
                 raise ConfigError(f"tls: ca: {self._told(self.ca)} holds no certificate") from error
         certificate, key = _read("certificate", self.certificate), _read("key", self.key)
         if certificate is not None and key is not None:
+            if b"PRIVATE KEY" not in key:
+                raise ConfigError(f"tls: key: {self._told(self.key)} holds no private key in PEM")
             # OpenSSL, as Python has it, reads these from files only.
             with tempfile.NamedTemporaryFile() as pair:
                 pair.write(b"\n".join((key, certificate)))
