@@ -206,7 +206,7 @@ def test_tls(files: dict[str, str]) -> None:
         ({"ca": "/nowhere/ca.pem"}, "tls: ca: /nowhere/ca.pem cannot be read"),
         (
             {"certificate": b"a", "key": b"b"},
-            "tls: certificate: what is given and its key",
+            "tls: key: what is given holds no private key in PEM",
         ),
     ],
 )
