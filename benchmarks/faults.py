@@ -51,7 +51,7 @@ from typing import Any, Final
 import trustme
 from proxy import Backend
 from reload import serve_backends
-from served import started
+from served import all_kept, started
 
 from services.user.v1 import user_service_pb2
 from transcoder import (
@@ -435,10 +435,7 @@ async def measure(options: argparse.Namespace) -> bool:
         "half-open": half_open,
         "certificate": certificate,
     }
-    for name in set(options.parts) - parts.keys():
-        raise SystemExit(f"{name}: one of {', '.join(parts)} is expected")
-    kept = [await parts[name]() for name in options.parts or parts]
-    return all(kept)
+    return await all_kept(parts, options.parts)
 
 
 def main() -> int:

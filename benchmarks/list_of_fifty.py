@@ -13,18 +13,15 @@ Gate: at least 4 times less.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import statistics
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
 import grpc.aio
-import uvicorn
 from google.protobuf import json_format
 from one_user import Driver, sample
-from served import run_gateway
+from served import run_gateway, run_uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,8 +57,6 @@ def serve_gateway(ready: Connection) -> None:
 
 def serve_by_hand(ready: Connection, target: str) -> None:
     """Run a Starlette application in front of a gRPC server."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    ready.send((listener.getsockname()[1], 0))
     stubs: list[Any] = []
 
     async def users(request: Request) -> Response:
@@ -73,17 +68,7 @@ def serve_by_hand(ready: Connection, target: str) -> None:
         text = json_format.MessageToJson(reply, indent=None)
         return Response(text, media_type="application/json")
 
-    config = uvicorn.Config(
-        Starlette(routes=[Route("/v1/users", users)]),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        # Others are measured meanwhile.
-        timeout_keep_alive=600,
-        lifespan="off",
-    )
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    run_uvicorn(Starlette(routes=[Route("/v1/users", users)]), ready)
 
 
 def main() -> int:

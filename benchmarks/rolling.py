@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
-from served import started
+from served import all_kept, started
 
 from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Balanced, Gateway, HttpUpstream, Listening, Server
@@ -479,10 +479,7 @@ async def measure(options: argparse.Namespace) -> bool:
         "workers": lambda: workers(restarts, calls),
         "replicas": lambda: replicas(restarts, calls),
     }
-    for name in set(options.parts) - parts.keys():
-        raise SystemExit(f"{name}: one of {', '.join(parts)} is expected")
-    kept = [await parts[name]() for name in options.parts or parts]
-    return all(kept)
+    return await all_kept(parts, options.parts)
 
 
 def main() -> int:

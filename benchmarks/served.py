@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -35,6 +35,20 @@ def run_gateway(gateway: Gateway, ready: Connection) -> None:
         ready.send((listening.http.port, listening.grpc.port))
 
     Server(gateway, on_ready=tell).run(http="127.0.0.1:0", grpc="127.0.0.1:0")
+
+
+async def all_kept(
+    parts: Mapping[str, Callable[[], Awaitable[bool]]], chosen: Sequence[str]
+) -> bool:
+    """Run parts of a measurement, all of them unless some are chosen; say whether gates are kept.
+
+    Raises:
+        SystemExit: there is no part of a chosen name.
+    """
+    for name in set(chosen) - parts.keys():
+        raise SystemExit(f"{name}: one of {', '.join(parts)} is expected")
+    kept = [await parts[name]() for name in chosen or parts]
+    return all(kept)
 
 
 def run_uvicorn(app: Any, ready: Connection) -> None:
