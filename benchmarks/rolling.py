@@ -92,7 +92,9 @@ def serve(ready: Connection, http: str, rpc: str, settle: float) -> None:
     try:
         server.run(http, rpc)
     finally:
-        ready.send(users.ran)
+        # Whoever asked may have what it wants, and be gone.
+        with contextlib.suppress(BrokenPipeError):
+            ready.send(users.ran)
 
 
 def serve_workers(ready: Connection, workers: int, settle: float) -> None:
