@@ -12,7 +12,8 @@ of each call is counted, and what ends one counts as lost whatever its reason.
   over gRPC wait for a connection.
 - `workers`: each of three workers is told to end in turn, and another takes its place.
 - `replicas`: so is each of three replicas of a service behind a gateway, which passes REST on as
-  gRPC, gRPC as it is, and HTTP as it is; the clients call the gateway.
+  gRPC, gRPC as it is, and HTTP as it is; the clients call the gateway, which watches the health of
+  replicas over gRPC (`health_check`).
 
 Left out: clients on other machines, TLS, POST with which a client does not know whether it may send
 it again, and anything but signals that ends a process.
@@ -28,6 +29,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -49,6 +51,7 @@ from services.user.v1 import user_service_pb2, user_service_pb2_grpc
 from transcoder import Balanced, Gateway, HttpUpstream, Listening, Server
 from transcoder.discovery import Endpoint, Listed
 from transcoder.supervisor import QUICK
+from transcoder.upstream.balanced import connect
 
 SERVICE: Final = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 DRAINED: Final = 10_000
@@ -108,7 +111,8 @@ def serve_workers(ready: Connection, workers: int, settle: float) -> None:
 def serve_gateway(ready: Connection, http: list[str], rpc: list[str]) -> None:
     """Run the gateway before the replicas."""
     gateway = Gateway()
-    gateway.route(SERVICE, Balanced(Listed([Endpoint(each) for each in rpc])))
+    watched = functools.partial(connect, health_check=True)
+    gateway.route(SERVICE, Balanced(Listed([Endpoint(each) for each in rpc]), connect=watched))
     passed = HttpUpstream("http://users", source=Listed([Endpoint(each) for each in http]))
     gateway.forward("/passed/**", passed, strip_prefix="/passed")
     Server(gateway, settle=0, on_ready=_telling(ready)).run("127.0.0.1:0", "127.0.0.1:0")

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1.health_pb2_grpc import HealthServicer, add_HealthServicer_to_server
 from grpc_status import rpc_status
 
 from services.user.v1 import user_service_pb2
@@ -127,10 +128,13 @@ async def backend(
     options: Sequence[tuple[str, Any]] = (),
     host: str = "127.0.0.1",
     port: int = 0,
+    health: HealthServicer | None = None,
 ) -> AsyncIterator[str]:
     """Serve a servicer with grpc.aio alone; the target is the value."""
     server = grpc.aio.server(options=options)
     add_UserServiceServicer_to_server(users, server)
+    if health is not None:
+        add_HealthServicer_to_server(health, server)
     if credentials is None:
         port = server.add_insecure_port(f"{host}:{port}")
     else:

@@ -16,6 +16,9 @@ import grpc
 import grpc.aio
 import pytest
 import trustme
+from grpc_health.v1.health import aio
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from backend import CHAT, GET, IMPORT, SERVICE, WATCH, Users, backend
 from nameserver import name_server
@@ -387,6 +390,52 @@ def test_one_that_is_down() -> None:
                 late = Users()
                 async with backend(late, port=port):
                     await until(lambda: get_of(upstream, lambda: late.calls > 0))
+
+    run(fact)
+
+
+@pytest.mark.parametrize(("asked", "service"), [(True, ""), ("a.B", "a.B")])
+def test_health(asked: bool | str, service: str) -> None:  # noqa: FBT001  a table's
+    """A replica that says it does not serve gets no calls; one that knows no health does."""
+
+    async def fact() -> None:
+        health = aio.HealthServicer()
+        watched, silent = Users(), Users()
+        await health.set(service, HealthCheckResponse.SERVING)
+        async with backend(watched, health=health) as one, backend(silent) as other:
+            source = Listed([one, other])
+            checked = functools.partial(connect, health_check=asked)
+            async with balanced(source, connect=checked) as upstream:
+                await connected(upstream, 2)
+                assert {await get(upstream) for _ in range(10)} == {200}
+                assert (watched.calls, silent.calls) == (5, 5)
+
+                await health.set(service, HealthCheckResponse.NOT_SERVING)
+                await until(lambda: get_of(upstream, lambda: len(upstream._endpoints._usable) == 1))
+                before = watched.calls
+                assert {await get(upstream) for _ in range(10)} == {200}
+                assert watched.calls == before
+
+                await health.set(service, HealthCheckResponse.SERVING)
+                await connected(upstream, 2)
+
+    run(fact)
+
+
+def test_health_that_is_not_told() -> None:
+    """A replica that refuses to tell its health gets no calls."""
+
+    class Closed(HealthServicer):
+        async def Watch(self, request: Any, context: Any) -> AsyncIterator[HealthCheckResponse]:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+            yield HealthCheckResponse()
+
+    async def fact() -> None:
+        async with backend(Users(), health=Closed()) as target:
+            checked = functools.partial(soon, health_check=True)
+            async with balanced(Listed([target]), connect=checked) as upstream:
+                assert await upstream.check() == f"{target}: none of the 1 endpoints can be reached"
+                assert await get(upstream) == 503
 
     run(fact)
 

@@ -659,6 +659,14 @@ def test_expired() -> None:
         ({"keepalive": Keepalive(time=0)}, "keepalive: 0 s"),
         ({"backoff": Backoff(longest=1e6)}, "backoff: 1000000.0 s"),
         ({"service_config": {"a": object()}}, "service_config: it has no JSON form"),
+        (
+            {"health_check": True, "load_balancing": "pick_first"},
+            "health_check: gRPC asks for none with load_balancing: pick_first",
+        ),
+        (
+            {"health_check": "a.B", "service_config": {"healthCheckConfig": {}}},
+            "health_check: service_config has a healthCheckConfig as well",
+        ),
         ({"tls": Tls(ca="/no/such/file")}, "tls: ca: /no/such/file cannot be read"),
         ({"tls": Tls(ca=b"")}, "tls: ca: what is given holds no certificate"),
         (

@@ -84,6 +84,10 @@ class Channel(LazyChannel):
         service_config: timeouts, retries and hedging by method, as gRPC's service_config.md has
             them in JSON.
         load_balancing: among the target's addresses, where `service_config` names no policy.
+        health_check: whether the backend is asked for its health (`grpc.health.v1.Health`) and gets
+            no calls unless it serves, so that none meets a backend that is about to end; a name is
+            that of the one service that is asked about. One that has no such service gets calls,
+            one that refuses to tell gets none: so nobody is asked by default.
         keepalive: when a silent connection counts as dead.
         backoff: when to connect anew.
         max_message: bytes of one message, in and out.
@@ -103,6 +107,7 @@ class Channel(LazyChannel):
         credentials: grpc.ChannelCredentials | None = None,
         service_config: Mapping[str, Any] | None = None,
         load_balancing: str = "round_robin",
+        health_check: bool | str = False,
         keepalive: Keepalive = Keepalive(),  # noqa: B008  frozen
         backoff: Backoff = Backoff(),  # noqa: B008  frozen
         max_message: int = 4 << 20,
@@ -111,7 +116,10 @@ class Channel(LazyChannel):
     ) -> None:
         if tls is not None and credentials is not None:
             raise ConfigError("tls, credentials: one of them says how to trust the backend")
-        self._config = ServiceConfig(service_config, load_balancing)
+        asked = None if health_check is False else "" if health_check is True else health_check
+        if asked is not None and load_balancing == "pick_first":
+            raise ConfigError("health_check: gRPC asks for none with load_balancing: pick_first")
+        self._config = ServiceConfig(service_config, load_balancing, asked)
         told = (
             *OWN,
             *keepalive.options(),

@@ -58,13 +58,24 @@ class ServiceConfig:
     Args:
         config: as its JSON has it.
         load_balancing: the policy, where `config` names none.
+        health_check: the service whose health the backend is asked about; "" for that of the
+            whole backend, None to ask for none but what `config` says.
 
     Raises:
         ConfigError: it is wrong; the message says where.
     """
 
-    def __init__(self, config: Mapping[str, Any] | None, load_balancing: str) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any] | None,
+        load_balancing: str,
+        health_check: str | None = None,
+    ) -> None:
         told = dict(config or {})
+        if health_check is not None:
+            if "healthCheckConfig" in told:
+                raise ConfigError("health_check: service_config has a healthCheckConfig as well")
+            told["healthCheckConfig"] = {"serviceName": health_check}
         if "loadBalancingConfig" not in told and "loadBalancingPolicy" not in told:
             told["loadBalancingConfig"] = [{load_balancing: {}}]
         self._methods: dict[tuple[str, str], MethodConfig] = {}

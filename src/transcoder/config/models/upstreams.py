@@ -85,6 +85,7 @@ class Upstream(Model):
     host: Literal["backend", "keep"] = "backend"
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
+    health_check: bool | str = False
     max_message: int = 4 << 20
     identity: Texts = ["authorization"]
     timeout: Annotated[float | None, Field(gt=0, description="seconds of a call")] = None
@@ -144,6 +145,7 @@ _OF_GRPC: Final = {
     "tls",
     "service_config",
     "load_balancing",
+    "health_check",
     "max_message",
     "identity",
     "timeout",
