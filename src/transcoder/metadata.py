@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -170,4 +170,4 @@ def request_id(values: Iterable[str | bytes]) -> str:
         text = given[0].decode("latin-1") if isinstance(given[0], bytes) else given[0]
         if _REQUEST_ID.fullmatch(text):
             return text
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
