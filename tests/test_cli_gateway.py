@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.conftest import Start
 
 LISTENER = "listeners:\n- http: ':8443'\n  tls: "
+BACKEND = "upstreams:\n  a:\n    "
 SCRIPT = str(Path(sys.executable).with_name("transcoder"))
 Gateway = Callable[..., "subprocess.Popen[str]"]
 MODULE = "services.user.v1.user_service_pb2"
@@ -196,19 +197,30 @@ def test_check_builds(tmp_path: Path) -> None:
             "overrides: {'*': {mutual_tls: {allow: ['*']}}}\n",
             "3:19: overrides.*.mutual_tls: nobody shows a certificate: give tls a client_ca",
         ),
+        (
+            f"{BACKEND}target: localhost:1\n    tls:\n      ca: none.pem\n",
+            "6:7: upstreams.a: tls: ca: none.pem cannot be read",
+        ),
+        (
+            f"{BACKEND}endpoints: ['localhost:1']\n    tls:\n      ca: empty.pem\n",
+            "6:7: upstreams.a: tls: ca: empty.pem holds no certificate",
+        ),
+        (
+            f"{BACKEND}target: localhost:1\n    tls: {{certificate: good.pem, key: other.key}}\n",
+            "5:11: upstreams.a: tls: certificate: good.pem and its key cannot be used",
+        ),
     ],
 )
 def test_wrong_serving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, problem: str
 ) -> None:
-    """What is the server's is looked at too, by `check` and before anything is served."""
+    """What cannot be served is told at its option, by `check` and before anything is served."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, HERE, "good")
     write(tmp_path, CLIENT, "other")
-    Path("g.yaml").write_text(
-        "upstreams: {a: {target: 'localhost:1'}}\n"
-        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n" + told
-    )
+    Path("empty.pem").touch()
+    upstreams = "" if "upstreams:" in told else "upstreams: {a: {target: 'localhost:1'}}\n"
+    Path("g.yaml").write_text(f"services: [{{module: {MODULE}, upstream: a}}]\n{upstreams}{told}")
     checked = CliRunner().invoke(main, ["check", "g.yaml"])
     served = CliRunner().invoke(main, ["gateway", "g.yaml"])
 
@@ -230,41 +242,6 @@ def test_certificates_at_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     checked = CliRunner().invoke(main, ["check", "g.yaml"])
 
     assert (checked.exit_code, checked.stdout) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("upstream", "problem"),
-    [
-        (
-            "target: localhost:1\n    tls:\n      ca: none.pem\n",
-            "5:7: upstreams.a: tls: ca: none.pem cannot be read",
-        ),
-        (
-            "endpoints: ['localhost:1']\n    tls:\n      ca: empty.pem\n",
-            "5:7: upstreams.a: tls: ca: empty.pem holds no certificate",
-        ),
-        (
-            "target: localhost:1\n    tls: {certificate: good.pem, key: other.key}\n",
-            "4:11: upstreams.a: tls: certificate: good.pem and its key cannot be used",
-        ),
-    ],
-)
-def test_wrong_option(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: str, problem: str
-) -> None:
-    """What a part says of one of its options is told at that option."""
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path, HERE, "good")
-    write(tmp_path, CLIENT, "other")
-    Path("empty.pem").touch()
-    Path("g.yaml").write_text(
-        f"upstreams:\n  a:\n    {upstream}"
-        "services: [{module: services.user.v1.user_service_pb2, upstream: a}]\n"
-    )
-    checked = CliRunner().invoke(main, ["check", "g.yaml"])
-
-    assert checked.exit_code == 1
-    assert checked.stdout.startswith(f"g.yaml:{problem}")
 
 
 @pytest.mark.parametrize(
