@@ -55,8 +55,9 @@ from transcoder.outbound import Outbound
 from transcoder.own_pages import DEFAULT_OPENAPI, YAML, OpenApi, OwnPages
 from transcoder.pace import DEFAULT_PACE, Pace
 from transcoder.path_template import PathTemplate
-from transcoder.policies.chain import HEALTH_SERVICE, Chain, Overrides
+from transcoder.policies.chain import Chain
 from transcoder.policies.policy import Named, Policy, Resource
+from transcoder.policies.policy_set import HEALTH_SERVICE, Overrides, PolicySet
 from transcoder.profile import GOOGLE, Profile
 from transcoder.readiness import Readiness
 from transcoder.registry import Calling, Registry
@@ -228,14 +229,14 @@ class Gateway(Starlette):
             withholds=self.withholds,
         )
         options = Health.of(health)
-        self.chain = Chain(
+        standing = PolicySet(
             trust.policies,
             public=public,
             overrides=overrides,
-            observers=observers,
             own=options.paths,
             skip_for_trusted=trust.skipped,
         )
+        self.chain = Chain(standing, observers)
         self.grpc_door = GrpcDoor(self.chain, trust.proxies, trust.peers)
         inbound = trust.inbound(self.transcoder.profile, incoming, self.chain.writes)
         self._stripped = inbound.stripped
@@ -464,7 +465,7 @@ class Gateway(Starlette):
     @property
     def limits(self) -> Mapping[str, str]:
         """What bounds requests, in words; what policies bound is told by their names."""
-        return {**self._limits.told, **self.chain.limits}
+        return {**self._limits.told, **self.chain.policies.limits}
 
     def observe(self, observer: Observer) -> None:
         """Tell somebody of calls too, who was not given at first; before anything is served."""
@@ -577,7 +578,7 @@ class Gateway(Starlette):
 
     def _security(self) -> Security:
         """Return what clients must show, as the policies say."""
-        return self.chain.security(self.methods())
+        return self.chain.policies.security(self.methods())
 
 
 def _validation() -> Validation:

@@ -10,9 +10,9 @@ from transcoder.forwarded import TrustedProxies
 from transcoder.inbound import Inbound
 from transcoder.internal_methods import InternalMethods
 from transcoder.metadata import Matcher
-from transcoder.policies.chain import done_before
 from transcoder.policies.internal import Internal
-from transcoder.policies.policy import Policy, check_policy, check_texts, load
+from transcoder.policies.mutual_tls import MutualTls
+from transcoder.policies.policy import Policy, Stage, check_policy, check_texts, load
 from transcoder.profile import Profile
 from transcoder.trusted_peers import IDENTITY_HEADERS, TrustedPeers
 
@@ -20,6 +20,16 @@ Role: TypeAlias = Literal["edge", "internal"]
 
 # A client may name its request, where nobody has named it before.
 _OF_AN_EDGE: Final = tuple(name for name in IDENTITY_HEADERS if name != "x-request-id")
+
+_ONCE: Final = frozenset(
+    {
+        Stage.ADDRESS,
+        Stage.RATE_BY_ADDRESS,
+        Stage.CORS,
+        Stage.AUTHENTICATION,
+        Stage.RATE_BY_IDENTITY,
+    }
+)
 
 
 class Trust:
@@ -88,7 +98,18 @@ def _skipped(
     """Return the names of policies that calls of trusted peers pass over."""
     if names is not None:
         return names
-    return done_before(policies) if role == "internal" else ()
+    return _done_before(policies) if role == "internal" else ()
+
+
+def _done_before(policies: Iterable[Policy]) -> tuple[str, ...]:
+    """Return the names of policies that a gateway in front has done for the calls it passes on.
+
+    Who calls by which certificate, and what that one may, each gateway finds out itself; and what
+    a process can bear is its own.
+    """
+    return tuple(
+        each.name for each in policies if each.stage in _ONCE and not isinstance(each, MutualTls)
+    )
 
 
 def _stripped(role: Role | None, names: Iterable[str]) -> tuple[str, ...]:

@@ -140,8 +140,7 @@ def test_nowhere(tmp_path: Path) -> None:
 
 def names_before(made: Built, method: str) -> set[str]:
     """Return what stands before a method."""
-    chain = made.gateway.chain
-    return {each.name for each in chain._chosen(f"{USERS}.{method}", "", ())}
+    return {each.name for each in made.gateway.chain.policies.before(f"{USERS}.{method}")}
 
 
 def test_overrides(tmp_path: Path) -> None:

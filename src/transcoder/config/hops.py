@@ -334,11 +334,11 @@ def _admitted(gateway: Described, call: _Call) -> _Call:
 
 
 def _policies(gateway: Described, call: _Call) -> Iterable[tuple[str, str]]:
-    chain = gateway.built.gateway.chain
+    standing = gateway.built.gateway.chain.policies
     # Whoever stands before a gateway that trusts anybody is taken for a trusted peer.
     trusted = bool(gateway.config.trusted_peers)
     path = "" if call.request is None else call.request.path
-    for index, policy in enumerate(chain.before(call.method, path, trusted=trusted)):
+    for index, policy in enumerate(standing.before(call.method, path, trusted=trusted)):
         more = f": {policy.limits}" if isinstance(policy, Limiting) else ""
         yield "" if index else "policies", f"{policy.name}{more}"
 

@@ -90,7 +90,7 @@ def _believed(tier: Tier, edge: Tier) -> Iterator[Mistake]:
 
 def _said_by(edge: Tier) -> Iterator[str]:
     """Yield what the policies of an edge say; credentials are taken away rather than said."""
-    for policy in edge.built.gateway.chain.every:
+    for policy in edge.built.gateway.chain.policies.every:
         if isinstance(policy, Writer):
             credential = policy.header if isinstance(policy, ApiKeys) else AUTHORIZATION
             yield from (key for key in policy.writes if key != credential)
@@ -134,7 +134,9 @@ def _chosen_by(config: Config) -> Iterator[tuple[Keys, str]]:
 
 
 def _is_skipped(policy: Policy, tier: Tier) -> bool:
-    return bool(tier.config.trusted_peers) and policy.name in tier.built.gateway.chain.skipped
+    return (
+        bool(tier.config.trusted_peers) and policy.name in tier.built.gateway.chain.policies.skipped
+    )
 
 
 def _advice(tier: Tier) -> str:

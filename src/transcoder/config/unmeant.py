@@ -34,7 +34,7 @@ def unmeant(built: Built, folder: Path) -> Iterator[tuple[Keys, str]]:
 
 def _unfit(built: Built) -> Iterator[tuple[Keys, str]]:
     """Yield what versions are chosen by, and no call has."""
-    knows = any(isinstance(each, Authenticator) for each in built.gateway.chain.every)
+    knows = any(isinstance(each, Authenticator) for each in built.gateway.chain.policies.every)
     inbound = Inbound(PROFILES[built.config.profile], strip=())
     for keys, by in _choosing(built.config):
         if by.claim and not by.header and not knows:
