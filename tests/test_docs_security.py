@@ -41,7 +41,7 @@ from transcoder.matching import PATH_LIMIT
 from transcoder.metadata import METADATA_LIMIT
 from transcoder.protojson.cost import LIMIT as VALUES_LIMIT
 from transcoder.query_string import QueryLimits
-from transcoder.response import REPLY_LIMIT
+from transcoder.response_encoder import REPLY_LIMIT
 from transcoder.status import MESSAGE_LIMIT
 from wire import Wire
 

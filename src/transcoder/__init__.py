@@ -3,7 +3,7 @@
 A request's way, one module for each step:
 
     uvicorn → gateway.py → routing.py (Match) → request.py (message) → upstream/ (call)
-            → response.py (bytes) → answering.py → uvicorn
+            → response_encoder.py (bytes) → answering.py → uvicorn
     errors from anywhere → errors.py → google.rpc.Status
 
 `Transcoder` is the pure core, `Gateway` the ASGI application around it, `Server` one process

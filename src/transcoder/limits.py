@@ -10,7 +10,7 @@ from transcoder.metadata import METADATA_LIMIT
 from transcoder.pace import Pace
 from transcoder.protojson.cost import LIMIT as VALUES_LIMIT
 from transcoder.query_string import DEFAULT_LIMITS as QUERY
-from transcoder.response import REPLY_LIMIT
+from transcoder.response_encoder import REPLY_LIMIT
 from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeouts
 

@@ -21,7 +21,7 @@ from transcoder.metadata import RawHeaders
 from transcoder.offload import Offload
 from transcoder.pace import Pace
 from transcoder.request_stream import RequestStream
-from transcoder.response import Presentation
+from transcoder.response_encoder import Presentation
 from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 

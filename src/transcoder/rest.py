@@ -20,7 +20,8 @@ from transcoder.offload import Offload
 from transcoder.outbound import Outbound
 from transcoder.reading import Reader
 from transcoder.refusal import refuse
-from transcoder.response import Payload, Presentation
+from transcoder.response import Payload
+from transcoder.response_encoder import Presentation
 from transcoder.route import Match
 from transcoder.transcoder import Endpoint
 from transcoder.upstream import Call, Upstream

@@ -26,7 +26,8 @@ from transcoder.metadata import RawHeaders
 from transcoder.pulse import Answer, Pulse
 from transcoder.reading import Reader
 from transcoder.refusal import POOL, refuse
-from transcoder.response import Payload, Presentation, error_payload
+from transcoder.response import Payload, error_payload
+from transcoder.response_encoder import Presentation
 from transcoder.rest import Rest
 from transcoder.route import Match
 from transcoder.status import Code

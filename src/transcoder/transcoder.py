@@ -31,7 +31,8 @@ from transcoder.metadata import RawHeaders
 from transcoder.profile import GOOGLE, Profile
 from transcoder.protojson import Precompiled
 from transcoder.request import RequestDecoder
-from transcoder.response import Payload, Presentation, ResponseEncoder, error_payload
+from transcoder.response import Payload, error_payload
+from transcoder.response_encoder import Presentation, ResponseEncoder
 from transcoder.route import Match, Miss, Route
 from transcoder.routing import Router
 from transcoder.values import suggestion

@@ -11,7 +11,7 @@ from cost import BOUND, cost
 from large import EVERYTHING, PRINTED, REFUSED
 from transcoder.protojson import weight as module
 from transcoder.protojson.weight import LIMIT, weight
-from transcoder.response import REPLY_LIMIT
+from transcoder.response_encoder import REPLY_LIMIT
 
 OWN = weight(EVERYTHING())
 

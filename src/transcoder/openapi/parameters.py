@@ -14,7 +14,7 @@ from transcoder.openapi.paths import PathParameter
 from transcoder.openapi.scalars import JSON_TEXT, Schema, View, well_known
 from transcoder.openapi.schemas import Schemas, members
 from transcoder.profile import Profile
-from transcoder.response import ALT
+from transcoder.response_encoder import ALT
 from transcoder.transcoder import Endpoint
 
 Parameter = dict[str, Any]
