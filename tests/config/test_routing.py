@@ -8,28 +8,14 @@ from typing import Any
 
 import pytest
 
+from filed import GOOD, SERVICE, built
 from transcoder.call_details import CallDetails
-from transcoder.config import build, read_models
-from transcoder.config.build import Built
-from transcoder.config.models import Config, services
+from transcoder.config import read_models
+from transcoder.config.models import services
 from transcoder.config.models.model import Model
 from transcoder.errors import NotFound
 from transcoder.upstream import Call
 from transcoder.upstream.choice import Condition, Sticky
-
-SERVICE: dict[str, Any] = {"module": "services.user.v1.user_service_pb2", "upstream": "a"}
-GOOD: dict[str, Any] = {
-    "upstreams": {"a": {"target": "localhost:1"}, "b": {"target": "localhost:2"}},
-    "services": [SERVICE],
-}
-
-
-def built(**told: Any) -> Built:
-    """Build what a file says; JSON is YAML."""
-    config, found = read_models(json.dumps({**GOOD, **told}), "g.yaml")
-    assert found == []
-    assert isinstance(config, Config)
-    return build(config)
 
 
 def test_hosts() -> None:

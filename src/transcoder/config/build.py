@@ -1,38 +1,32 @@
-"""What a file says, as the objects that the library has for it."""
+"""The gateway that a file describes, as the objects that the library has for it."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.descriptor import ServiceDescriptor
 
 from transcoder.config import models
-from transcoder.config.file import Keys, Mistake, Placing, load_placed, read_bytes, read_text
+from transcoder.config.file import Keys, Mistake, Placing, load_placed, read_text
 from transcoder.config.folder import Folder
 from transcoder.config.models import Config
-from transcoder.config.models.services import Service
-from transcoder.config.parts import Parts, WrongPart
+from transcoder.config.parts import Parts, WrongPart, placed
 from transcoder.config.policies import observers_of, overrides_of, policies_of
 from transcoder.config.routes import add_route
-from transcoder.config.upstreams import graphql, http_upstream, reflected, remote
-from transcoder.config.versions import matches_of, sticky_of
-from transcoder.connection_limits import ConnectionLimits
-from transcoder.descriptors import Descriptors, assemble, import_descriptors, read_descriptors
+from transcoder.config.services import add_service, described, pool_of
+from transcoder.config.upstreams import graphql, http_upstream, remote
+from transcoder.descriptors import Descriptors
 from transcoder.errors import ConfigError
 from transcoder.event_stream import EventStream
 from transcoder.forwarded import TrustedProxies
 from transcoder.gateway import Gateway
 from transcoder.handshake import Token
 from transcoder.health import Health
-from transcoder.http_port import HttpPort
 from transcoder.inbound import STRIPPED
 from transcoder.own_pages import OpenApi
 from transcoder.pace import Pace
@@ -43,8 +37,6 @@ from transcoder.route import Conflict, RouteConflict
 from transcoder.service_config import ServiceConfig, read_service_config
 from transcoder.stream_limits import StreamLimits
 from transcoder.timeouts import Timeout, Timeouts
-from transcoder.upstream.proxy import Remote
-from transcoder.upstream.split import Split, Version
 
 if TYPE_CHECKING:
     from transcoder.multipart import FormLimits
@@ -87,8 +79,9 @@ def describe(built: Built, folder: Path) -> tuple[Descriptors, ...]:
         WrongPart: there are none.
     """
     parts = Parts(Folder(folder), built.parts.known)
-    services = enumerate(built.config.services)
-    return tuple(_described(index, given, built.config, parts) for index, given in services)
+    config = built.config
+    services = enumerate(config.services)
+    return tuple(described(index, given, config.upstreams, parts) for index, given in services)
 
 
 def open_file(path: str | Path, folder: Folder | None = None, before: Built | None = None) -> Built:
@@ -183,11 +176,12 @@ def build(config: Config, folder: Folder | Path = Path(), before: Built | None =
 
 
 def _build(config: Config, at: Folder, parts: Parts) -> Built:
-    described = tuple(
-        _described(index, given, config, parts) for index, given in enumerate(config.services)
+    services = tuple(
+        described(index, given, config.upstreams, parts)
+        for index, given in enumerate(config.services)
     )
-    together = [id(each) for each in described]
-    pool = parts.made(("services",), lambda *_: _pool(described), together, owns=False)
+    together = [id(each) for each in services]
+    pool = parts.made(("services",), lambda *_: pool_of(services), together, owns=False)
     made = {
         kind: {
             name: parts.made(("upstreams", name), functools.partial(make, name), given, id(pool))
@@ -219,19 +213,16 @@ def _build(config: Config, at: Folder, parts: Parts) -> Built:
         pool=pool,
         **_requests(config),
     )
-    for index, (given, found) in enumerate(zip(config.services, described, strict=True)):
-        answering = _answering(index, given, made["target"], parts)
-        for service in found.services:
-            with _placed("services", index):
-                known = gateway.pool.FindServiceByName(service.full_name)
-                gateway.route(known, answering, hosts=given.hosts)
+    for index, (given, found) in enumerate(zip(config.services, services, strict=True)):
+        with placed("services", index):
+            add_service(gateway, given, found, made["target"], parts, index=index)
     for index, route in enumerate(config.routes):
-        with _placed("routes", index):
+        with placed("routes", index):
             add_route(gateway, route, made, parts, index)
     _check_names(config, gateway)
     gateway.leave_to(parts)
     parts.done()
-    return Built(gateway, config, parts, described, standing)
+    return Built(gateway, config, parts, services, standing)
 
 
 _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -242,159 +233,26 @@ _UPSTREAMS: Final[Mapping[str, Callable[..., Any]]] = {
 """What makes an upstream, by its kind."""
 
 
-def options(config: Config, folder: Path = Path()) -> dict[str, Any]:
-    """Return the arguments of the `Server` that serves what a file describes.
-
-    Args:
-        config: what the file says.
-        folder: which its relative paths are of.
-
-    Raises:
-        WrongPart: an option is none.
-    """
-    told = config.server.told("workers", "connections")
-    with _placed("server"):
-        told["connections"] = ConnectionLimits(**config.server.connections.told())
-    with _placed("tls"):
-        told["tls"] = Folder(folder).server_tls(config.tls)
-    if config.listen.admin is not None:
-        with _placed("listen", "admin"):
-            import_module("transcoder.observers.scrape")
-    return told
-
-
-def http_ports(config: Config, folder: Path = Path()) -> list[HttpPort]:
-    """Return where a `Server` listens for HTTP; the arguments are those of `options`.
-
-    Raises:
-        WrongPart: an option is none.
-    """
-    ports = [HttpPort(config.listen.http)]
-    for index, each in enumerate(config.listeners):
-        told = each.told("http")
-        with _placed("listeners", index):
-            if "tls" in told:
-                told["tls"] = Folder(folder).server_tls(each.tls)
-            ports.append(HttpPort(each.http, **told))
-    return ports
-
-
-@contextlib.contextmanager
-def _placed(*keys: str | int) -> Iterator[None]:
-    """Say which part of the file it is that does not go."""
-    try:
-        yield
-    except WrongPart:
-        raise
-    except (ConfigError, ImportError) as error:
-        # Not every installation has the extra that it needs.
-        problem = str(error).removeprefix(f"{keys[0]}: ").removeprefix(": ")
-        raise WrongPart(keys, problem) from error
-
-
-def _described(index: int, given: Service, config: Config, parts: Parts) -> Descriptors:
-    """Return the descriptors of services; a server that is to be asked for them is asked anew."""
-    source = given.descriptor_set, given.image, given.module, given.reflection, given.names
-    keys = "services", index
-    if given.reflection is None:
-        return parts.made(keys, lambda _, at: _read(given, at), source, owns=False)
-    upstream = config.upstreams.get(given.reflection)
-    if upstream is None:
-        raise WrongPart(keys, f"reflection: no upstream is named {given.reflection!r}")
-
-    def ask(_source: object, at: Folder) -> Descriptors:
-        return _chosen(reflected(upstream, at), given)
-
-    return parts.made(keys, ask, source, upstream, owns=False, same=_are_same)
-
-
-def _are_same(one: Descriptors, other: Descriptors) -> bool:
-    names = [[service.full_name for service in each.services] for each in (one, other)]
-    return names[0] == names[1] and one.source.files == other.source.files
-
-
-def _read(given: Service, at: Folder) -> Descriptors:
-    if given.module is not None:
-        return _chosen(import_descriptors(given.module), given)
-    path = at(given.descriptor_set or given.image or "")
-    return _chosen(read_descriptors(read_bytes(path), str(path)), given)
-
-
-def _chosen(found: Descriptors, given: Service) -> Descriptors:
-    for index, name in enumerate(given.names):
-        try:
-            found.choose([name])
-        except ConfigError as error:
-            raise ConfigError(f"names[{index}]: {error}") from None
-    return found.choose(given.names) if given.names else found
-
-
-def _pool(described: Sequence[Descriptors]) -> DescriptorPool | None:
-    """Return a pool that holds all services; None where there are none."""
-    if not described:
-        return None
-    pools = {id(each.pool): each.pool for each in described}
-    if len(pools) == 1:
-        return described[0].pool
-    files: dict[str, FileDescriptorProto] = {}
-    for each in described:
-        for file in each.source.files or _files(each.services):
-            known = files.setdefault(file.name, file)
-            # Google's own come out of many compilers, which say the same in other bytes.
-            if known != file and not file.name.startswith("google/"):
-                raise ConfigError(f"services: {file.name} is there twice, each time different")
-    return assemble(files.values(), [], "services").pool
-
-
-def _files(services: tuple[ServiceDescriptor, ...]) -> Iterator[FileDescriptorProto]:
-    """Yield the files of some services, and all that they import."""
-    seen: dict[str, FileDescriptor] = {}
-    waiting: list[FileDescriptor] = [service.file for service in services]
-    while waiting:
-        file = waiting.pop()
-        if file.name not in seen:
-            seen[file.name] = file
-            waiting += file.dependencies
-    for file in seen.values():
-        proto = FileDescriptorProto()
-        file.CopyToProto(proto)
-        yield proto
-
-
 def _rules(config: Config, at: Folder) -> ServiceConfig | None:
     if config.rules is None:
         return None
     path = at(config.rules)
-    with _placed("rules"):
+    with placed("rules"):
         return read_service_config(read_text(path), str(path))
 
 
 def _proxies(config: Config) -> TrustedProxies:
     for index, network in enumerate(config.trusted_proxies):
-        with _placed("trusted_proxies", index):
+        with placed("trusted_proxies", index):
             TrustedProxies([network])
     return TrustedProxies(config.trusted_proxies)
 
 
-def _answering(index: int, given: Service, upstreams: Mapping[str, Remote], parts: Parts) -> Remote:
-    if given.upstream is not None:
-        return upstreams[given.upstream]
-
-    def split(given: Service, _at: Folder) -> Split:
-        versions = [
-            Version(each.name, upstreams[each.upstream], each.weight) for each in given.versions
-        ]
-        return Split(versions, matches=matches_of(given), sticky=sticky_of(given) or "")
-
-    those = [id(upstreams[each.upstream]) for each in given.versions]
-    return parts.made(("services", index), split, given, those, owns=False)
-
-
 def _requests(config: Config) -> dict[str, Any]:
     """Return what bounds requests, and where the gateway tells of itself."""
-    with _placed("health"):
+    with placed("health"):
         health = None if config.health is None else Health(**config.health.told())
-    with _placed("websocket_token"):
+    with placed("websocket_token"):
         token = Token(**config.websocket_token.told())
     return {
         "body_limit": config.body_limit,
@@ -412,7 +270,7 @@ def _requests(config: Config) -> dict[str, Any]:
 
 def _validates(config: Config) -> bool:
     if config.validate_requests:
-        with _placed("validate_requests"):
+        with placed("validate_requests"):
             import_module("transcoder.validation")
     return config.validate_requests
 
@@ -420,7 +278,7 @@ def _validates(config: Config) -> bool:
 def _forms(config: Config) -> FormLimits | None:
     if config.forms is None:
         return None
-    with _placed("forms"):
+    with placed("forms"):
         from transcoder.multipart import FormLimits  # noqa: PLC0415  it needs an extra
 
         return FormLimits(**config.forms.told())
@@ -430,17 +288,17 @@ def _check_names(config: Config, gateway: Gateway) -> None:
     """Refuse the first selector or name that means no method, with its place."""
     methods = gateway.methods()
     for keys, text in config.selectors():
-        with _placed(*keys):
+        with placed(*keys):
             Selectors("", [text]).check(methods)
     for keys, name in config.method_names():
-        with _placed(*keys):
+        with placed(*keys):
             gateway.transcoder.check_names("", [name])
 
 
 def _timeouts(given: models.Timeouts) -> Timeouts:
     methods = {}
     for name, each in given.methods.items():
-        with _placed("timeouts", "methods", name):
+        with placed("timeouts", "methods", name):
             methods[name] = Timeout(each.default, each.maximum)
-    with _placed("timeouts"):
+    with placed("timeouts"):
         return Timeouts(default=given.default, maximum=given.maximum, methods=methods)

@@ -65,6 +65,23 @@ def _without_name(keys: Keys, problem: str) -> str:
     return problem
 
 
+@contextlib.contextmanager
+def placed(*keys: str | int) -> Iterator[None]:
+    """Say which part of the file it is that does not go.
+
+    Raises:
+        WrongPart: within, something raised that it is wrong, or that an extra is missing.
+    """
+    try:
+        yield
+    except WrongPart:
+        raise
+    except (ConfigError, ImportError) as error:
+        # Not every installation has the extra that it needs.
+        problem = str(error).removeprefix(f"{keys[0]}: ").removeprefix(": ")
+        raise WrongPart(keys, problem) from error
+
+
 @runtime_checkable
 class Closable(Protocol):
     """What holds something open."""

@@ -1,43 +1,27 @@
-"""What a file says of the server, of requests, and of some calls only."""
+"""What a file says of requests, and of some calls only."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from transcoder.config import open_file, options, read_models
+from filed import USERS, config
+from transcoder.config import open_file
 from transcoder.config.build import Built
-from transcoder.config.models import Config
 from transcoder.errors import ConfigError
 from transcoder.inbound import STRIPPED
 from transcoder.multipart import FormLimits
 from transcoder.own_pages import OpenApi
 from transcoder.pace import Pace
 from transcoder.route import DOCS, HEALTH, LIVENESS, OPENAPI, READINESS
-from transcoder.server import Server
 from transcoder.stream_limits import StreamLimits
 
-USERS = "services.user.v1.UserService"
-GOOD = {
-    "upstreams": {"a": {"target": "localhost:1"}},
-    "services": [{"module": "services.user.v1.user_service_pb2", "upstream": "a"}],
-}
 HEAD = """\
 upstreams: {a: {target: "localhost:1"}}
 services: [{module: services.user.v1.user_service_pb2, names: [services.user.v1.UserService],
   upstream: a}]
 """
-
-
-def config(**told: Any) -> Config:
-    """Return what a file says; JSON is YAML."""
-    found, wrong = read_models(json.dumps({**GOOD, **told}), "g.yaml")
-    assert wrong == []
-    assert found is not None
-    return found
 
 
 def opened(folder: Path, text: str) -> Built:
@@ -54,33 +38,6 @@ def wrong(folder: Path, text: str) -> str:
     return str(raised.value).removeprefix(f"{folder / 'g.yaml'}:")
 
 
-def test_server() -> None:
-    """The words of the server are its arguments."""
-    server = {
-        "workers": 2,
-        "settle": 1.0,
-        "grace": 2.0,
-        "stream_grace": 3.0,
-        "reload_grace": 4.0,
-        "max_concurrent_streams": 5,
-        "max_message": 6,
-        "max_connection_age": 7.0,
-        "keep_alive": 8,
-        "backlog": 9,
-        "connections": {"total": 10, "per_address": 11, "head": 12.0, "stall": 13.0},
-    }
-    told = options(config(server=server))
-    limits = told["connections"]
-
-    assert {**told, "connections": None, "workers": 2} == {
-        **server,
-        "connections": None,
-        "tls": None,
-    }
-    assert (limits.total, limits.per_address, limits.head, limits.stall) == (10, 11, 12.0, 13.0)
-    Server("a:b", **told)
-
-
 def test_defaults() -> None:
     """What a file does not say of requests is as the library has it."""
     found = config()
@@ -95,13 +52,6 @@ def test_defaults() -> None:
     assert (openapi.path, openapi.docs, OpenApi().path) == (OPENAPI, DOCS, OPENAPI)
     assert found.strip is None
     assert STRIPPED == ("x-internal",)
-
-
-def test_tls_of_workers(tmp_path: Path) -> None:
-    """Files of TLS are of the folder of the file, and can be told to workers."""
-    told = options(config(tls={"certificate": "a.pem", "key": "b.pem"}), tmp_path)
-
-    assert told["tls"].certificate == str(tmp_path / "a.pem")
 
 
 def test_requests(tmp_path: Path) -> None:
