@@ -90,16 +90,7 @@ def document(
         "servers": [{"url": url} for url in servers] or head.servers(),
         "tags": head.tags(operations),
         "paths": paths.items,
-        "components": _filled(
-            {
-                "schemas": {**schemas.components.finish(), **ERRORS},
-                **{kind: _sorted(parts) for kind, parts in operations.components.items()},
-                "securitySchemes": {
-                    **head.security_schemes(),
-                    **{name: dict(scheme) for name, scheme in security.schemes.items()},
-                },
-            }
-        ),
+        "components": _components(schemas, operations, head, security),
         **head.whole(),
     }
     schemas.components.rename(paths.items)
@@ -149,10 +140,6 @@ def _schemas(profile: Profile, options: Options) -> Schemas:
     )
 
 
-def _filled(parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: part for name, part in parts.items() if part}
-
-
 def _sorted(parts: Mapping[str, Schema]) -> Schema:
     return {name: parts[name] for name in sorted(parts)}
 
@@ -188,6 +175,21 @@ def _fields(binding: Binding) -> Iterator[FieldDescriptor]:
         yield from FieldPath.resolve(binding.rpc.input_type, path, json_names=False).fields
     if binding.response_body:
         yield binding.rpc.output_type.fields_by_name[binding.response_body]
+
+
+def _components(
+    schemas: Schemas, operations: Operations, head: _Head, security: Security
+) -> dict[str, Schema]:
+    """Return what the paths refer to; they are all told by now."""
+    found = {
+        "schemas": {**schemas.components.finish(), **ERRORS},
+        **{kind: _sorted(parts) for kind, parts in operations.components.items()},
+        "securitySchemes": {
+            **head.security_schemes(),
+            **{name: dict(scheme) for name, scheme in security.schemes.items()},
+        },
+    }
+    return {kind: parts for kind, parts in found.items() if parts}
 
 
 class _Places:
