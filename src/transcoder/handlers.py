@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
@@ -18,37 +17,23 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
-from google.rpc import status_pb2
-from grpc_status import rpc_status
 
-from transcoder.call_details import CallDetails
 from transcoder.errors import StatusError
 from transcoder.grpc_door import Behaviour as Entered
 from transcoder.grpc_door import GrpcDoor
-from transcoder.metadata import request_id
+from transcoder.grpc_refusal import Refusing
 from transcoder.offload import Offload
-from transcoder.response import INTERNAL
-from transcoder.status import Code, Status, shortened
+from transcoder.status import Code
 from transcoder.time_limit import Within, limit
 from transcoder.timeouts import NO_TIMEOUTS, Timeouts
 from transcoder.upstream import check_reply
-from transcoder.upstream.behaviours import (
-    Behaviour,
-    Handler,
-    Threads,
-    behaviour_of,
-    is_cancelled,
-    offered,
-)
+from transcoder.upstream.behaviours import Behaviour, Handler, Threads, behaviour_of, offered
 from transcoder.upstream.coded import CodedContext, sent
-from transcoder.upstream.codes import number_of, status_code
-from transcoder.upstream.context import is_being_cancelled
+from transcoder.upstream.codes import number_of
 from transcoder.upstream.current import current
 from transcoder.upstream.interceptors import Find, HandlerDetails, chained, intercepted
 from transcoder.upstream.requests import Requests
 from transcoder.wire import class_read_by, is_heavy, parse
-
-_log = logging.getLogger(__name__)
 
 Codec = Callable[[Any], Any]
 Admitted: TypeAlias = Callable[[Any], tuple[Any, ...]]
@@ -56,9 +41,6 @@ Check: TypeAlias = Callable[[Any, int | None], None]
 
 _MOMENT = 0.001
 """Seconds in which a cancellation follows the end of a stream that it caused."""
-
-_TOLD = frozenset({"retry-after", "www-authenticate"})
-"""Headers of refusals that gRPC clients are told too, in trailing metadata."""
 
 _ANY: Mapping[str, type[Message]] = {}
 
@@ -195,7 +177,8 @@ def guarded(
     guard.allowed = timeouts.allowed(name, streams=any(streams))
     behaviour: Entered = guard.stream if handler.response_streaming else guard.single
     if door is not None:
-        behaviour = door.before(path, behaviour, guard.telling, streams=streams)
+        telling = functools.partial(Refusing, path)
+        behaviour = door.before(path, behaviour, telling, streams=streams)
     return _MAKERS[streams](behaviour)
 
 
@@ -217,7 +200,8 @@ def missing(path: str, door: GrpcDoor, executor: Executor) -> Handler:
     """
     guard = _Guard(path, _MISSING, Threads(executor, executor), None, None)
     guard.offload = Offload()
-    behaviour = door.before("", guard.stream, guard.telling, streams=(True, True))
+    telling = functools.partial(Refusing, path)
+    behaviour = door.before("", guard.stream, telling, streams=(True, True))
     return grpc.stream_stream_rpc_method_handler(behaviour)
 
 
@@ -253,14 +237,10 @@ class _Guard:
         self.allowed = NO_TIMEOUTS.allowed("", streams=True)
         self.offload: Offload
 
-    def telling(self, context: Any) -> _Telling:
-        """Return what tells the client of an error that its body raises."""
-        return _Telling(self, context)
-
     async def single(self, data: Any, context: Any) -> bytes:
         """Answer a call of one reply."""
         async with (
-            self.telling(context),
+            Refusing(self.path, context),
             self._within(context) as until,
             self._reading(data) as received,
         ):
@@ -276,7 +256,7 @@ class _Guard:
     async def stream(self, data: Any, context: Any) -> None:
         """Answer a call of a stream of replies."""
         async with (
-            self.telling(context),
+            Refusing(self.path, context),
             self._within(context) as until,
             self._reading(data) as received,
         ):
@@ -348,58 +328,6 @@ class _Guard:
         # When the client cancels, grpc.aio tells of the end first: that is no end of the stream.
         await asyncio.sleep(_MOMENT)
 
-    def answer(self, error: BaseException, context: Any) -> tuple[grpc.StatusCode, str, Any]:
-        """Return the status that tells the client of an error; log what is a defect.
-
-        What is raised after the call was cancelled is not: by then much fails for that alone.
-        """
-        trailing = tuple(context.trailing_metadata() or ())
-        if isinstance(error, StatusError):
-            if error.log:
-                name = _request_id(context)
-                _log.warning("%s failed, request id %s: %s", self.path, name, error.log)
-                trailing = (*trailing, ("x-request-id", name))
-            told = [(key.lower(), value) for key, value in error.headers if key.lower() in _TOLD]
-            return _on_the_wire(error.status, (*trailing, *told))
-        code = status_code(context.code())
-        if code is not grpc.StatusCode.OK and isinstance(error, NotImplementedError):
-            return code, _text(context.details()), trailing
-        name = _request_id(context)
-        if is_being_cancelled():
-            _log.info("%s was cancelled, then raised %s", self.path, type(error).__name__)
-        else:
-            _log.error("%s failed, request id %s", self.path, name, exc_info=error)
-        if code is not grpc.StatusCode.OK:
-            # A status set before an exception stands, as grpc.aio has it.
-            return code, _text(context.details()), trailing
-        return _on_the_wire(INTERNAL.status, (("x-request-id", name),))
-
-
-class _Telling:
-    """Ends the call with a status when its body raises, and lets pass what ends it by itself."""
-
-    __slots__ = ("_context", "_guard")
-
-    def __init__(self, guard: _Guard, context: Any) -> None:
-        self._guard = guard
-        self._context = context
-
-    async def __aenter__(self) -> None:
-        """Do nothing."""
-
-    async def __aexit__(self, _type: object, error: BaseException | None, _tb: object) -> None:
-        if error is None or isinstance(error, GeneratorExit) or is_cancelled(error):
-            return
-        if isinstance(error, grpc.aio.AbortError) and self._context.done():
-            return
-        try:
-            await self._context.abort(*self._guard.answer(error, self._context))
-        except grpc.aio.UsageError:
-            if not is_being_cancelled():
-                raise
-            # The servicer has aborted before: nothing is left to tell.
-            raise asyncio.CancelledError from None
-
 
 def _checked(serializer: Codec, expected: type[Message]) -> Codec:
     def serialize(reply: Any) -> Any:
@@ -411,29 +339,3 @@ def _checked(serializer: Codec, expected: type[Message]) -> Codec:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _on_the_wire(status: Status, trailing: tuple[Any, ...]) -> tuple[grpc.StatusCode, str, Any]:
-    details = status.sent_details()
-    told = shortened(status.message)
-    if not details:
-        return status_code(int(status.code)), told, trailing
-    message = status_pb2.Status(code=int(status.code), message=told, details=details)
-    packed_status = rpc_status.to_status(message)
-    return (
-        packed_status.code,
-        packed_status.details,
-        (*trailing, *(packed_status.trailing_metadata or ())),
-    )
-
-
-def _request_id(context: Any) -> str:
-    call: CallDetails | None = getattr(context, "call", None)
-    if call is not None:
-        return call.request_id
-    metadata = context.invocation_metadata() or ()
-    return request_id(value for key, value in metadata if key == "x-request-id")
-
-
-def _text(details: Any) -> str:
-    return details.decode("utf-8", "replace") if isinstance(details, bytes) else details or ""
