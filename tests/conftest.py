@@ -4,6 +4,7 @@ import contextlib
 import gc
 import http.client
 import json
+import logging
 import os
 import select
 import signal
@@ -72,6 +73,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     marks = {mark.name for mark in pyfuncitem.iter_markers()}
     with untraced() if marks & {"hypothesis", "untraced"} else contextlib.nullcontext():
         return (yield)
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Leave the process's logging as it was: a command that is run here configures it."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        # Those that capture a test's log come and go by themselves.
+        if handler not in handlers and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
