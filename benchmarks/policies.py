@@ -5,10 +5,10 @@
 CPU time of a GET of one user through the ASGI application in process, less that of an application
 without policies; the median of rounds in which the two take turns, so that the machine's moods hit
 both alike. Each case has a process of its own, as gateways have: in one process with all the others
-its figures were up to a third higher, for code that meets many classes is slower.
-The time of the threads that write logs is counted. Tokens are signed by RS256 with 2,048 bits; a
-new one is verified, a known one was verified within the last minute. The last column is what is
-added in requests without policies, which says more than microseconds on a machine that others use.
+its figures were up to a third higher. The time of the threads that write logs is counted. Tokens
+are signed by RS256 with 2,048 bits; a new one is verified, a known one was verified within the last
+minute. The second column is the request without policies: where it is not the same in all rows,
+others use the machine, and the ratio says more than microseconds.
 Exit code 1: a gate was missed.
 
 Every request brings a token, an API key, a certificate's name and an origin, whether something
