@@ -31,9 +31,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import itertools
 import logging
+import multiprocessing
 import os
 import signal
 import ssl
@@ -42,6 +44,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -127,6 +130,7 @@ class Client:
     """Sends requests to a gateway, on connections that it keeps."""
 
     def __init__(self, target: str) -> None:
+        self.target: Final = target
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -269,33 +273,59 @@ async def lost(made: Running, door: str, rounds: int, rate: int) -> bool:
     return good and late <= REFUSED and back <= RECOVERED
 
 
+def late_of(target: str, path: str) -> float:
+    """Send requests in a process of its own; return the 99th percentile of what they take.
+
+    Where backends and their proxies run, their work would count as the gateway's.
+    """
+
+    async def calling() -> float:
+        client = Client(target)
+        await client.at_rate(path, 0.2, 50)
+        gc.freeze()
+        told = await client.at_rate(path, 2, 200)
+        client.close()
+        return percentile(told, 0.99)
+
+    return asyncio.run(calling())
+
+
 async def slow(rounds: int) -> bool:
     """Make one backend slower than the deadline, by turns, while the other is called."""
-    good, deadline = True, 0.5
+    deadline = 0.5
     print(f"slow: deadlines of {deadline:g} s, {rounds} rounds with the fault and without")
-    async with running() as made:
-        for door, path in PATHS.items():
-            other = next(each for name, each in PATHS.items() if name != door)
-            told: list[Told] = []
-            quiet, loud = [], []
-            for _ in range(rounds):
-                quiet.append(percentile(await made.client.at_rate(other, 2, 200), 0.99))
-                made.fails(door).latency = 1.0
-                late, others = await asyncio.gather(
-                    made.client.at_rate(path, 2, 25, deadline), made.client.at_rate(other, 2, 200)
-                )
-                told += late
-                loud.append(percentile(others, 0.99))
-                made.fails(door).latency = 0.0
-                await made.client.recovered(path)
-            off = max(abs(each.seconds - deadline) for each in told)
-            statuses = sorted({each.status for each in told})
-            before, after = statistics.median(quiet), statistics.median(loud)
-            print(f"  {door}: {len(told)} answers of {statuses}")
-            print(f"    off the deadline {off * 1000:7.1f} ms  (gate {KEPT * 1000:.0f})")
-            print(f"    the others, p99  {after * 1000:7.2f} ms  (without {before * 1000:.2f})")
-            good &= statuses == [504] and off <= KEPT and after <= max(1.2 * before, before + 0.002)
-    return good
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as others:
+        async with running() as made:
+            kept = [await slowed(made, door, rounds, deadline, others) for door in PATHS]
+    return all(kept)
+
+
+async def slowed(
+    made: Running, door: str, rounds: int, deadline: float, others: ProcessPoolExecutor
+) -> bool:
+    """Make the backend behind a door slow, by turns, while others call the other one."""
+    loop, path = asyncio.get_running_loop(), PATHS[door]
+    other = next(each for name, each in PATHS.items() if name != door)
+    ask = functools.partial(loop.run_in_executor, others, late_of, made.client.target, other)
+    await ask()
+    told: list[Told] = []
+    quiet, loud = [], []
+    for _ in range(rounds):
+        quiet.append(await ask())
+        made.fails(door).latency = 1.0
+        late, found = await asyncio.gather(made.client.at_rate(path, 2, 25, deadline), ask())
+        told += late
+        loud.append(found)
+        made.fails(door).latency = 0.0
+        await made.client.recovered(path)
+    off = max(abs(each.seconds - deadline) for each in told)
+    statuses = sorted({each.status for each in told})
+    without, beside = statistics.median(quiet), statistics.median(loud)
+    print(f"  {door}: {len(told)} answers of {statuses}")
+    print(f"    off the deadline {off * 1000:7.1f} ms  (gate {KEPT * 1000:.0f})")
+    print(f"    the others, p99  {beside * 1000:7.2f} ms  (without {without * 1000:.2f})")
+    return statuses == [504] and off <= KEPT and beside <= max(1.2 * without, without + 0.002)
 
 
 async def flapping(seconds: float) -> bool:
