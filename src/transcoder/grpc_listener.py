@@ -29,6 +29,9 @@ They are counted, for while the loop stands still, calls come that it does not s
 """
 
 _HOLD_AT_MOST = 30
+_PINGS_APART = 5
+"""Seconds that a client's pings must be apart: half of what a `Keepalive` says by default."""
+
 _GOAWAY_SENT = 0.1
 """Seconds in which other workers that drain close too, before the clients come to them."""
 _HEALTH = f"/{health.SERVICE_NAME}/"
@@ -57,6 +60,9 @@ def listening_options(
         ("grpc.so_reuseport", int(reuse_port)),
         ("grpc.max_concurrent_streams", max_concurrent_streams),
         *FLOW,
+        # By itself gRPC ends a connection that is pinged thrice while no call on it says anything,
+        # as one on which a client watches health, unless five minutes lie between the pings.
+        ("grpc.http2.min_ping_interval_without_data_ms", _PINGS_APART * 1000),
         ("grpc.max_receive_message_length", max_message),
         ("grpc.max_send_message_length", max_message),
     ]

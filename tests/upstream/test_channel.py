@@ -661,7 +661,11 @@ def test_expired() -> None:
         ({"service_config": {"a": object()}}, "service_config: it has no JSON form"),
         (
             {"health_check": True, "load_balancing": "pick_first"},
-            "health_check: gRPC asks for none with load_balancing: pick_first",
+            "health_check: gRPC asks for none where it balances by pick_first",
+        ),
+        (
+            {"health_check": True, "service_config": {"loadBalancingPolicy": "PICK_FIRST"}},
+            "health_check: gRPC asks for none where it balances by pick_first",
         ),
         (
             {"health_check": "a.B", "service_config": {"healthCheckConfig": {}}},

@@ -1,7 +1,7 @@
 """What a call passes on its way: the policies before it, in their order, and who is told of it.
 
 A call meets each policy once, from the outermost stage inwards, and the first refusal is the
-answer. What stands in the way is put together once for each method, when it is first called.
+answer. What stands in the way is put together once for each method.
 """
 
 from __future__ import annotations

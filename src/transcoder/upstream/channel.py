@@ -29,7 +29,13 @@ from transcoder.offload import Offload
 from transcoder.status import Code
 from transcoder.upstream import Call, RawRequest, Request
 from transcoder.upstream.backend_calls import CALLS, Attempt, Backend
-from transcoder.upstream.channel_options import OWN, Backoff, Keepalive, message_options
+from transcoder.upstream.channel_options import (
+    OWN,
+    WATCHING,
+    Backoff,
+    Keepalive,
+    message_options,
+)
 from transcoder.upstream.failures import Refused, failure, is_poisoned, too_large, unreadable
 from transcoder.upstream.feeding import Feeding, Run, serialized
 from transcoder.upstream.hedging import hedged
@@ -86,9 +92,11 @@ class Channel(LazyChannel):
         load_balancing: among the target's addresses, where `service_config` names no policy.
         health_check: whether the backend is asked for its health (`grpc.health.v1.Health`) and gets
             no calls unless it serves, so that none meets a backend that is about to end; a name is
-            that of the one service that is asked about. One that has no such service gets calls,
-            one that refuses to tell gets none: so nobody is asked by default.
-        keepalive: when a silent connection counts as dead.
+            that of the one service that is asked about. A backend that knows no health gets calls;
+            one that does not know the name, or refuses to tell, gets none: so nobody is asked by
+            default.
+        keepalive: when a silent connection counts as dead; by default `Keepalive()`, with
+            `health_check` WATCHING, for then no connection is without a call.
         backoff: when to connect anew.
         max_message: bytes of one message, in and out.
         identity: metadata that tells who the client is, for calls through stubs; by default the
@@ -108,7 +116,7 @@ class Channel(LazyChannel):
         service_config: Mapping[str, Any] | None = None,
         load_balancing: str = "round_robin",
         health_check: bool | str = False,
-        keepalive: Keepalive = Keepalive(),  # noqa: B008  frozen
+        keepalive: Keepalive | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen
         max_message: int = 4 << 20,
         identity: Collection[str] = ("authorization",),
@@ -117,8 +125,8 @@ class Channel(LazyChannel):
         if tls is not None and credentials is not None:
             raise ConfigError("tls, credentials: one of them says how to trust the backend")
         asked = None if health_check is False else "" if health_check is True else health_check
-        if asked is not None and load_balancing == "pick_first":
-            raise ConfigError("health_check: gRPC asks for none with load_balancing: pick_first")
+        if keepalive is None:
+            keepalive = Keepalive() if asked is None else WATCHING
         self._config = ServiceConfig(service_config, load_balancing, asked)
         told = (
             *OWN,

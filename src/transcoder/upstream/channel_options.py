@@ -6,7 +6,7 @@ The names are those of `grpc/impl/channel_arg_names.h`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from transcoder.errors import ConfigError
 
@@ -38,6 +38,10 @@ class Keepalive:
             # other: with its own minute, a keepalive would not end before that.
             ("grpc.http2.ping_timeout_ms", timeout),
         )
+
+
+WATCHING: Final = Keepalive(time=310)
+"""Where health is watched: gRPC's servers cut who pings more often than every 300 s by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

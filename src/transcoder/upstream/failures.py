@@ -28,7 +28,7 @@ _OF_GRPC = re.compile(
     r"Stream removed \(|Received http2 header with status|No status received|CLIENT: |"
     r"connections to all backends failing|failed to connect to all addresses|errors resolving |"
     r"Failed to create channel|empty address list|Compression bit set|Decompression failed|"
-    r"Channel shutdown|Cannot invoke RPC"
+    r"Channel shutdown|Cannot invoke RPC|Too many pings"
 )
 _REFUSED = re.compile(r"Stream removed \(RST_STREAM \(Received RST_STREAM with error code 7\)\)")
 _UNREACHED = re.compile(

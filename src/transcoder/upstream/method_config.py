@@ -72,12 +72,16 @@ class ServiceConfig:
         health_check: str | None = None,
     ) -> None:
         told = dict(config or {})
+        if "loadBalancingConfig" not in told and "loadBalancingPolicy" not in told:
+            told["loadBalancingConfig"] = [{load_balancing: {}}]
         if health_check is not None:
             if "healthCheckConfig" in told:
                 raise ConfigError("health_check: service_config has a healthCheckConfig as well")
+            if _balancing(told) == "pick_first":
+                raise ConfigError(
+                    "health_check: gRPC asks for none where it balances by pick_first"
+                )
             told["healthCheckConfig"] = {"serviceName": health_check}
-        if "loadBalancingConfig" not in told and "loadBalancingPolicy" not in told:
-            told["loadBalancingConfig"] = [{load_balancing: {}}]
         self._methods: dict[tuple[str, str], MethodConfig] = {}
         entries = _list(told.get("methodConfig", []), "methodConfig")
         told["methodConfig"] = [
@@ -114,6 +118,14 @@ class ServiceConfig:
                 raise ConfigError(f"service_config: {where}: {'/'.join(name)} is named twice")
             self._methods[name] = config
         return told
+
+
+def _balancing(told: Mapping[str, Any]) -> str:
+    """Return the policy of load balancing that counts: the first of a list, before a plain name."""
+    listed = told.get("loadBalancingConfig")
+    if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
+        return next(iter(listed[0]), "")
+    return str(told.get("loadBalancingPolicy", "")).lower()
 
 
 def _names(names: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from transcoder.config.models.discovery import Discovery, Endpoint, Outliers
 from transcoder.config.models.model import Model, Texts
@@ -13,6 +13,10 @@ from transcoder.upstream.balancers import Balancing
 
 _NO_TARGET: Final = re.compile(r"|.*\s.*|[^:/]*:(?![0-9]{1,5}$)[^:/]*", re.DOTALL)
 """What gRPC takes, and finds nothing at: nothing, what has spaces, and a port that is no number."""
+_SERVICE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off"})
+"""Texts that are meant for true or false."""
+
 _OF_ONE_COLON: Final = ("dns:", "unix:", "unix-abstract:", "ipv4:", "ipv6:", "vsock:", "xds:")
 
 
@@ -23,6 +27,16 @@ def _target(text: str) -> str:
 
 
 Target = Annotated[str, AfterValidator(_target), Field(description="where gRPC is spoken")]
+
+
+def _asked(value: Any) -> Any:
+    words = isinstance(value, str) and _SERVICE.fullmatch(value) and value.lower() not in _WORDS
+    if isinstance(value, bool) or words:
+        return value
+    raise ValueError("true, false or the full name of a service is expected")
+
+
+HealthCheck = Annotated[bool | str, BeforeValidator(_asked)]
 
 
 class Tls(Model):
@@ -85,7 +99,7 @@ class Upstream(Model):
     host: Literal["backend", "keep"] = "backend"
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
-    health_check: bool | str = False
+    health_check: HealthCheck = False
     max_message: int = 4 << 20
     identity: Texts = ["authorization"]
     timeout: Annotated[float | None, Field(gt=0, description="seconds of a call")] = None
