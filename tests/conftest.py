@@ -77,7 +77,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    """Leave the process's logging as it was: a command that is run here configures it."""
+    """Leave no level and no stream of a command that is run here, which configures logging."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     yield
