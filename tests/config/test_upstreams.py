@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc_health.v1.health import aio
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from backend import Users
+from backend import Users, backend
 from entrances import open_doors
 from filed import GOOD, USERS, built, upstream
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
@@ -45,6 +47,38 @@ def test_endpoints(said: dict[str, Any], kind: type, name: str) -> None:
     assert isinstance(found, Balanced)
     assert isinstance(found._endpoints._source, kind)
     assert found._endpoints._source.name == name
+
+
+@pytest.mark.parametrize("where", ["target", "endpoints"])
+def test_health_check(where: str) -> None:
+    """A backend that says that it does not serve gets no calls, where the file has it asked."""
+
+    async def running(*, asked: bool) -> str:
+        health = aio.HealthServicer()
+        await health.set("", HealthCheckResponse.NOT_SERVING)
+        async with backend(Users(), health=health) as address:
+            place = address if where == "target" else [address]
+            upstreams = {"a": {where: place, "health_check": asked}}
+            made: Any = upstream(built(upstreams=upstreams))
+            try:
+                found: str = await made.check()
+            finally:
+                await made.close()
+            return found
+
+    assert asyncio.run(running(asked=False)) == ""
+    assert "can be reached" in asyncio.run(running(asked=True)).replace("cannot", "can")
+
+
+@pytest.mark.parametrize("said", ["true", "off", "a b", "", 3, []])
+def test_wrong_health_check(said: Any) -> None:
+    """What is neither true nor false nor a service's name is told once."""
+    given = {"target": "localhost:1", "health_check": said}
+    _, found = read_models(json.dumps({**GOOD, "upstreams": {"a": given}}), "g.yaml")
+
+    assert [each.message for each in found] == [
+        "upstreams.a.health_check: true, false or the full name of a service is expected"
+    ]
 
 
 def test_endpoints_that_answer(tmp_path: Path) -> None:
