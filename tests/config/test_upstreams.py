@@ -16,7 +16,7 @@ from filed import GOOD, USERS, built, upstream
 from services.user.v1.user_service_pb2_grpc import add_UserServiceServicer_to_server
 from transcoder import Gateway, Limited
 from transcoder.config import build, read_models
-from transcoder.discovery import Dns, EndpointFile, Listed, Srv
+from transcoder.discovery import Dns, Endpoint, EndpointFile, Listed, Srv
 from transcoder.forwarding import Forwarding
 from transcoder.http_upstream import HttpUpstream
 from transcoder.upstream.balanced import Balanced
@@ -68,6 +68,17 @@ def test_health_check(where: str) -> None:
 
     assert asyncio.run(running(asked=False)) == ""
     assert "can be reached" in asyncio.run(running(asked=True)).replace("cannot", "can")
+
+
+@pytest.mark.parametrize("where", ["target", "endpoints"])
+def test_keepalive(where: str) -> None:
+    """When a silent connection counts as dead is told to the channels."""
+    place: Any = "localhost:1" if where == "target" else ["localhost:1"]
+    upstreams = {"a": {where: place, "keepalive": {"time": 310.0}}}
+    made = upstream(built(upstreams=upstreams))
+    channel = made if where == "target" else made._connect(Endpoint("localhost:1"))
+
+    assert dict(channel._options)["grpc.keepalive_time_ms"] == 310_000
 
 
 @pytest.mark.parametrize("said", ["true", "off", "a b", "", 3, []])

@@ -20,6 +20,7 @@ from transcoder.reflection_client import reflect
 from transcoder.upstream.balanced import Balanced, connect
 from transcoder.upstream.breaker import Thresholds
 from transcoder.upstream.channel import Channel
+from transcoder.upstream.channel_options import Keepalive
 from transcoder.upstream.circuit_breaker import CircuitBreaker
 from transcoder.upstream.limited import Limited
 from transcoder.upstream.outliers import OutlierDetection
@@ -39,6 +40,8 @@ def remote(_name: str, given: Upstream, at: Folder) -> Remote:
     told = given.told(*_OF_OTHERS)
     if given.timeout is not None or given.retries is not None:
         told["service_config"] = _service_config(given)
+    if given.keepalive is not None:
+        told["keepalive"] = Keepalive(**given.keepalive.told())
     tls = at.tls(given.tls)
     backend: Remote
     if given.target is not None:
@@ -60,7 +63,7 @@ def remote(_name: str, given: Upstream, at: Folder) -> Remote:
 _OF_SEVERAL: Final = ("endpoints", "discovery", "balancing", "outliers")
 _OF_OTHERS: Final = (
     *("target", *_OF_SEVERAL),
-    *("tls", "timeout", "retries", "limit", "breaker"),
+    *("tls", "timeout", "retries", "limit", "breaker", "keepalive"),
 )
 """Keys of an upstream that are no options of a channel."""
 

@@ -39,6 +39,13 @@ def _asked(value: Any) -> Any:
 HealthCheck = Annotated[bool | str, BeforeValidator(_asked)]
 
 
+class Keepalive(Model):
+    """When a silent connection counts as dead; see `transcoder.Channel`."""
+
+    time: Annotated[float, Field(gt=0, description="seconds of silence until a ping")] = 10.0
+    timeout: Annotated[float, Field(gt=0, description="seconds until its answer")] = 5.0
+
+
 class Tls(Model):
     """Whom a backend must be, and who we are; see `transcoder.Tls`."""
 
@@ -100,6 +107,7 @@ class Upstream(Model):
     service_config: dict[str, Any] | None = None
     load_balancing: Literal["round_robin", "pick_first"] = "round_robin"
     health_check: HealthCheck = False
+    keepalive: Keepalive | None = None
     max_message: int = 4 << 20
     identity: Texts = ["authorization"]
     timeout: Annotated[float | None, Field(gt=0, description="seconds of a call")] = None
@@ -160,6 +168,7 @@ _OF_GRPC: Final = {
     "service_config",
     "load_balancing",
     "health_check",
+    "keepalive",
     "max_message",
     "identity",
     "timeout",
