@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc.aio
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from streams import SERVICE, Ask, Told
@@ -19,10 +20,10 @@ from transcoder.reloading import GatewayFile
 BACKENDS = "blue", "green"
 
 
-def write_descriptors(path: Path) -> None:
-    """Write the descriptor set of the streams service, and of all that it imports."""
+def write_descriptors(path: Path, service: ServiceDescriptor = SERVICE) -> None:
+    """Write the descriptor set of a service, and of all that it imports."""
     files = FileDescriptorSet()
-    waiting, seen = [SERVICE.file], set()
+    waiting, seen = [service.file], set()
     while waiting:
         file = waiting.pop()
         if file.name not in seen:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from compiled import pool
 from filed import GOOD, USERS, built, upstream
+from reloaded import write_descriptors
 from streams import POOL, SERVICE
 from transcoder.config.build import describe
 from transcoder.errors import ConfigError
@@ -90,17 +90,7 @@ def test_versions() -> None:
 
 def test_several_sources(tmp_path: Path) -> None:
     """Services of several sources are in one pool, so that reflection and Any know all of them."""
-    files = FileDescriptorSet()
-    protos = pool()
-    service = protos.FindServiceByName("heavy.v1.Heavy")
-    waiting, seen = [service.file], set()
-    while waiting:
-        file = waiting.pop()
-        if file.name not in seen:
-            seen.add(file.name)
-            file.CopyToProto(files.file.add())
-            waiting += file.dependencies
-    (tmp_path / "heavy.binpb").write_bytes(files.SerializeToString())
+    write_descriptors(tmp_path / "heavy.binpb", pool().FindServiceByName("heavy.v1.Heavy"))
     services = [
         *GOOD["services"],
         {"descriptor_set": "heavy.binpb", "names": ["heavy.v1.Heavy"], "upstream": "b"},
