@@ -56,6 +56,15 @@ def test_own_load_balancing(told: dict[str, Any]) -> None:
     assert json.loads(ServiceConfig(told, "round_robin").json) == {**told, "methodConfig": []}
 
 
+@pytest.mark.parametrize(
+    ("told", "asked", "watches"),
+    [({}, None, False), ({}, "", True), ({"healthCheckConfig": {"serviceName": ""}}, None, True)],
+)
+def test_watches(told: dict[str, Any], asked: str | None, watches: bool) -> None:  # noqa: FBT001  a table's
+    """Health is watched where the config says so, or who makes it."""
+    assert ServiceConfig(told, "round_robin", asked).watches == watches
+
+
 def test_what_grpc_is_handed() -> None:
     """GRPC is handed retries; timeouts and hedging are kept from it."""
     hedging = {"maxAttempts": 3, "hedgingDelay": "0.5s", "nonFatalStatusCodes": ["UNAVAILABLE"]}

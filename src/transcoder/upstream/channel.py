@@ -125,9 +125,9 @@ class Channel(LazyChannel):
         if tls is not None and credentials is not None:
             raise ConfigError("tls, credentials: one of them says how to trust the backend")
         asked = None if health_check is False else "" if health_check is True else health_check
-        if keepalive is None:
-            keepalive = Keepalive() if asked is None else WATCHING
         self._config = ServiceConfig(service_config, load_balancing, asked)
+        if keepalive is None:
+            keepalive = WATCHING if self._config.watches else Keepalive()
         told = (
             *OWN,
             *keepalive.options(),

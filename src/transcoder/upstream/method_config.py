@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from transcoder.errors import ConfigError
 from transcoder.status import Code
@@ -82,6 +82,8 @@ class ServiceConfig:
                     "health_check: gRPC asks for none where it balances by pick_first"
                 )
             told["healthCheckConfig"] = {"serviceName": health_check}
+        self.watches: Final = "healthCheckConfig" in told
+        """Whether the backend's health is watched, by a call that never ends."""
         self._methods: dict[tuple[str, str], MethodConfig] = {}
         entries = _list(told.get("methodConfig", []), "methodConfig")
         told["methodConfig"] = [
